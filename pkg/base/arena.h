@@ -1,0 +1,31 @@
+/*
+ * arena: memory of one request, freed as a whole. Every block is wiped when it is freed, so
+ * plaintexts may pass through.
+ *
+ * Threads: one at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/mem.h"
+
+struct ks_arena_block;
+
+/* {.len_max = N}: an empty arena that gives out up to N bytes. */
+struct ks_arena {
+    struct ks_arena_block *newest;
+    size_t len;
+    size_t len_max;
+};
+
+/* Zeroed, aligned for any type; NULL when len_max would be passed. Lasts as long as the arena. */
+void *ks_arena_alloc(struct ks_arena *arena, size_t len);
+
+/* A copy with a NUL behind it; NULL when len_max would be passed. */
+char *ks_arena_dup(struct ks_arena *arena, ks_bytes bytes);
+
+/* Wipes and frees everything; the arena is empty and usable again. */
+void ks_arena_done(struct ks_arena *arena);
+#define KS_ARENA_AUTO KS_CLEANUP(ks_arena_done) struct ks_arena
