@@ -46,10 +46,8 @@ static void grow(struct ks_buffer *buffer, size_t len_needed)
         capacity *= 2;
     }
     uint8_t *place = ks_alloc(capacity, 1);
-    if (buffer->len > 0) {
-        memcpy(place, buffer->ptr, buffer->len);
-    }
     if (buffer->ptr) {
+        memcpy(place, buffer->ptr, buffer->len);
         ks_wipe(buffer->ptr, buffer->capacity);
         ks_free(buffer->ptr);
     }

@@ -14,13 +14,13 @@
 
 /* What may stand in a log. Nothing that a client chose as content, nothing that opens anything. */
 static const char *const allowed[] = {
-    "account",  "address", "applied",  "attempt",    "bytes",     "cause",    "cluster",
-    "code",     "command", "config",   "count",      "duration_ms", "endpoint", "epoch",
-    "file",     "generation", "hint",  "http",       "key_id",    "life",     "limit",
-    "line",     "member",  "method",   "mode",       "name",      "node",     "not_after",
-    "peer",     "pid",     "port",     "principal",  "purpose",   "reason",   "region",
-    "request_id", "revision", "serial", "signal",    "size",      "state",    "status",
-    "trace",    "user",    "version",  "window_ms",  "zone",
+    "account",    "address",    "applied", "attempt",   "bytes",       "cause",    "cluster",
+    "code",       "command",    "config",  "count",     "duration_ms", "endpoint", "epoch",
+    "file",       "generation", "hint",    "http",      "key_id",      "life",     "limit",
+    "line",       "member",     "method",  "mode",      "name",        "node",     "not_after",
+    "peer",       "pid",        "port",    "principal", "purpose",     "reason",   "region",
+    "request_id", "revision",   "serial",  "signal",    "size",        "state",    "status",
+    "trace",      "user",       "version", "window_ms", "zone",
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
