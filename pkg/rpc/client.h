@@ -1,0 +1,110 @@
+/*
+ * client: a channel to one server, over mutual TLS 1.3.
+ *
+ * A channel connects when it is first used, and again by itself after a loss; a call made while
+ * the server cannot be reached fails with UNAVAILABLE at once, it does not wait. Nothing is
+ * retried here. The server must chain to the CA and its one SPIFFE URI must be the expected one;
+ * both are checked in the handshake, before anything of a request is sent. Names and addresses in
+ * its certificate do not count.
+ *
+ * Renewal: the files are looked at every KS_RPC_RENEW_MS. When they have changed, a second
+ * connection is made with them, and takes over once it stands; until then, and if it never does,
+ * the old one serves on. Calls and streams end on the connection they began on; long streams move
+ * when the server's connection_age_max_ms ends them or their owner opens them anew.
+ *
+ * Threads: calls are started from any thread; callbacks run on the channel's loop.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "pkg/rpc/status.h"
+#include "pkg/rpc/stream.h"
+#include "pkg/rpc/tls.h"
+
+#define KS_RPC_RENEW_MS 2000
+
+struct ks_rpc_loop;
+struct ks_rpc_channel;
+
+struct ks_rpc_channel_options {
+    const char *address;      /* "127.0.0.1:7001" or "host:7001" */
+    struct ks_rpc_tls tls;
+    /*
+     * What the server's SPIFFE URI must be; one that ends in '/' stands for all that begin with it
+     * and go on. "spiffe://keystead/region/ap-seoul-1/keystore/".
+     */
+    const char *server_spiffe;
+    struct ks_rpc_loop *loop; /* outlives the channel */
+    size_t message_bytes_max; /* one message, both ways; 0: 4 MiB */
+};
+
+/*
+ * ret_channel  Free with ks_rpc_channel_free.
+ * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused).
+ */
+KS_MUST_USE ks_result ks_rpc_channel_new(const struct ks_rpc_channel_options *options,
+                                         struct ks_rpc_channel **ret_channel);
+
+/*
+ * Cancels the calls and streams under way and waits for their callbacks. Not from the loop's
+ * thread. NULL is fine.
+ */
+void ks_rpc_channel_free(struct ks_rpc_channel *channel);
+
+/* How a unary call ended. Borrowed until the callback returns. */
+struct ks_rpc_reply {
+    ks_bytes response;          /* the message; wiped after the callback. Empty on failure */
+    struct ks_rpc_error *error; /* NULL on success */
+};
+
+typedef void (*ks_rpc_reply_fn)(void *user, ks_code code, const struct ks_rpc_reply *reply);
+
+/*
+ * Sends request (copied) to method ("/package.Service/Method") and calls done(user, ...) exactly
+ * once, later, on the channel's loop. method is borrowed until then. deadline_ms counts from now
+ * and is above 0. Any thread.
+ *
+ * done's code is KS_OK, or what the server answered, or UNAVAILABLE, DEADLINE, CANCELLED: after
+ * those three the server may have done what was asked.
+ */
+void ks_rpc_unary(struct ks_rpc_channel *channel, const char *method, ks_bytes request,
+                  int64_t deadline_ms, ks_rpc_reply_fn done, void *user);
+
+/* The same with its arguments in a struct, and without a copy. */
+struct ks_rpc_unary_options {
+    const char *method;
+    struct ks_buffer *request; /* its bytes are taken; it is empty afterwards */
+    int64_t deadline_ms;
+    ks_rpc_reply_fn done;
+    void *user;
+};
+void ks_rpc_unary_buffer(struct ks_rpc_channel *channel, const struct ks_rpc_unary_options *options);
+
+/*
+ * Sends and waits: for commands, never on a loop's thread.
+ *
+ * ret_response  appended to, on success. reterr_error may be NULL.
+ * Fails: what ks_rpc_unary's callback would get; LIMIT_EXCEEDED (ret_response is full).
+ */
+KS_MUST_USE ks_result ks_rpc_unary_wait(struct ks_rpc_channel *channel,
+                                        const struct ks_rpc_unary_options *options,
+                                        struct ks_buffer *ret_response,
+                                        struct ks_rpc_error *reterr_error);
+
+struct ks_rpc_stream_options {
+    const char *method; /* borrowed as long as the stream */
+    const struct ks_rpc_stream_callbacks *callbacks; /* borrowed as long as the stream */
+    void *user;
+    size_t queue_bytes_max; /* 0: KS_RPC_STREAM_QUEUE_BYTES */
+};
+
+/*
+ * Opens a stream. It is never NULL: what fails is told by on_close. Borrowed until on_close has
+ * returned; take a ref to use it from another thread. Any thread.
+ */
+struct ks_rpc_stream *ks_rpc_stream_open(struct ks_rpc_channel *channel,
+                                         const struct ks_rpc_stream_options *options);

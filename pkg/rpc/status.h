@@ -1,0 +1,58 @@
+/*
+ * status: how a call ended. On the wire it is a gRPC status and a google.rpc.Status whose
+ * ErrorInfo has the reason ks_wire_name(code), so that a client switches on a name and not on a
+ * sentence.
+ *
+ * Threads: values.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+
+#define KS_RPC_DOMAIN        "kms.keystead" /* ErrorInfo.domain */
+#define KS_RPC_METADATA_MAX  6U             /* entries of ErrorInfo.metadata */
+#define KS_RPC_TEXT_MAX      512U           /* bytes of one text; longer ones are cut */
+#define KS_RPC_RETRY_MS      100            /* RetryInfo of a retryable code that names no delay */
+
+/* An entry of ErrorInfo.metadata. Borrowed, NUL-terminated. */
+struct ks_rpc_entry {
+    const char *name;
+    const char *value;
+};
+
+/* {.code = KS_NOT_FOUND} is complete. All strings are borrowed. */
+struct ks_rpc_status {
+    ks_code code;
+    const char *text; /* NULL: ks_text(code) */
+    struct ks_rpc_entry metadata[KS_RPC_METADATA_MAX];
+    size_t metadata_count;
+    int64_t retry_delay_ms;     /* RetryInfo; 0: KS_RPC_RETRY_MS if the code is retryable, else none */
+    const char *violated_field; /* BadRequest; NULL: none */
+    const char *violation;      /* what is wrong with violated_field */
+};
+
+/*
+ * Why a call failed, as its caller sees it; a value that owns its texts.
+ * If the server sent an ErrorInfo, code is the row with its reason; otherwise (a server that is
+ * not ours, or the library itself) the row nearest to the gRPC status.
+ */
+struct ks_rpc_error {
+    ks_code code;
+    char text[KS_RPC_TEXT_MAX + 1]; /* for people */
+    char reason[64];                /* ErrorInfo.reason as sent; "" if none came */
+    struct ks_rpc_error_entry {
+        char name[64];
+        char value[256];
+    } metadata[KS_RPC_METADATA_MAX];
+    size_t metadata_count;
+    int64_t retry_delay_ms; /* 0: none was sent */
+    char violated_field[128];
+    char violation[256];
+};
+
+/* The value of error->metadata under name; NULL if there is none. Borrowed from error. */
+const char *ks_rpc_error_entry(const struct ks_rpc_error *error, const char *name);
