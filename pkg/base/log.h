@@ -20,7 +20,13 @@ struct ks_log_field {
     int64_t number;
 };
 
-#define KS_TEXT(field, value)   ((struct ks_log_field){(field), (value) ? (value) : "", 0})
+/* A NULL text reads as empty. */
+static inline struct ks_log_field ks_log_text(const char *name, const char *text)
+{
+    return (struct ks_log_field){name, text ? text : "", 0};
+}
+
+#define KS_TEXT(field, value)   ks_log_text((field), (value))
 #define KS_NUMBER(field, value) ((struct ks_log_field){(field), NULL, (int64_t)(value)})
 
 /* Names the process in every line; name is borrowed for ever. Called once, before threads. */
