@@ -1,0 +1,88 @@
+/*
+ * codec: protocol buffers in and out, for bytes that nobody has looked at yet.
+ *
+ * protobuf-c takes what it should not: strings that are no UTF-8 or hold a NUL (C then sees a
+ * shorter string), any depth, any number of fields. So every message is checked on the wire
+ * against its descriptor first, and only then unpacked, into memory that has a cap.
+ *
+ * Stricter than the protobuf format in one point: a field that is not repeated may stand once only,
+ * and one member of a oneof. Merging what came twice is legal and never needed, and two readers of
+ * the same bytes could disagree about it.
+ *
+ * A descriptor is the one that protoc-c generates: &keystead__kms__v1__encrypt_request__descriptor.
+ *
+ * Threads: pure over the arguments; any.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "pkg/base/arena.h"
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+
+#define KS_CODEC_DEPTH_MAX     8U    /* messages within messages, the outermost one counted */
+#define KS_CODEC_FIELDS_MAX    64U   /* fields that a message of ours may have */
+#define KS_CODEC_FIELD_COUNT   4096U /* default of field_count_max */
+#define KS_CODEC_UNKNOWN_COUNT 32U   /* default of unknown_count_max */
+#define KS_CODEC_MESSAGE_LEN   (4U * 1024U * 1024U) /* default of len_max: bytes */
+
+struct ProtobufCMessage;
+struct ProtobufCMessageDescriptor;
+
+/* 0 in a field means its default. */
+struct ks_codec_limits {
+    size_t len_max;         /* bytes of the whole message */
+    size_t field_count_max; /* fields in it and all messages within, unknown ones too */
+    size_t
+        unknown_count_max; /* fields that the descriptor does not know; their bytes are not read */
+    size_t depth_max;      /* at most KS_CODEC_DEPTH_MAX, which is the default */
+};
+
+/* What is wrong with a message, for people. Both strings are static. */
+struct ks_codec_fault {
+    const char *field; /* its name in the proto file; "" if no one field is to blame */
+    const char *what;  /* "must be valid UTF-8" */
+};
+
+/*
+ * Whether the bytes are a message of this type: wire types fit, lengths and varints end where they
+ * should, strings are UTF-8 without NUL, no groups, nothing twice, and the limits hold.
+ *
+ * limits        NULL: the defaults.
+ * reterr_fault  may be NULL.
+ *
+ * Fails: VALIDATION (any of the above).
+ */
+KS_MUST_USE ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *type,
+                                     ks_bytes message, const struct ks_codec_limits *limits,
+                                     struct ks_codec_fault *reterr_fault);
+
+/*
+ * Checks, then unpacks into arena. The message is never freed by itself: it goes with the arena,
+ * which wipes it. Its first member is its struct ProtobufCMessage, so a cast gives the real type.
+ *
+ * limits       NULL: the defaults.
+ * ret_message  lasts as long as arena; it points to nothing in `message`.
+ *
+ * Fails: VALIDATION (as ks_codec_check), LIMIT_EXCEEDED (the arena is full).
+ */
+KS_MUST_USE ks_result ks_codec_unpack(const struct ProtobufCMessageDescriptor *type,
+                                      ks_bytes message, const struct ks_codec_limits *limits,
+                                      struct ks_arena *arena,
+                                      struct ProtobufCMessage **ret_message);
+
+/*
+ * Appends the bytes of a message; `&item.base` is how a caller names it.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ */
+KS_MUST_USE ks_result ks_codec_pack(const struct ProtobufCMessage *message,
+                                    struct ks_buffer *buffer);
+
+/*
+ * Appends a message as field `number` of a message around it: one more element of a repeated
+ * field, without building the array.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ */
+KS_MUST_USE ks_result ks_codec_pack_field(unsigned number, const struct ProtobufCMessage *message,
+                                          struct ks_buffer *buffer);

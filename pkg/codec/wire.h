@@ -1,0 +1,57 @@
+/*
+ * wire: the fields of a message one after the other, without unpacking it; and fields written the
+ * same way. For code that looks at few fields of a message, or passes parts of it on unchanged.
+ *
+ * Threads: pure over the arguments; any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+
+#define KS_WIRE_NUMBER_MAX 536870911U /* 2^29 - 1: the highest field number */
+
+/* The numbers are those on the wire. Groups (3, 4) are not supported by anybody any more. */
+enum ks_wire_type {
+    KS_WIRE_VARINT = 0,
+    KS_WIRE_FIXED64 = 1,
+    KS_WIRE_BYTES = 2,
+    KS_WIRE_FIXED32 = 5,
+};
+
+struct ks_wire_field {
+    unsigned number;
+    enum ks_wire_type type;
+    uint64_t value; /* of VARINT, FIXED32, FIXED64; else 0 */
+    ks_bytes bytes; /* of BYTES: borrowed from the message; else empty */
+};
+
+/*
+ * Takes the next field off the front of *rest, which must not be empty.
+ * Fails: VALIDATION (cut short, a varint that is too long, a tag or length of more than 32 bits,
+ * field number 0, a group, an unknown wire type); *rest and ret_field are unchanged.
+ */
+KS_MUST_USE ks_result ks_wire_next(ks_bytes *rest, struct ks_wire_field *ret_field);
+
+/*
+ * Takes a varint off the front of *rest: at most 10 bytes and 64 bits.
+ * Fails: VALIDATION (cut short or too long); *rest is unchanged.
+ */
+KS_MUST_USE ks_result ks_wire_varint(ks_bytes *rest, uint64_t *ret_value);
+
+/* Appends a field. Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged). */
+KS_MUST_USE ks_result ks_wire_put_varint(unsigned number, uint64_t value, struct ks_buffer *buffer);
+KS_MUST_USE ks_result ks_wire_put_bytes(unsigned number, ks_bytes bytes, struct ks_buffer *buffer);
+
+/*
+ * Appends tag and length of a field of len bytes, which the caller appends.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ */
+KS_MUST_USE ks_result ks_wire_put_head(unsigned number, size_t len, struct ks_buffer *buffer);
+
+/* Bytes that ks_wire_put_head writes: for who must know a length before. */
+size_t ks_wire_head_len(unsigned number, size_t len);
