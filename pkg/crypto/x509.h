@@ -26,7 +26,10 @@
 #define KS_X509_SERIAL_HEX 40U    /* hex digits: 20 bytes (RFC 5280 §4.1.2.2); ours have 32 */
 #define KS_X509_YEAR_S     31557600LL
 
-/* NULL members are left out; all borrowed, at most KS_X509_NAME_MAX bytes. {0}: an empty subject. */
+/*
+ * Printable ASCII, at most KS_X509_NAME_MAX bytes each, borrowed; NULL members are left out.
+ * {0}: an empty subject.
+ */
 struct ks_x509_subject {
     const char *common_name;
     const char *organization;
