@@ -23,8 +23,8 @@ struct unit {
     int64_t factor;
 };
 
-static const struct unit durations[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit durations[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                        {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const struct unit sizes[] = {
     {"", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
 static const struct unit plain[] = {{"", 1}, {NULL, 0}};
@@ -84,7 +84,8 @@ static bool set_number(struct target *target, const char *const *words, size_t c
 static bool set_duration(struct target *target, const char *const *words, size_t count)
 {
     (void)count;
-    return set_scaled(target, words[0], durations, "must be a time such as 250ms, 2s, 5m, 24h, 30d");
+    return set_scaled(target, words[0], durations,
+                      "must be a time such as 250ms, 2s, 5m, 24h, 30d");
 }
 
 static bool set_size(struct target *target, const char *const *words, size_t count)
@@ -230,7 +231,8 @@ static ks_result take_entry(struct parse *parse, const struct ks_config_entry *e
 {
     const struct ks_config_option *option = find(parse->table, entry->name);
     if (!option) {
-        return complain(parse, entry->line, "unknown option '%.40s'; --help lists all", entry->name);
+        return complain(parse, entry->line, "unknown option '%.40s'; --help lists all",
+                        entry->name);
     }
     bool *seen = &parse->seen[option - parse->table->options];
     if (*seen) {

@@ -57,9 +57,10 @@ struct ks_config_list {
 struct ks_config_option {
     const char *name; /* of the field; the option's name is this without _ms or _bytes */
     enum ks_config_kind kind;
-    size_t offset;        /* of the field in the settings */
-    const char *fallback; /* as it would stand in the file; lists: words and spaces; NULL: required */
-    int64_t min;          /* value, bytes of a text, or entries of a list; inclusive */
+    size_t offset; /* of the field in the settings */
+    const char
+        *fallback; /* as it would stand in the file; lists: words and spaces; NULL: required */
+    int64_t min;   /* value, bytes of a text, or entries of a list; inclusive */
     int64_t max;
     const char *const *choices; /* CHOICE only: words, the last one NULL */
     const char *help;           /* sentences; says the unit and what happens at the bounds */
@@ -70,7 +71,10 @@ struct ks_config_option {
     (offsetof(S, field) + 0 * sizeof(_Generic(((S *)0)->field, type : 0)))
 
 #define KS_CONFIG_ROW(S, field, type, kind, fallback, min, max, choices, help)                     \
-    {#field, KS_CONFIG_KIND_##kind, KS_CONFIG_AT(S, field, type), fallback, min, max, choices, help}
+    {                                                                                              \
+#field, KS_CONFIG_KIND_##kind, KS_CONFIG_AT(S, field, type), fallback, min, max, choices,  \
+            help                                                                                   \
+    }
 
 #define KS_CONFIG_TEXT(S, field, fallback, min, max, help)                                         \
     KS_CONFIG_ROW(S, field, char *, TEXT, fallback, min, max, NULL, help)

@@ -10,7 +10,17 @@
 #define EVENTS_MAX (KS_CONFIG_OPTIONS_MAX * (KS_CONFIG_LIST_MAX + 3) + 6)
 
 /* Where in the document the reader stands: what may come next. */
-enum place { BEFORE, IN_STREAM, IN_DOCUMENT, AT_NAME, AT_VALUE, IN_LIST, AFTER_MAPPING, END, PLACES };
+enum place {
+    BEFORE,
+    IN_STREAM,
+    IN_DOCUMENT,
+    AT_NAME,
+    AT_VALUE,
+    IN_LIST,
+    AFTER_MAPPING,
+    END,
+    PLACES
+};
 
 struct reader {
     enum place place;
