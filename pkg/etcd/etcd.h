@@ -16,12 +16,12 @@
 #include "pkg/base/clock.h"
 #include "pkg/etcd/message.h"
 
-#define KS_ETCD_ENDPOINTS_MAX    9U  /* members of a cell; etcd advises at most 7 */
-#define KS_ETCD_CALLS_MAX        256U /* under way at a time */
-#define KS_ETCD_WATCHES_MAX      16U
-#define KS_ETCD_CALL_MS_DEFAULT  250 /* a call forwarded to a dead leader would hang for seconds */
-#define KS_ETCD_ANSWER_MAX       (64U << 20)
-#define KS_ETCD_REQUEST_MAX      (4U << 20) /* JSON of 1.5 MiB binary is about 2.1 MiB */
+#define KS_ETCD_ENDPOINTS_MAX   9U   /* members of a cell; etcd advises at most 7 */
+#define KS_ETCD_CALLS_MAX       256U /* under way at a time */
+#define KS_ETCD_WATCHES_MAX     16U
+#define KS_ETCD_CALL_MS_DEFAULT 250 /* a call forwarded to a dead leader would hang for seconds */
+#define KS_ETCD_ANSWER_MAX      (64U << 20)
+#define KS_ETCD_REQUEST_MAX     (4U << 20) /* JSON of 1.5 MiB binary is about 2.1 MiB */
 
 struct ks_etcd;
 struct ks_etcd_watch;
@@ -124,7 +124,7 @@ struct ks_etcd_watch_end {
 };
 
 struct ks_etcd_watch_options {
-    ks_bytes from;          /* keys in [from, to); to empty: the one key */
+    ks_bytes from; /* keys in [from, to); to empty: the one key */
     ks_bytes to;
     int64_t start_revision; /* the first to be delivered; 0: what comes after the created message */
     int64_t idle_ms; /* ends when not a byte came for so long; 0: never. etcd alone sends signs of

@@ -84,7 +84,7 @@ struct ks_etcd_op_answer {
     int64_t count;                /* RANGE: keys in the range whatever the limit; DELETE: deleted */
     const struct ks_etcd_kv *kvs; /* RANGE */
     size_t kv_count;
-    bool succeeded; /* TXN: which branch was done */
+    bool succeeded;                      /* TXN: which branch was done */
     const struct ks_etcd_op_answer *ops; /* TXN: its answers */
     size_t op_count;
 };
@@ -166,7 +166,7 @@ struct ks_etcd_answer {
     const struct ks_etcd_op_answer *ops; /* ks_etcd_txn: of the branch done; ks_etcd_range: one */
     size_t op_count;
 
-    struct ks_etcd_status status; /* ks_etcd_status */
+    struct ks_etcd_status status;       /* ks_etcd_status */
     const struct ks_etcd_alarm *alarms; /* ks_etcd_alarms */
     size_t alarm_count;
     const struct ks_etcd_member *members; /* ks_etcd_members */

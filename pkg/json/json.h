@@ -83,8 +83,8 @@ struct ks_json_writer {
     unsigned indent;          /* spaces a level; 0: all on one line */
     ks_result result;
     unsigned depth;
-    uint64_t arrays;     /* bit n: level n is an array */
-    uint64_t not_empty;  /* bit n: level n has a value already */
+    uint64_t arrays;    /* bit n: level n is an array */
+    uint64_t not_empty; /* bit n: level n has a value already */
 };
 
 void ks_json_object(struct ks_json_writer *writer, const char *name);

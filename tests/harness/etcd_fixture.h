@@ -17,9 +17,10 @@
 struct etcd_fixture;
 
 struct etcd_fixture_options {
-    size_t member_count;    /* 1 or 3; 0: 1 */
-    long quota_bytes;       /* --quota-backend-bytes; 0: etcd's default */
-    unsigned txn_ops_max;   /* --max-txn-ops; 0: KS_ETCD_OPS_MAX */
+    size_t member_count;  /* 1 or 3; 0: 1 */
+    long quota_bytes;     /* --quota-backend-bytes; 0: etcd's default */
+    unsigned txn_ops_max; /* --max-txn-ops; 0: KS_ETCD_OPS_MAX */
+    unsigned progress_ms; /* signs of life of an idle watch; 0: etcd's default, 10 minutes */
 };
 
 /* Makes certificates, starts the members and waits until they have a leader. */

@@ -1,0 +1,260 @@
+/* Watches: one request that is never fully answered. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pkg/base/mem.h"
+#include "pkg/etcd/client.h"
+#include "pkg/etcd/lines.h"
+#include "pkg/etcd/wire.h"
+
+#define WATCH_PATH "/v3/watch"
+
+/* A member that has not confirmed a watch after this long is not well. */
+#define OPEN_MS 3000
+
+#define ERROR_LEN_MAX 4096U
+
+struct ks_etcd_watch {
+    struct ks_etcd *client;
+    struct ks_etcd_watch_options options; /* from and to are not used after the start */
+    size_t index;                         /* its place in the client's list */
+    size_t endpoint;
+    struct ks_buffer request;
+    struct ks_etcd_lines lines;
+    struct ks_buffer error; /* the body of an answer that is no stream */
+    struct ks_etcd_transfer *transfer;
+    int64_t silent_at_ns;  /* when the last byte came, or the start */
+    int64_t last_revision; /* of the newest event delivered; 0: none */
+    bool is_created;
+    bool is_stopped; /* by its owner, perhaps within a callback: freed at the end of the turn */
+
+    /* Why the stream was broken off by us; DONE: it was not. */
+    enum ks_etcd_cause cause;
+    int64_t compact_revision;
+    char detail[128];
+};
+
+static void set_detail(struct ks_etcd_watch *watch, const char *words, ks_bytes more)
+{
+    int len = more.len < sizeof(watch->detail) ? (int)more.len : (int)sizeof(watch->detail);
+    snprintf(watch->detail, sizeof(watch->detail), "%s%.*s", words, len, (const char *)more.ptr);
+}
+
+static bool fail(struct ks_etcd_watch *watch, enum ks_etcd_cause cause, const char *words)
+{
+    watch->cause = cause;
+    set_detail(watch, words, (ks_bytes){(const uint8_t *)"", 0});
+    return false;
+}
+
+/* Revisions are whole and in order: none is met twice, and none below the one asked for. */
+static bool revisions_rise(struct ks_etcd_watch *watch, const struct ks_etcd_watch_message *message)
+{
+    if (message->event_count == 0) {
+        return true;
+    }
+    int64_t first = message->events[0].kv.mod_revision;
+    if (first <= watch->last_revision || first < watch->options.start_revision) {
+        return false;
+    }
+    watch->last_revision = message->events[message->event_count - 1].kv.mod_revision;
+    return true;
+}
+
+static bool on_line(void *user, ks_bytes text)
+{
+    struct ks_etcd_watch *watch = user;
+    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(text.len)};
+    struct ks_etcd_wire_line line;
+    if (ks_failed(ks_etcd_wire_watch_line(text, &arena, &line))) {
+        return fail(watch, KS_ETCD_BAD_ANSWER, "malformed watch message");
+    }
+    if (line.is_end) {
+        watch->cause = line.cause;
+        watch->compact_revision = line.compact_revision;
+        set_detail(watch, "", line.detail);
+        return false;
+    }
+    if (!revisions_rise(watch, &line.message)) {
+        return fail(watch, KS_ETCD_BAD_ANSWER, "watch revisions do not rise");
+    }
+    watch->is_created = true;
+    watch->options.on_message(watch->options.user, &line.message);
+    return !watch->is_stopped;
+}
+
+static bool on_bytes(void *user, long http_status, ks_bytes bytes)
+{
+    struct ks_etcd_watch *watch = user;
+    watch->silent_at_ns = ks_etcd_now_ns(watch->client);
+    if (http_status != 200) {
+        return !ks_failed(ks_buffer_append(&watch->error, bytes));
+    }
+    if (ks_etcd_lines_feed(&watch->lines, bytes, on_line, watch)) {
+        return true;
+    }
+    bool is_unexplained = watch->cause == KS_ETCD_DONE && !watch->is_stopped;
+    return is_unexplained ? fail(watch, KS_ETCD_BAD_ANSWER, "watch message too long") : false;
+}
+
+static void free_watch(struct ks_etcd_watch *watch)
+{
+    struct ks_etcd *client = watch->client;
+    struct ks_etcd_watch *last = client->watches[--client->watch_count];
+    client->watches[watch->index] = last;
+    last->index = watch->index;
+    ks_buffer_done(&watch->request);
+    ks_buffer_done(&watch->error);
+    ks_etcd_lines_done(&watch->lines);
+    ks_free(watch);
+}
+
+/* The transfer is gone already. */
+static void end_watch(struct ks_etcd_watch *watch)
+{
+    struct ks_etcd_watch_end end = {
+        .cause = watch->cause,
+        .compact_revision = watch->compact_revision,
+        .detail = watch->detail,
+    };
+    bool is_member_fine = watch->cause == KS_ETCD_COMPACTED || watch->cause == KS_ETCD_CLOSED;
+    if (!is_member_fine && watch->options.pin == 0) {
+        ks_etcd_endpoints_failed(&watch->client->endpoints, watch->endpoint);
+    }
+    watch->transfer = NULL;
+    watch->is_stopped = true; /* a stop by its own last callback does nothing */
+    watch->options.on_end(watch->options.user, &end);
+    free_watch(watch);
+}
+
+static void on_end(void *user, const struct ks_etcd_transfer_end *end)
+{
+    static const enum ks_etcd_cause causes[] = {
+        [KS_ETCD_FATE_ANSWERED] = KS_ETCD_ENDED,
+        [KS_ETCD_FATE_UNSENT] = KS_ETCD_UNSENT,
+        [KS_ETCD_FATE_BROKEN] = KS_ETCD_ENDED,
+        [KS_ETCD_FATE_REFUSED] = KS_ETCD_REFUSED,
+    };
+    struct ks_etcd_watch *watch = user;
+    if (watch->cause == KS_ETCD_DONE) {
+        fail(watch, causes[end->fate], end->detail);
+    }
+    if (end->fate == KS_ETCD_FATE_ANSWERED && end->http_status != 200) {
+        ks_bytes body = ks_buffer_bytes(&watch->error);
+        KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(body.len)};
+        ks_bytes words;
+        watch->cause = ks_etcd_wire_error(end->http_status, body, &arena, &words);
+        set_detail(watch, "", words);
+    }
+    end_watch(watch);
+}
+
+ks_result ks_etcd_watch_start(struct ks_etcd *client, const struct ks_etcd_watch_options *options,
+                              struct ks_etcd_watch **ret_watch)
+{
+    assert(options->on_message && options->on_end);
+    assert(options->from.len > 0 && options->idle_ms >= 0 && options->start_revision >= 0);
+
+    if (client->watch_count == KS_ETCD_WATCHES_MAX || client->is_closing) {
+        return KS_RES(THROTTLED);
+    }
+    struct ks_etcd_watch *watch = ks_alloc(1, sizeof(*watch));
+    watch->client = client;
+    watch->options = *options;
+    watch->request.len_max = KS_ETCD_REQUEST_MAX;
+    watch->error.len_max = ERROR_LEN_MAX;
+    watch->lines.rest.len_max = client->answer_len_max;
+    watch->index = client->watch_count;
+    watch->silent_at_ns = ks_etcd_now_ns(client);
+    watch->endpoint = ks_etcd_endpoints_choose(&client->endpoints, options->pin);
+    client->watches[client->watch_count++] = watch;
+    ks_result written =
+        ks_etcd_wire_watch(&watch->request, options->from, options->to, options->start_revision);
+    if (ks_failed(written)) {
+        free_watch(watch);
+        return written;
+    }
+    char url[KS_ETCD_URL_MAX];
+    ks_etcd_url(client, watch->endpoint, WATCH_PATH, url);
+    struct ks_etcd_post post = {
+        .url = url,
+        .body = ks_buffer_bytes(&watch->request),
+        .connect_ms = OPEN_MS,
+        .is_repeatable = true,
+        .on_bytes = on_bytes,
+        .on_end = on_end,
+        .user = watch,
+    };
+    watch->transfer = ks_etcd_transport_post(client->transport, &post);
+    assert(watch->transfer); /* watches and calls together are as many as transfers may be */
+    *ret_watch = watch;
+    return KS_RES(OK);
+}
+
+void ks_etcd_watch_stop(struct ks_etcd_watch *watch)
+{
+    if (watch->is_stopped) {
+        return;
+    }
+    watch->is_stopped = true;
+    ks_etcd_transfer_stop(watch->transfer);
+}
+
+static void free_stopped(struct ks_etcd *client)
+{
+    for (size_t i = client->watch_count; i > 0; i--) {
+        if (client->watches[i - 1]->is_stopped) {
+            free_watch(client->watches[i - 1]);
+        }
+    }
+}
+
+/* Milliseconds of silence that end it; 0: any time is fine. */
+static int64_t silence_max_ms(const struct ks_etcd_watch *watch)
+{
+    int64_t idle_ms = watch->options.idle_ms;
+    return watch->is_created || (idle_ms > 0 && idle_ms < OPEN_MS) ? idle_ms : OPEN_MS;
+}
+
+int64_t ks_etcd_watches_wait_ms(const struct ks_etcd *client, int64_t max_ms)
+{
+    int64_t wait_ms = max_ms;
+    for (size_t i = 0; i < client->watch_count; i++) {
+        const struct ks_etcd_watch *watch = client->watches[i];
+        int64_t max = silence_max_ms(watch);
+        int64_t left_ms = ks_etcd_ms_until(client, watch->silent_at_ns + max * KS_NS_PER_MS);
+        wait_ms = max > 0 && left_ms < wait_ms ? left_ms : wait_ms;
+    }
+    return wait_ms;
+}
+
+static bool is_silent(const struct ks_etcd_watch *watch)
+{
+    int64_t max_ns = silence_max_ms(watch) * KS_NS_PER_MS;
+    return max_ns > 0 && ks_etcd_now_ns(watch->client) - watch->silent_at_ns >= max_ns;
+}
+
+void ks_etcd_check_watches(struct ks_etcd *client)
+{
+    free_stopped(client);
+    for (size_t i = client->watch_count; i > 0; i--) {
+        struct ks_etcd_watch *watch = client->watches[i - 1];
+        if (!watch->is_stopped && is_silent(watch)) {
+            ks_etcd_transfer_stop(watch->transfer);
+            fail(watch, KS_ETCD_ENDED, "silent for too long");
+            end_watch(watch);
+        }
+    }
+}
+
+void ks_etcd_close_watches(struct ks_etcd *client)
+{
+    free_stopped(client);
+    while (client->watch_count > 0) {
+        struct ks_etcd_watch *watch = client->watches[client->watch_count - 1];
+        ks_etcd_transfer_stop(watch->transfer);
+        fail(watch, KS_ETCD_CLOSED, "the client was freed");
+        end_watch(watch);
+    }
+}
