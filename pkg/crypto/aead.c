@@ -28,14 +28,13 @@ ks_result ks_aead_seal(struct ks_crypto *crypto, const struct ks_aead_box *box, 
     uint8_t *tag = ret_sealed + plaintext.len;
     int n = 0;
     /* An empty run is left out: OpenSSL takes a NULL input for the end of the message. */
-    bool sealed =
-        EVP_EncryptInit_ex2(ctx, NULL, box->key->bytes, iv, NULL) == 1 &&
-        (box->aad.len == 0 ||
-         EVP_EncryptUpdate(ctx, NULL, &n, box->aad.ptr, (int)box->aad.len) == 1) &&
-        (plaintext.len == 0 ||
-         EVP_EncryptUpdate(ctx, ret_sealed, &n, plaintext.ptr, (int)plaintext.len) == 1) &&
-        EVP_EncryptFinal_ex(ctx, tag, &n) == 1 &&
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, KS_AEAD_TAG_LEN, tag) == 1;
+    bool sealed = EVP_EncryptInit_ex2(ctx, NULL, box->key->bytes, iv, NULL) == 1 &&
+                  (box->aad.len == 0 ||
+                   EVP_EncryptUpdate(ctx, NULL, &n, box->aad.ptr, (int)box->aad.len) == 1) &&
+                  (plaintext.len == 0 || EVP_EncryptUpdate(ctx, ret_sealed, &n, plaintext.ptr,
+                                                           (int)plaintext.len) == 1) &&
+                  EVP_EncryptFinal_ex(ctx, tag, &n) == 1 &&
+                  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, KS_AEAD_TAG_LEN, tag) == 1;
     return ks_openssl_check(sealed);
 }
 
@@ -54,12 +53,11 @@ ks_result ks_aead_open(struct ks_crypto *crypto, const struct ks_aead_box *box, 
     uint8_t tag[KS_AEAD_TAG_LEN];
     memcpy(tag, sealed.ptr + len, sizeof(tag));
     int n = 0;
-    bool ready =
-        EVP_DecryptInit_ex2(ctx, NULL, box->key->bytes, iv, NULL) == 1 &&
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, KS_AEAD_TAG_LEN, tag) == 1 &&
-        (box->aad.len == 0 ||
-         EVP_DecryptUpdate(ctx, NULL, &n, box->aad.ptr, (int)box->aad.len) == 1) &&
-        (len == 0 || EVP_DecryptUpdate(ctx, ret_plaintext, &n, sealed.ptr, (int)len) == 1);
+    bool ready = EVP_DecryptInit_ex2(ctx, NULL, box->key->bytes, iv, NULL) == 1 &&
+                 EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, KS_AEAD_TAG_LEN, tag) == 1 &&
+                 (box->aad.len == 0 ||
+                  EVP_DecryptUpdate(ctx, NULL, &n, box->aad.ptr, (int)box->aad.len) == 1) &&
+                 (len == 0 || EVP_DecryptUpdate(ctx, ret_plaintext, &n, sealed.ptr, (int)len) == 1);
     uint8_t rest[KS_AEAD_TAG_LEN];
     if (ready && EVP_DecryptFinal_ex(ctx, rest, &n) == 1) {
         return KS_RES(OK);

@@ -6,7 +6,7 @@
 #include "pkg/crypto/keys.h"
 #include "pkg/crypto/pem.h"
 
-static void extensions_free_at(STACK_OF(X509_EXTENSION) **extensions)
+static void extensions_free_at(STACK_OF(X509_EXTENSION) * *extensions)
 {
     sk_X509_EXTENSION_pop_free(*extensions, X509_EXTENSION_free);
 }

@@ -137,8 +137,7 @@ static ks_result read_pkcs8(ks_bytes der, struct ks_ec_key **ret_key)
         return KS_RES(VALIDATION);
     }
     const unsigned char *at = der.ptr;
-    KS_OPENSSL_AUTO(PKCS8_PRIV_KEY_INFO) *info =
-        d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)der.len);
+    KS_OPENSSL_AUTO(PKCS8_PRIV_KEY_INFO) *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)der.len);
     if (!info || at != der.ptr + der.len) {
         return ks_openssl_fail(KS_VALIDATION);
     }

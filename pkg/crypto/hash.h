@@ -28,5 +28,4 @@ KS_MUST_USE ks_result ks_hash_sha384(struct ks_crypto *crypto, const ks_bytes *p
  * SHA-256 of one run, for who has no struct ks_crypto at hand and is in no hurry.
  * Threads: any. Fails: INTERNAL (OpenSSL).
  */
-KS_MUST_USE ks_result ks_hash_sha256_once(ks_bytes bytes,
-                                          uint8_t ret_digest[static KS_SHA256_LEN]);
+KS_MUST_USE ks_result ks_hash_sha256_once(ks_bytes bytes, uint8_t ret_digest[static KS_SHA256_LEN]);

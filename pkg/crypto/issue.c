@@ -99,13 +99,12 @@ ks_result ks_x509_make_ca(const struct ks_ec_key *key, const struct ks_x509_ca_s
     char serial_hex[2 * SERIAL_LEN + 1];
     KS_TRY(begin(key, &certificate, serial_hex));
     KS_TRY(ks_names_set_subject(&spec->subject, X509_get_subject_name(certificate)));
-    KS_TRY(ks_openssl_check(
-        X509_set_issuer_name(certificate, X509_get_subject_name(certificate))));
+    KS_TRY(ks_openssl_check(X509_set_issuer_name(certificate, X509_get_subject_name(certificate))));
     KS_TRY(set_validity(certificate, spec->not_before_s, spec->not_after_s));
 
     char constraints[sizeof("critical,CA:TRUE,pathlen:") + 10];
-    int printed = snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%u",
-                           spec->path_len);
+    int printed =
+        snprintf(constraints, sizeof(constraints), "critical,CA:TRUE,pathlen:%u", spec->path_len);
     assert(printed > 0 && (size_t)printed < sizeof(constraints));
     const struct extension rows[] = {
         {NID_basic_constraints, constraints},
@@ -141,8 +140,8 @@ static ks_result add_names(X509 *certificate, const struct ks_x509_leaf_spec *sp
     if (!names) {
         return anonymous ? KS_RES(VALIDATION) : KS_RES(OK);
     }
-    return ks_openssl_check(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, anonymous,
-                                              X509V3_ADD_APPEND));
+    return ks_openssl_check(
+        X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, anonymous, X509V3_ADD_APPEND));
 }
 
 static ks_result fill_leaf(X509 *certificate, X509 *issuer, const struct ks_x509_leaf_spec *spec)

@@ -1,4 +1,5 @@
 /* Printed by tests/vectors/crypto_vectors.py: answers of another implementation. */
+/* clang-format off */
 #pragma once
 
 #include <stdint.h>

@@ -8,8 +8,8 @@
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/hash.h"
 #include "pkg/crypto/kdf.h"
-#include "pkg/crypto/openssl.h"
 #include "pkg/crypto/known_answer_vectors.h"
+#include "pkg/crypto/openssl.h"
 
 #define BYTES(array) ((ks_bytes){(array), sizeof(array)})
 
@@ -44,8 +44,7 @@ static ks_result test_gcm(struct ks_crypto *crypto)
     KS_TRY(expect(BYTES(opened), BYTES(gcm_text)));
 
     sealed[0] ^= 1;
-    return expect_refusal(ks_aead_open(crypto, &box, BYTES(sealed), opened),
-                          KS_INVALID_CIPHERTEXT);
+    return expect_refusal(ks_aead_open(crypto, &box, BYTES(sealed), opened), KS_INVALID_CIPHERTEXT);
 }
 
 static ks_result test_hashes(struct ks_crypto *crypto)
@@ -160,11 +159,10 @@ static ks_result test_drbg(struct ks_crypto *crypto)
     KS_OPENSSL_AUTO(EVP_RAND_CTX) *drbg =
         source && algorithm ? EVP_RAND_CTX_new(algorithm, source) : NULL;
     uint8_t drawn[sizeof(drbg_second)];
-    bool answered = drbg &&
-                    EVP_RAND_instantiate(drbg, 256, 0, drbg_string, sizeof(drbg_string),
-                                         params) == 1 &&
-                    EVP_RAND_generate(drbg, drawn, sizeof(drawn), 256, 0, NULL, 0) == 1 &&
-                    EVP_RAND_generate(drbg, drawn, sizeof(drawn), 256, 0, NULL, 0) == 1;
+    bool answered =
+        drbg && EVP_RAND_instantiate(drbg, 256, 0, drbg_string, sizeof(drbg_string), params) == 1 &&
+        EVP_RAND_generate(drbg, drawn, sizeof(drawn), 256, 0, NULL, 0) == 1 &&
+        EVP_RAND_generate(drbg, drawn, sizeof(drawn), 256, 0, NULL, 0) == 1;
     if (!answered) {
         return ks_openssl_fail(KS_INTERNAL);
     }
@@ -175,14 +173,9 @@ static const struct {
     const char *name;
     ks_result (*run)(struct ks_crypto *crypto);
 } tests[] = {
-    {"AES-256-GCM", test_gcm},
-    {"SHA-2", test_hashes},
-    {"HMAC-SHA-256", test_mac},
-    {"KDF in counter mode", test_kdf},
-    {"HKDF-SHA-384", test_hkdf},
-    {"ECDH P-384", test_ecdh},
-    {"ECDSA P-384", test_ecdsa},
-    {"CTR_DRBG", test_drbg},
+    {"AES-256-GCM", test_gcm},         {"SHA-2", test_hashes},      {"HMAC-SHA-256", test_mac},
+    {"KDF in counter mode", test_kdf}, {"HKDF-SHA-384", test_hkdf}, {"ECDH P-384", test_ecdh},
+    {"ECDSA P-384", test_ecdsa},       {"CTR_DRBG", test_drbg},
 };
 
 ks_result ks_crypto_self_test(const char **reterr_name)

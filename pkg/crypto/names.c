@@ -170,8 +170,7 @@ ks_result ks_names_read_uri(const X509 *certificate, char *ret_uri)
     int uri_count = 0;
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         int type = 0;
-        const ASN1_STRING *value =
-            GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+        const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
         if (type != GEN_URI) {
             continue;
         }

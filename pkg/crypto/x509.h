@@ -17,13 +17,13 @@
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/hash.h"
 
-#define KS_X509_DER_MAX    4096U  /* bytes of a certificate or request that we look at */
-#define KS_X509_PEM_MAX    8192U  /* bytes of one that we write, in PEM */
-#define KS_X509_URI_MAX    255U   /* bytes of a URI name */
-#define KS_X509_DNS_MAX    253U   /* bytes of a DNS name */
-#define KS_X509_NAME_MAX   64U    /* bytes of a common name or organization (RFC 5280 §A.1) */
-#define KS_X509_NAMES_MAX  16U    /* DNS names, and IP addresses, in one certificate */
-#define KS_X509_SERIAL_HEX 40U    /* hex digits: 20 bytes (RFC 5280 §4.1.2.2); ours have 32 */
+#define KS_X509_DER_MAX    4096U /* bytes of a certificate or request that we look at */
+#define KS_X509_PEM_MAX    8192U /* bytes of one that we write, in PEM */
+#define KS_X509_URI_MAX    255U  /* bytes of a URI name */
+#define KS_X509_DNS_MAX    253U  /* bytes of a DNS name */
+#define KS_X509_NAME_MAX   64U   /* bytes of a common name or organization (RFC 5280 §A.1) */
+#define KS_X509_NAMES_MAX  16U   /* DNS names, and IP addresses, in one certificate */
+#define KS_X509_SERIAL_HEX 40U   /* hex digits: 20 bytes (RFC 5280 §4.1.2.2); ours have 32 */
 #define KS_X509_YEAR_S     31557600LL
 
 /*

@@ -15,9 +15,9 @@
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
 
-#define KS_TOKEN_LABEL_MAX   32U  /* bytes of a token's label: CK_TOKEN_INFO has no more */
-#define KS_TOKEN_NAME_MAX    64U  /* bytes of an object's label */
-#define KS_TOKEN_PIN_MAX     255U /* bytes of a PIN */
+#define KS_TOKEN_LABEL_MAX   32U   /* bytes of a token's label: CK_TOKEN_INFO has no more */
+#define KS_TOKEN_NAME_MAX    64U   /* bytes of an object's label */
+#define KS_TOKEN_PIN_MAX     255U  /* bytes of a PIN */
 #define KS_TOKEN_WRAP_MAX    1024U /* bytes of plaintext that ks_token_wrap takes */
 #define KS_TOKEN_WRAP_EXTRA  28U   /* bytes that wrapping adds: IV 12, tag 16 */
 #define KS_TOKEN_OBJECT_MAX  4096U /* bytes of a data object */

@@ -1,4 +1,5 @@
 /* Printed by crypto_vectors.py, all in hex: answers of another implementation. */
+/* clang-format off */
 #pragma once
 
 struct gcm_vector {

@@ -166,7 +166,7 @@ def print_array(name, value):
 
 def print_known_answers():
     print("/* Printed by tests/vectors/crypto_vectors.py: answers of another implementation. */")
-    print("#pragma once\n\n#include <stdint.h>\n")
+    print("/* clang-format off */\n#pragma once\n\n#include <stdint.h>\n")
     key, iv = draw("gcm key", 32), draw("gcm iv", 12)
     text, aad = draw("gcm text", 40), draw("gcm aad", 21)
     drbg = CtrDrbg(draw("drbg entropy", 32), draw("drbg nonce", 16), draw("drbg string", 32))
@@ -206,7 +206,7 @@ def quote(value):
 
 def print_tests():
     print("/* Printed by crypto_vectors.py, all in hex: answers of another implementation. */")
-    print("#pragma once\n")
+    print("/* clang-format off */\n#pragma once\n")
     gcm = [(bytes.fromhex(k), bytes.fromhex(i), bytes.fromhex(t), bytes.fromhex(a))
            for k, i, t, a, _ in GCM]
     gcm += [(draw(f"k{n}", 32), draw(f"i{n}", 12), draw(f"t{n}", n), draw(f"a{n}", 3 * n))
