@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Plants each error that the lints are for and sees it found; and sees clean trees pass."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+import banned
+import compile_commands
+import folders
+import layers
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+RULES = """
+guard cmocka.h lmdb.h
+layer base pkg/base
+layer adapters pkg/disk
+layer domain pkg/arn
+layer services services/one services/two
+test *_test.c: cmocka.h tests
+tests: *
+pkg/base:
+pkg/disk: pkg/base lmdb.h
+pkg/arn: pkg/base
+services/one: pkg/arn pkg/disk
+services/two: pkg/base
+"""
+
+CLEAN = {
+    "pkg/base/bytes.h": "#include <stddef.h>\n#include <sys/types.h>\n",
+    "pkg/disk/disk.h": '#include "pkg/base/bytes.h"\n',
+    "pkg/disk/disk.c": '#include "pkg/disk/disk.h"\n#include <lmdb.h>\n',
+    "pkg/disk/disk_test.c": '#include <cmocka.h>\n#include "tests/fake.h"\n',
+    "pkg/arn/arn.h": '#include "pkg/base/bytes.h"\n',
+    "services/one/main.c": '#include "pkg/arn/arn.h"\n#include "pkg/disk/disk.h"\n',
+    "services/two/main.c": '#include "pkg/base/bytes.h"\n',
+    "tests/fake.h": '#include "pkg/disk/disk.h"\n',
+}
+
+
+class Tree(unittest.TestCase):
+    """A tree of files in a temporary folder."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = folder.name
+
+    def write(self, files):
+        for path, text in files.items():
+            full = os.path.join(self.root, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w", encoding="utf-8") as file:
+                file.write(text)
+
+    def assert_found(self, errors, *parts):
+        self.assertEqual(len(errors), 1, errors)
+        for part in parts:
+            self.assertIn(part, errors[0])
+
+
+class Layers(Tree):
+    def errors(self, changes=None, rules=RULES):
+        self.write({**CLEAN, **(changes or {}), "rules": rules})
+        return layers.check(os.path.join(self.root, "rules"), self.root)[1]
+
+    def test_a_clean_tree_passes(self):
+        self.assertEqual(self.errors(), [])
+
+    def test_an_include_upward_is_found(self):
+        self.assert_found(self.errors({"pkg/base/log.c": '#include "pkg/disk/disk.h"\n'}),
+                          "pkg/base/log.c", "pkg/disk")
+
+    def test_an_include_by_relative_path_is_found(self):
+        self.assert_found(self.errors({"pkg/base/log.c": '#include "../disk/disk.h"\n'}), "pkg/disk")
+
+    def test_a_library_outside_its_folder_is_found(self):
+        self.assert_found(self.errors({"pkg/arn/arn.c": "#include <lmdb.h>\n"}), "lmdb.h")
+        self.assert_found(self.errors({"pkg/arn/arn.c": "#include <openssl/evp.h>\n"}), "openssl")
+
+    def test_a_generated_header_that_is_not_allowed_is_found(self):
+        self.assert_found(self.errors({"pkg/arn/arn.c": '#include "keystead/x/x.pb-c.h"\n'}),
+                          "keystead/x")
+
+    def test_a_library_that_shows_in_a_header_is_found(self):
+        errors = self.errors({"pkg/disk/disk.h": '#include "pkg/base/bytes.h"\n#include <lmdb.h>\n'})
+        self.assert_found(errors, "services/one/main.c", "lmdb.h shows in pkg/disk/disk.h")
+
+    def test_test_headers_are_for_tests_only(self):
+        self.assert_found(self.errors({"pkg/arn/arn.c": "#include <cmocka.h>\n"}), "cmocka.h")
+
+    def test_services_that_include_each_other_are_found(self):
+        rules = RULES.replace("services/two: pkg/base", "services/two: pkg/base services/one")
+        errors = self.errors({"services/two/x.c": '#include "services/one/x.h"\n',
+                              "services/one/x.h": ""}, rules)
+        self.assert_found(errors, "services never include each other")
+
+    def test_a_rule_that_goes_up_a_layer_is_found(self):
+        rules = RULES.replace("pkg/disk: pkg/base", "pkg/disk: pkg/base pkg/arn")
+        errors = self.errors({"pkg/disk/x.c": '#include "pkg/arn/arn.h"\n'}, rules)
+        self.assert_found(errors, "higher layer")
+
+    def test_a_circle_is_found(self):
+        rules = RULES.replace("layer domain pkg/arn", "layer domain pkg/arn pkg/key").replace(
+            "pkg/arn: pkg/base", "pkg/arn: pkg/base pkg/key\npkg/key: pkg/arn")
+        errors = self.errors({"pkg/arn/x.c": '#include "pkg/key/x.h"\n',
+                              "pkg/key/x.h": '#include "pkg/arn/arn.h"\n'}, rules)
+        self.assert_found(errors, "circle", "pkg/arn", "pkg/key")
+
+    def test_an_allowance_that_is_not_needed_is_found(self):
+        rules = RULES.replace("services/two: pkg/base", "services/two: pkg/base pkg/arn")
+        self.assert_found(self.errors(rules=rules), "services/two", "pkg/arn", "take it off")
+
+    def test_a_folder_that_does_not_exist_yet_may_have_a_rule(self):
+        rules = RULES + "services/three: pkg/base\n"
+        self.assertEqual(self.errors(rules=rules), [])
+
+    def test_a_folder_without_rule_or_layer_is_found(self):
+        errors = self.errors({"pkg/new/new.c": ""})
+        self.assertEqual(errors, ["pkg/new: stands in no layer", "pkg/new: has no rule"])
+
+
+class Banned(Tree):
+    def errors(self, code, allowed=""):
+        self.write({"pkg/x/x.c": code, "allowed": allowed})
+        return banned.check(os.path.join(self.root, "allowed"), self.root)[1]
+
+    def test_each_banned_word_is_found(self):
+        for word in banned.BANNED:
+            call = "goto out;" if word == "goto" else f"{word} (a);"
+            self.assert_found(self.errors(f"int f(void)\n{{\n    {call}\n}}\n"), f" {word} 1")
+
+    def test_comments_strings_and_longer_names_pass(self):
+        self.assertEqual(self.errors(
+            '/* free(x) goto */\n// strcpy(a)\nf("free(x)", \'"\');\nks_free(x);\nfreed(y);\n'), [])
+
+    def test_an_allowed_word_passes_at_its_exact_count(self):
+        line = "pkg/x/x.c free 2  # the allocator\n"
+        self.assertEqual(self.errors("free(a);\nfree(b);\n", line), [])
+        self.assert_found(self.errors("free(a);\nfree(b);\nfree(c);\n", line), "free 3, allowed 2")
+        self.assert_found(self.errors("free(a);\n", line), "free 1, allowed 2")
+
+    def test_an_exception_that_is_not_needed_is_found(self):
+        self.assert_found(self.errors("", "pkg/x/x.c free 1  # gone\n"), "not needed")
+
+    def test_an_exception_without_reason_is_found(self):
+        self.assert_found(self.errors("", "pkg/x/x.c free 1\n"), "reason")
+
+    def test_a_function_of_71_lines_is_found_and_70_pass(self):
+        for lines, expected in ((70, 0), (71, 1)):
+            body = "    g();\n" * (lines - 4)
+            code = f"static int f(int a,\n             int b)\n{{\n{body}}}\n"
+            self.assertEqual(len(self.errors(code)), expected)
+
+    def test_a_file_of_801_lines_is_found_and_800_pass(self):
+        self.assertEqual(self.errors("\n" * 800), [])
+        self.assert_found(self.errors("\n" * 801), "file-lines 801")
+
+    def test_an_unnumbered_todo_is_found(self):
+        self.assertEqual(self.errors("/* TODO(#12): more */\n"), [])
+        self.assert_found(self.errors("/* TODO: more */\n"), "TODO")
+        self.assert_found(self.errors("/* FIXME */\n"), "FIXME")
+
+
+class Folders(Tree):
+    def errors(self, changes=None):
+        files = {"pkg/x/README.md": "# pkg/x\n", "pkg/x/BUILD.bazel": "", "pkg/x/x.c": "",
+                 "pkg/x/x_test.c": "", "services/y/README.md": "# services/y\n",
+                 "services/y/BUILD.bazel": "", **(changes or {})}
+        self.write({path: text for path, text in files.items() if text is not None})
+        return folders.check(self.root)[1]
+
+    def test_a_clean_tree_passes(self):
+        self.assertEqual(self.errors(), [])
+
+    def test_what_is_missing_is_found(self):
+        self.assert_found(self.errors({"pkg/x/BUILD.bazel": None}), "pkg/x", "BUILD.bazel")
+
+    def test_a_folder_without_readme_is_found(self):
+        self.assert_found(self.errors({"services/y/README.md": None}), "services/y", "README.md")
+
+    def test_a_folder_without_test_is_found(self):
+        self.assert_found(self.errors({"pkg/x/x_test.c": None}), "pkg/x", "no test")
+
+    def test_a_readme_of_another_folder_is_found(self):
+        self.assert_found(self.errors({"pkg/x/README.md": "# pkg/z\n"}), "begin with '# pkg/x'")
+
+    def test_a_readme_over_a_page_is_found(self):
+        self.assert_found(self.errors({"pkg/x/README.md": "# pkg/x\n" * 81}), "81 lines")
+
+    def test_a_new_name_on_the_top_level_is_found(self):
+        self.assert_found(self.errors({"util/x.c": ""}), "util", "top level")
+
+
+class Tidy(Tree):
+    """The profile, not our script: each limit that it is there to hold."""
+
+    def found(self, code):
+        self.write({"pkg/x.c": code})
+        run = subprocess.run(
+            ["clang-tidy", "--quiet", "--config-file=" + os.path.join(HERE, "../../.clang-tidy"),
+             os.path.join(self.root, "pkg/x.c"), "--", "-std=c17"],
+            capture_output=True, text=True, check=False)
+        return run.stdout if run.returncode else ""
+
+    def test_clean_code_passes(self):
+        self.assertEqual(self.found("int f(int a);\nint f(int a)\n{\n    return a;\n}\n"), "")
+
+    def test_recursion_is_found(self):
+        self.assertIn("misc-no-recursion",
+                      self.found("int f(int a);\nint f(int a)\n{\n    return a ? f(a - 1) : 0;\n}\n"))
+
+    def test_a_seventh_parameter_is_found(self):
+        head = "int f(int a, int b, int c, int d, int e, int g, int h)"
+        self.assertIn("function-size",
+                      self.found(f"{head};\n{head}\n{{\n    return a + b + c + d + e + g + h;\n}}\n"))
+
+    def test_a_null_dereference_is_found(self):
+        self.assertIn("core.NullDereference", self.found(
+            "int f(int *a);\nint f(int *a)\n{\n    return a ? 0 : *a;\n}\n"))
+
+
+class CompileCommands(unittest.TestCase):
+    def test_paths_below_the_execution_root_become_absolute(self):
+        got = compile_commands.rewritten(
+            ["/usr/bin/gcc", "-fPIC", "-isystem", "bazel-out/k8/bin/proto", "-Iexternal/lib/include",
+             "-iquote", ".", "-MD", "-MF", "x.d", "-frandom-seed=x.o",
+             "-fno-canonical-system-headers", "-c", "pkg/x.c", "-o", "x.o"], "/base/execroot/ks")
+        self.assertEqual(got, [
+            "/usr/bin/gcc", "-fPIC", "-isystem", "/base/execroot/ks/bazel-out/k8/bin/proto",
+            "-I/base/external/lib/include", "-iquote", ".", "-c", "pkg/x.c"])
+
+
+if __name__ == "__main__":
+    unittest.main()
