@@ -1,0 +1,18 @@
+/*
+ * expiry: removes what has outlived its use: certificates a day after they ended, request records
+ * after 24 hours. A bounded number at a time, every ten minutes.
+ *
+ * Threads: the loop's; made and freed from elsewhere.
+ */
+#pragma once
+
+struct ks_clock;
+struct ks_expiry;
+struct ks_rpc_loop;
+struct ks_store;
+
+/* All borrowed. Never NULL; free with ks_expiry_free, before the loop and the store. */
+struct ks_expiry *ks_expiry_new(struct ks_store *store, struct ks_rpc_loop *loop,
+                                const struct ks_clock *clock);
+/* NULL is fine. Not from the loop's thread. */
+void ks_expiry_free(struct ks_expiry *expiry);

@@ -1,0 +1,42 @@
+/*
+ * issuer: the client root. Certificates name a user of an account in their SPIFFE URI, and nothing
+ * else: spiffe://<trust domain>/account/<12 digits>/user/<name>.
+ *
+ * Threads: one, the admin listener's loop.
+ */
+#pragma once
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "pkg/crypto/x509.h"
+
+struct ks_issuer;
+
+/*
+ * Reads the root's certificate and key; free with ks_issuer_free.
+ * Fails: NOT_FOUND (a file can't be read), VALIDATION (malformed, or they do not fit together).
+ */
+KS_MUST_USE ks_result ks_issuer_new(const char *ca_file, const char *key_file,
+                                    struct ks_issuer **ret_issuer);
+
+/* Wipes the key. NULL is fine. */
+void ks_issuer_free(struct ks_issuer *issuer);
+
+/* The root, PEM, borrowed as long as the issuer. */
+ks_bytes ks_issuer_ca(const struct ks_issuer *issuer);
+
+struct ks_issue_spec {
+    ks_bytes csr; /* PEM or DER */
+    const char *spiffe_uri;
+    int64_t not_before_s;
+    int64_t not_after_s;
+};
+
+/*
+ * Appends the PEM of a client certificate for the public key of spec->csr.
+ * ret_serial_hex  KS_X509_SERIAL_HEX + 1 bytes; written on success only.
+ * Fails: VALIDATION (not a request, not signed by its own key, or of another kind of key).
+ */
+KS_MUST_USE ks_result ks_issuer_issue(const struct ks_issuer *issuer,
+                                      const struct ks_issue_spec *spec, struct ks_buffer *out,
+                                      char *ret_serial_hex);
