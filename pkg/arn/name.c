@@ -1,0 +1,104 @@
+#include "pkg/arn/name.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+#define KEY_ID_FORM "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+
+/* Bytes at the front that stand in set. strchr finds the NUL of any set, hence the test for 0. */
+static size_t span(ks_bytes text, const char *set)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] != 0 && strchr(set, text.ptr[len])) {
+        len++;
+    }
+    return len;
+}
+
+static bool is_made_of(ks_bytes text, const char *set, size_t len_max)
+{
+    return text.len > 0 && text.len <= len_max && span(text, set) == text.len;
+}
+
+static ks_bytes after(ks_bytes text, size_t len)
+{
+    return (ks_bytes){text.ptr + len, text.len - len};
+}
+
+bool ks_account_is_valid(ks_bytes text)
+{
+    return text.len == KS_ACCOUNT_LEN && span(text, DIGITS) == text.len;
+}
+
+bool ks_key_id_is_valid(ks_bytes text)
+{
+    if (text.len != KS_KEY_ID_LEN) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        bool dash = KEY_ID_FORM[i] == '-';
+        bool hex = (text.ptr[i] >= '0' && text.ptr[i] <= '9') ||
+                   (text.ptr[i] >= 'a' && text.ptr[i] <= 'f');
+        if (dash ? text.ptr[i] != '-' : !hex) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ks_partition_is_valid(ks_bytes text)
+{
+    return is_made_of(text, LOWER DIGITS "-", KS_PARTITION_LEN_MAX) && span(text, LOWER) > 0;
+}
+
+bool ks_region_is_valid(ks_bytes text)
+{
+    if (text.len > KS_REGION_LEN_MAX) {
+        return false;
+    }
+    size_t words = 0;
+    for (size_t len = span(text, LOWER); len > 0; len = span(text, LOWER)) {
+        if (len == text.len || text.ptr[len] != '-') {
+            return false;
+        }
+        text = after(text, len + 1);
+        words++;
+    }
+    return (words == 2 || words == 3) && text.len > 0 && span(text, DIGITS) == text.len;
+}
+
+bool ks_zone_is_valid(ks_bytes text)
+{
+    if (text.len == 0) {
+        return false;
+    }
+    uint8_t letter = text.ptr[text.len - 1];
+    return letter >= 'a' && letter <= 'z' && ks_region_is_valid((ks_bytes){text.ptr, text.len - 1});
+}
+
+bool ks_alias_is_valid(ks_bytes text)
+{
+    ks_bytes prefix = KS_LITERAL(KS_ALIAS_PREFIX);
+    return text.len <= KS_ALIAS_LEN_MAX && ks_bytes_starts_with(text, prefix) &&
+           is_made_of(after(text, prefix.len), LOWER UPPER DIGITS "/_-", KS_ALIAS_LEN_MAX);
+}
+
+bool ks_alias_is_reserved(ks_bytes text)
+{
+    return ks_bytes_starts_with(text, KS_LITERAL(KS_ALIAS_RESERVED));
+}
+
+bool ks_user_name_is_valid(ks_bytes text)
+{
+    return is_made_of(text, LOWER UPPER DIGITS "+=,.@_-", KS_USER_NAME_LEN_MAX) &&
+           !ks_bytes_equal(text, KS_LITERAL(".")) && !ks_bytes_equal(text, KS_LITERAL(".."));
+}
+
+bool ks_node_name_is_valid(ks_bytes text)
+{
+    return is_made_of(text, LOWER DIGITS "-", KS_NODE_NAME_LEN_MAX);
+}

@@ -1,0 +1,82 @@
+/*
+ * policy: may this principal do this? One pure function, whose arguments are all that the answer
+ * may ever rest on. Frontends decide with it; what they decided on is confirmed by a keystore.
+ *
+ * The order of AWS ("Policy evaluation logic"): an explicit deny anywhere; then the guardrails of the
+ * organization must allow; then, within the account, the key's policy or, if that lets the account
+ * delegate, an identity policy, or a grant; from another account, the key's policy and an identity
+ * policy both, or a grant; else denied.
+ *
+ * What exists so far is the default key policy: the key's account may do everything. So a principal
+ * may do everything with what is its own account's, and nothing with anything else.
+ *
+ * Threads: pure; any.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "pkg/base/bytes.h"
+
+enum ks_policy_effect { KS_POLICY_DENY, KS_POLICY_ALLOW };
+
+/* Why: for the audit record and for tests, never for the client. */
+enum ks_policy_reason {
+    KS_POLICY_DEFAULT_KEY_POLICY, /* allowed: the key's account may do everything */
+    KS_POLICY_OWN_ACCOUNT,        /* allowed: no key is concerned, or none that exists */
+    KS_POLICY_OTHER_ACCOUNT,      /* denied: nothing lets another account in */
+    KS_POLICY_NOT_UNDERSTOOD,     /* denied: a policy that this version cannot read */
+    KS_POLICY_REASON_COUNT
+};
+
+struct ks_policy_answer {
+    enum ks_policy_effect effect;
+    enum ks_policy_reason reason;
+};
+
+/* A condition's key and value as the request has them: "kms:EncryptionContext:tenant", "a". */
+struct ks_policy_fact {
+    ks_bytes key;
+    ks_bytes value;
+};
+
+/* A policy document, as stored. */
+struct ks_policy_document {
+    ks_bytes json;
+};
+
+/* A grant as the record has it. */
+struct ks_policy_grant {
+    ks_bytes grantee;    /* principal ARN */
+    ks_bytes operations; /* separated by commas */
+};
+
+/* All borrowed for the call. Empty documents and lists are not there. */
+struct ks_policy_request {
+    ks_bytes action; /* "kms:Decrypt" */
+
+    ks_bytes principal_arn;
+    ks_bytes principal_account;
+
+    /* The key, or what the client named if it is not there; empty for operations without a key. */
+    ks_bytes resource_account;
+    ks_bytes key_arn;
+
+    ks_bytes key_policy; /* empty: the default policy */
+    const struct ks_policy_document *identity_policies;
+    size_t identity_policy_count;
+    const struct ks_policy_document *guardrails;
+    size_t guardrail_count;
+    const struct ks_policy_grant *grants; /* of this key for this principal */
+    size_t grant_count;
+
+    const struct ks_policy_fact *facts;
+    size_t fact_count;
+};
+
+/*
+ * Always answers; what it cannot read it denies. A policy document of any kind is more than this
+ * version understands: none is stored by it, and one that is there is not passed over. Grants, which
+ * can only allow, allow nothing yet.
+ */
+struct ks_policy_answer ks_policy_decide(const struct ks_policy_request *request);
