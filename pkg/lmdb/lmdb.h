@@ -30,8 +30,8 @@ typedef struct ks_lmdb_db {
 } ks_lmdb_db;
 
 struct ks_lmdb_options {
-    const char *folder; /* exists; borrowed during open */
-    size_t map_len_max; /* bytes that the data file may grow to; a multiple of 4096 */
+    const char *folder;   /* exists; borrowed during open */
+    size_t map_len_max;   /* bytes that the data file may grow to; a multiple of 4096 */
     unsigned readers_max; /* read transactions at a time; 0: 126 */
     bool no_sync; /* commits reach the disk only by ks_lmdb_sync; after a crash of the machine the
                      file may be damaged without a sign: whoever sets it keeps a marker */
@@ -123,9 +123,9 @@ KS_MUST_USE ks_result ks_lmdb_count(struct ks_lmdb_read *read, ks_lmdb_db db, si
 
 /* Which keys to visit, in order. */
 struct ks_lmdb_span {
-    ks_bytes prefix;     /* empty: every key */
-    ks_bytes start;      /* empty: from the first with the prefix */
-    bool after_start;    /* start itself is left out */
+    ks_bytes prefix;  /* empty: every key */
+    ks_bytes start;   /* empty: from the first with the prefix */
+    bool after_start; /* start itself is left out */
 };
 
 /*
