@@ -1,0 +1,50 @@
+/*
+ * sealing: what EKTs and wrapped domain keys have in common, version ‖ generation ‖ salt ‖ sealed:
+ * a key derived for one message from a longer-lived one, then AES-256-GCM.
+ *
+ * Threads: pure over the arguments; the struct ks_crypto and ks_mac are the calling thread's.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/secret.h"
+
+#define KS_SEALING_VERSION  1U
+#define KS_SEALING_SALT_LEN 32U
+#define KS_SEALING_HEAD_LEN (1U + 4U + KS_SEALING_SALT_LEN)
+#define KS_SEALING_TAG_LEN  16U
+#define KS_SEALING_AAD_MAX  256U /* bytes of what is authenticated and not stored */
+
+struct ks_crypto;
+struct ks_mac;
+
+struct ks_sealing {
+    struct ks_crypto *crypto;
+    struct ks_mac *key;  /* the longer-lived one */
+    ks_bytes label;      /* of labels.md */
+    ks_bytes derivation; /* stands behind the salt in the derivation's context */
+    ks_bytes aad;        /* stands behind the head */
+};
+
+/* A sealed form taken apart; borrowed from it. */
+struct ks_sealed {
+    uint32_t generation;
+    ks_bytes head;
+    ks_bytes salt;
+    ks_bytes body;
+};
+
+/* Fails: INVALID_CIPHERTEXT (too short or long, another version, no such generation). */
+KS_MUST_USE ks_result ks_sealed_parse(ks_bytes bytes, struct ks_sealed *ret_sealed);
+
+/* Writes KS_SEALING_HEAD_LEN + secret->len + KS_SEALING_TAG_LEN bytes. Fails: INTERNAL. */
+KS_MUST_USE ks_result ks_sealing_seal(const struct ks_sealing *sealing, uint32_t generation,
+                                      const uint8_t *salt, const ks_secret *secret,
+                                      uint8_t *ret_sealed);
+
+/* Fails: INVALID_CIPHERTEXT, INTERNAL. */
+KS_MUST_USE ks_result ks_sealing_open(const struct ks_sealing *sealing,
+                                      const struct ks_sealed *sealed, ks_secret *ret_secret);
