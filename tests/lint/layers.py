@@ -7,7 +7,8 @@ RULES has these lines; a # starts a comment:
 
   layer NAME FOLDER...        from the lowest to the highest. A folder may be let include only its
                               own layer and lower ones; of pkg and services each has a layer.
-  FOLDER: ALLOWED...          what FOLDER may include besides itself; the longest FOLDER wins.
+  FOLDER: ALLOWED...          what FOLDER may include besides itself; the longest FOLDER wins,
+                              and lines of the same one add up.
                               ALLOWED is a folder below ROOT, with all below it, or the folder part
                               of a third-party or generated header, or `*` for everything.
   test PATTERN... : ALLOWED   adds to files whose name matches a pattern.
@@ -24,7 +25,7 @@ import re
 import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
-SYSTEM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/", "asm/", "bits/")
+SYSTEM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/", "asm/", "bits/", "sanitizer/")
 LAYERED = ("pkg", "services")
 
 
@@ -48,7 +49,7 @@ class Rules:
             self.extra.append((patterns.split(), allowed.split()))
         else:
             folder, _, allowed = line.partition(":")
-            self.allowed[folder.strip()] = allowed.split()
+            self.allowed.setdefault(folder.strip(), []).extend(allowed.split())
 
     def owner(self, folder):
         return max((r for r in self.allowed if below(folder, r)), key=len, default=folder)

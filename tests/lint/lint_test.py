@@ -9,6 +9,7 @@ import banned
 import compile_commands
 import folders
 import layers
+import links
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -119,6 +120,23 @@ class Layers(Tree):
     def test_a_folder_without_rule_or_layer_is_found(self):
         errors = self.errors({"pkg/new/new.c": ""})
         self.assertEqual(errors, ["pkg/new: stands in no layer", "pkg/new: has no rule"])
+
+
+class Links(unittest.TestCase):
+    def test_what_is_forbidden_is_found(self):
+        labels = ["//services/hsm:hsm", "@sys_grpc//:lib", "//pkg/store/deep:deep", "//pkg/rpcx:x"]
+        errors = links.errors_of("//services/hsm", ["@sys_grpc", "//pkg/store", "//pkg/rpc"], labels)
+        self.assertEqual(list(errors), ["//services/hsm: links @sys_grpc (@sys_grpc//:lib)",
+                                        "//services/hsm: links //pkg/store (//pkg/store/deep:deep)"])
+
+    def test_a_package_without_program_is_found(self):
+        self.assertEqual(list(links.errors_of("//services/hsm", [], [])),
+                         ["//services/hsm: has no program"])
+
+    def test_bazel_names_what_a_program_links(self):
+        labels = links.linked("//services/control")
+        self.assertTrue(any(links.matches(label, "//pkg/base") for label in labels))
+        self.assertTrue(any(links.matches(label, "@sys_grpc") for label in labels))
 
 
 class Banned(Tree):
