@@ -1,0 +1,463 @@
+#include "services/keystore/hsmlink/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "pkg/base/arena.h"
+#include "pkg/base/bytes.h"
+#include "pkg/base/log.h"
+#include "pkg/base/mem.h"
+#include "pkg/codec/codec.h"
+#include "pkg/frame/frame.h"
+
+#define JOB_LEN_MAX     (64U * 1024U)        /* ReEncrypt: a blob, two EKTs, two contexts */
+#define ARENA_LEN_MAX   (8U * 1024U * 1024U) /* a reply of KS_FRAME_LEN_MAX, unpacked */
+#define READ_LEN        (64U * 1024U)
+#define BACKOFF_MS      50
+#define BACKOFF_MAX_MS  2000
+#define NO_SOCKET       (-1)
+#define REQUESTS_NUMBER 1U /* HsmBatch.requests */
+
+struct job {
+    struct job *next;
+    struct ks_buffer packed; /* as an element of HsmBatch.requests */
+    ks_hsm_done_fn done;
+    void *user;
+};
+
+struct queue {
+    struct job *first;
+    struct job *last;
+    size_t count;
+};
+
+/* A frame on its way and the jobs in it, in their order. */
+struct flight {
+    struct queue jobs;
+    int64_t sent_ns;
+};
+
+struct ks_hsm_link {
+    char *socket_path;
+    struct ks_clock clock;
+    struct ks_hsm_link_options callbacks;
+    int wake; /* eventfd */
+    atomic_bool stopping;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards what stands here; held for a few instructions */
+    struct queue waiting;
+    size_t pending_count;
+    bool connected;
+    bool open;
+    uint64_t life;
+
+    /* The link's thread's own. */
+    int socket;
+    struct ks_buffer out;
+    struct ks_buffer in;
+    struct flight flights[KS_HSM_LINK_FLYING_MAX]; /* the oldest first */
+    size_t flight_count;
+    int64_t backoff_ms; /* before the next connection; back to the least with each reply */
+};
+
+/* Jobs */
+
+static void push(struct queue *queue, struct job *job)
+{
+    job->next = NULL;
+    if (queue->last) {
+        queue->last->next = job;
+    } else {
+        queue->first = job;
+    }
+    queue->last = job;
+    queue->count++;
+}
+
+static struct job *pop(struct queue *queue)
+{
+    struct job *job = queue->first;
+    if (job) {
+        queue->first = job->next;
+        queue->last = queue->first ? queue->last : NULL;
+        queue->count--;
+    }
+    return job;
+}
+
+static void answer(struct ks_hsm_link *link, struct job *job, ks_result result,
+                   const INTERNAL(HsmReply) * reply)
+{
+    pthread_mutex_lock(&link->lock);
+    link->pending_count--;
+    pthread_mutex_unlock(&link->lock);
+
+    job->done(job->user, result, ks_failed(result) ? NULL : reply);
+    ks_buffer_done(&job->packed);
+    ks_free(job);
+}
+
+static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result result)
+{
+    for (struct job *job = pop(jobs); job; job = pop(jobs)) {
+        answer(link, job, result, NULL);
+    }
+}
+
+/* OK: the job waits; otherwise the caller keeps it. */
+static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open)
+{
+    ks_result result = KS_RES(OK);
+    pthread_mutex_lock(&link->lock);
+    if (!link->connected || (needs_open && !link->open)) {
+        result = KS_RES(UNAVAILABLE);
+    } else if (link->pending_count >= KS_HSM_LINK_PENDING_MAX) {
+        result = KS_RES(THROTTLED);
+    } else {
+        link->pending_count++;
+        push(&link->waiting, job);
+    }
+    pthread_mutex_unlock(&link->lock);
+    return result;
+}
+
+static void wake(struct ks_hsm_link *link)
+{
+    uint64_t one = 1;
+    ssize_t written = write(link->wake, &one, sizeof(one));
+    (void)written; /* A full counter wakes, too. */
+}
+
+static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request, bool needs_open,
+                   struct job *job)
+{
+    ks_result result = ks_codec_pack_field(REQUESTS_NUMBER, &request->base, &job->packed);
+    if (!ks_failed(result)) {
+        result = enqueue(link, job, needs_open);
+    }
+    if (!ks_failed(result)) {
+        wake(link);
+        return;
+    }
+    job->done(job->user, result, NULL);
+    ks_buffer_done(&job->packed);
+    ks_free(job);
+}
+
+static struct job *new_job(ks_hsm_done_fn done, void *user)
+{
+    struct job *job = ks_alloc(1, sizeof(*job));
+    job->packed.len_max = JOB_LEN_MAX;
+    job->done = done;
+    job->user = user;
+    return job;
+}
+
+void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+                     ks_hsm_done_fn done, void *user)
+{
+    submit(link, request, true, new_job(done, user));
+}
+
+void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+                         ks_hsm_done_fn done, void *user)
+{
+    submit(link, request, false, new_job(done, user));
+}
+
+/* Sending */
+
+/* Takes what fits one frame from what waits. */
+static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret_len)
+{
+    size_t len = 0;
+    pthread_mutex_lock(&link->lock);
+    while (link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX &&
+           len + link->waiting.first->packed.len <= KS_FRAME_LEN_MAX) {
+        len += link->waiting.first->packed.len;
+        push(jobs, pop(&link->waiting));
+    }
+    pthread_mutex_unlock(&link->lock);
+    *ret_len = len;
+}
+
+static void put_batch(struct ks_hsm_link *link)
+{
+    struct flight flight = {.sent_ns = ks_clock_boot_ns(&link->clock)};
+    size_t len = 0;
+    take_batch(link, &flight.jobs, &len);
+    if (flight.jobs.count == 0) {
+        return;
+    }
+    ks_result result = ks_frame_begin(&link->out, len);
+    for (struct job *job = flight.jobs.first; job && !ks_failed(result); job = job->next) {
+        result = ks_buffer_append(&link->out, ks_buffer_bytes(&job->packed));
+        ks_buffer_done(&job->packed);
+    }
+    assert(!ks_failed(result)); /* out is empty before, and takes a whole frame */
+    link->flights[link->flight_count++] = flight;
+}
+
+/* Fails: UNAVAILABLE (the connection is lost). */
+static ks_result write_out(struct ks_hsm_link *link)
+{
+    while (link->out.len > 0) {
+        ssize_t len = send(link->socket, link->out.ptr, link->out.len, MSG_NOSIGNAL);
+        if (len < 0) {
+            return errno == EAGAIN || errno == EINTR ? KS_RES(OK) : KS_RES(UNAVAILABLE);
+        }
+        ks_buffer_consume(&link->out, (size_t)len);
+    }
+    return KS_RES(OK);
+}
+
+static ks_result send_what_waits(struct ks_hsm_link *link)
+{
+    KS_TRY(write_out(link));
+    while (link->out.len == 0 && link->flight_count < KS_HSM_LINK_FLYING_MAX) {
+        size_t before = link->flight_count;
+        put_batch(link);
+        if (link->flight_count == before) {
+            return KS_RES(OK);
+        }
+        KS_TRY(write_out(link));
+    }
+    return KS_RES(OK);
+}
+
+/* Receiving */
+
+/* Fails: INTERNAL (not a reply to the oldest frame; the stream means nothing any more). */
+static ks_result take_reply(struct ks_hsm_link *link, ks_bytes frame)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    struct ks_codec_limits limits = {.field_count_max = 16U * KS_HSM_LINK_BATCH_MAX};
+    ProtobufCMessage *message = NULL;
+    if (link->flight_count == 0 ||
+        ks_failed(ks_codec_unpack(INTERNAL_TYPE(hsm_batch_reply), frame, &limits, &arena,
+                                  &message))) {
+        return KS_RES(INTERNAL);
+    }
+    const INTERNAL(HsmBatchReply) *batch = (const INTERNAL(HsmBatchReply) *)message;
+    struct flight flight = link->flights[0];
+    if (batch->n_replies != flight.jobs.count) {
+        return KS_RES(INTERNAL);
+    }
+    link->backoff_ms = BACKOFF_MS;
+    link->flight_count--;
+    memmove(&link->flights[0], &link->flights[1], link->flight_count * sizeof(flight));
+    for (size_t i = 0; i < batch->n_replies; i++) {
+        ks_result result = {ks_code_from_number(batch->replies[i]->code)};
+        answer(link, pop(&flight.jobs), result, batch->replies[i]);
+    }
+    return KS_RES(OK);
+}
+
+static ks_result take_replies(struct ks_hsm_link *link)
+{
+    ks_bytes frame = {0};
+    KS_TRY(ks_frame_next(ks_buffer_bytes(&link->in), &frame));
+    while (frame.ptr) {
+        KS_TRY(take_reply(link, frame));
+        ks_buffer_consume(&link->in, KS_FRAME_HEAD_LEN + frame.len);
+        KS_TRY(ks_frame_next(ks_buffer_bytes(&link->in), &frame));
+    }
+    return KS_RES(OK);
+}
+
+static ks_result read_in(struct ks_hsm_link *link)
+{
+    uint8_t bytes[READ_LEN];
+    ssize_t len = recv(link->socket, bytes, sizeof(bytes), 0);
+    if (len < 0) {
+        return errno == EAGAIN || errno == EINTR ? KS_RES(OK) : KS_RES(UNAVAILABLE);
+    }
+    if (len == 0) {
+        return KS_RES(UNAVAILABLE);
+    }
+    ks_result result = ks_buffer_append(&link->in, (ks_bytes){bytes, (size_t)len});
+    ks_wipe(bytes, (size_t)len);
+    KS_TRY(result);
+    return take_replies(link);
+}
+
+/* The connection */
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert(strlen(path) < sizeof(address.sun_path));
+    strcpy(address.sun_path, path);
+
+    int socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket_fd < 0) {
+        return NO_SOCKET;
+    }
+    if (connect(socket_fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        fcntl(socket_fd, F_SETFL, O_NONBLOCK) != 0) {
+        close(socket_fd);
+        return NO_SOCKET;
+    }
+    return socket_fd;
+}
+
+static void try_to_connect(struct ks_hsm_link *link)
+{
+    int64_t longer_ms = link->backoff_ms * 2;
+    link->backoff_ms = longer_ms < BACKOFF_MAX_MS ? longer_ms : BACKOFF_MAX_MS;
+    link->socket = connect_to(link->socket_path);
+    if (link->socket == NO_SOCKET) {
+        return;
+    }
+    pthread_mutex_lock(&link->lock);
+    link->connected = true;
+    link->life++;
+    pthread_mutex_unlock(&link->lock);
+    ks_log(INFO, "hsm connected", KS_NUMBER("life", link->life));
+    link->callbacks.on_connected(link->callbacks.user, link->life);
+}
+
+static void disconnect(struct ks_hsm_link *link)
+{
+    struct queue waiting = {0};
+    pthread_mutex_lock(&link->lock);
+    link->connected = false;
+    link->open = false;
+    waiting = link->waiting;
+    link->waiting = (struct queue){0};
+    pthread_mutex_unlock(&link->lock);
+
+    close(link->socket);
+    link->socket = NO_SOCKET;
+    ks_buffer_done(&link->out);
+    ks_buffer_done(&link->in);
+    for (size_t i = 0; i < link->flight_count; i++) {
+        answer_all(link, &link->flights[i].jobs, KS_RES(UNAVAILABLE));
+    }
+    link->flight_count = 0;
+    answer_all(link, &waiting, KS_RES(UNAVAILABLE));
+    link->callbacks.on_lost(link->callbacks.user);
+}
+
+static bool is_overdue(const struct ks_hsm_link *link)
+{
+    return link->flight_count > 0 &&
+           ks_clock_boot_ns(&link->clock) - link->flights[0].sent_ns >
+               KS_HSM_LINK_TIMEOUT_MS * KS_NS_PER_MS;
+}
+
+static void wait_for_work(struct ks_hsm_link *link, short *ret_events)
+{
+    struct pollfd fds[] = {
+        {.fd = link->wake, .events = POLLIN},
+        {.fd = link->socket, .events = (short)(POLLIN | (link->out.len > 0 ? POLLOUT : 0))},
+    };
+    int timeout_ms = link->socket == NO_SOCKET  ? (int)link->backoff_ms
+                     : link->flight_count > 0 ? KS_HSM_LINK_TIMEOUT_MS
+                                              : -1;
+    poll(fds, link->socket == NO_SOCKET ? 1 : 2, timeout_ms);
+    if (fds[0].revents) {
+        uint64_t count = 0;
+        ssize_t len = read(link->wake, &count, sizeof(count));
+        (void)len; /* Nonblocking: nothing there is as good. */
+    }
+    *ret_events = link->socket == NO_SOCKET ? 0 : fds[1].revents;
+}
+
+static ks_result work(struct ks_hsm_link *link, short events)
+{
+    if (events & (POLLIN | POLLHUP | POLLERR)) {
+        KS_TRY(read_in(link));
+    }
+    if (is_overdue(link)) {
+        return KS_RES(DEADLINE);
+    }
+    return send_what_waits(link);
+}
+
+static void *run(void *argument)
+{
+    struct ks_hsm_link *link = argument;
+    try_to_connect(link);
+    while (!atomic_load(&link->stopping)) {
+        bool connected = link->socket != NO_SOCKET;
+        short events = 0;
+        wait_for_work(link, &events);
+        if (!connected) {
+            try_to_connect(link);
+            continue;
+        }
+        ks_result result = work(link, events);
+        if (ks_failed(result)) {
+            ks_log(WARN, "hsm lost; connecting again", KS_TEXT("code", ks_code_name(result.code)));
+            disconnect(link);
+        }
+    }
+    if (link->socket != NO_SOCKET) {
+        disconnect(link);
+    }
+    return NULL;
+}
+
+void ks_hsm_link_open(struct ks_hsm_link *link, uint64_t life)
+{
+    pthread_mutex_lock(&link->lock);
+    link->open = link->connected && link->life == life;
+    pthread_mutex_unlock(&link->lock);
+}
+
+bool ks_hsm_link_is_open(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    bool open = link->open;
+    pthread_mutex_unlock(&link->lock);
+    return open;
+}
+
+ks_result ks_hsm_link_new(const struct ks_hsm_link_options *options, struct ks_hsm_link **ret_link)
+{
+    assert(options->socket_path && options->on_connected && options->on_lost);
+
+    struct ks_hsm_link *link = ks_alloc(1, sizeof(*link));
+    link->socket_path = ks_strdup(options->socket_path);
+    link->clock = options->clock ? *options->clock : ks_clock_system;
+    link->callbacks = *options;
+    link->socket = NO_SOCKET;
+    link->backoff_ms = BACKOFF_MS;
+    link->out.len_max = KS_FRAME_MAX;
+    link->in.len_max = KS_FRAME_MAX + READ_LEN;
+    pthread_mutex_init(&link->lock, NULL);
+    link->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (link->wake < 0 || pthread_create(&link->thread, NULL, run, link) != 0) {
+        close(link->wake);
+        ks_free(link->socket_path);
+        ks_free(link);
+        return KS_RES(INTERNAL);
+    }
+    *ret_link = link;
+    return KS_RES(OK);
+}
+
+void ks_hsm_link_free(struct ks_hsm_link *link)
+{
+    if (!link) {
+        return;
+    }
+    atomic_store(&link->stopping, true);
+    wake(link);
+    pthread_join(link->thread, NULL);
+    close(link->wake);
+    pthread_mutex_destroy(&link->lock);
+    ks_free(link->socket_path);
+    ks_free(link);
+}

@@ -1,0 +1,83 @@
+#include "services/keystore/records/change.h"
+
+#include <assert.h>
+
+#include "services/keystore/records/record.h"
+
+/* Keys and values of one mutation; a value may have KS_STORE_VALUE_LEN_MAX. */
+#define ARENA_LEN_MAX (4U * KS_STORE_VALUE_LEN_MAX)
+
+static ks_bytes keep(struct ks_change *change, ks_bytes bytes)
+{
+    change->arena.len_max = ARENA_LEN_MAX;
+    const char *copy = ks_arena_dup(&change->arena, bytes);
+    if (!copy) {
+        change->result = KS_RES(LIMIT_EXCEEDED);
+        return (ks_bytes){0};
+    }
+    return (ks_bytes){(const uint8_t *)copy, bytes.len};
+}
+
+static ks_bytes keep_record(struct ks_change *change, const ProtobufCMessage *record)
+{
+    KS_BUFFER_AUTO value = {.len_max = KS_STORE_VALUE_LEN_MAX};
+    ks_result result = ks_record_write(record, &value);
+    if (ks_failed(result)) {
+        change->result = result;
+        return (ks_bytes){0};
+    }
+    return keep(change, ks_buffer_bytes(&value));
+}
+
+static struct ks_store_op *add_op(struct ks_change *change)
+{
+    struct ks_store_mutation *mutation = &change->mutation;
+    assert(mutation->op_count < KS_STORE_OPS_MAX);
+    return &mutation->ops[mutation->op_count++];
+}
+
+void ks_change_compare(struct ks_change *change, ks_bytes key, int64_t revision)
+{
+    struct ks_store_mutation *mutation = &change->mutation;
+    assert(mutation->compare_count < KS_STORE_COMPARES_MAX);
+    struct ks_store_compare *compare = &mutation->compares[mutation->compare_count++];
+    *compare = (struct ks_store_compare){keep(change, key), revision};
+}
+
+void ks_change_put(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record)
+{
+    struct ks_store_op *op = add_op(change);
+    op->key = keep(change, key);
+    op->value = keep_record(change, record);
+}
+
+void ks_change_delete(struct ks_change *change, ks_bytes key)
+{
+    add_op(change)->key = keep(change, key);
+}
+
+void ks_change_request(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record)
+{
+    change->mutation.request_key = keep(change, key);
+    change->mutation.request_value = keep_record(change, record);
+}
+
+void ks_change_done(struct ks_change *change)
+{
+    ks_arena_done(&change->arena);
+}
+
+char *ks_lend_text(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+ProtobufCBinaryData ks_lend_bytes(ks_bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.ptr};
+}
+
+ks_bytes ks_bytes_in(ProtobufCBinaryData data)
+{
+    return (ks_bytes){data.data, data.len};
+}

@@ -1,0 +1,88 @@
+#include "services/keystore/records/name.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pkg/form/names.h"
+
+#define ALIAS_PREFIX "alias/"
+#define DIGEST_LEN   32U
+
+__attribute__((format(printf, 1, 2))) static struct ks_name name_of(const char *format, ...)
+{
+    struct ks_name name = {.len = 0};
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(name.text, sizeof(name.text), format, arguments);
+    va_end(arguments);
+
+    assert(len > 0 && (size_t)len < sizeof(name.text));
+    name.len = (size_t)len;
+    return name;
+}
+
+static const char *rest_of(const char *alias)
+{
+    assert(strncmp(alias, ALIAS_PREFIX, strlen(ALIAS_PREFIX)) == 0);
+    return alias + strlen(ALIAS_PREFIX);
+}
+
+ks_bytes ks_name_bytes(const struct ks_name *name)
+{
+    return (ks_bytes){(const uint8_t *)name->text, name->len};
+}
+
+struct ks_name ks_name_key(const char *account, const char *key_id)
+{
+    return name_of("key/%s/%s", account, key_id);
+}
+
+struct ks_name ks_name_keys(const char *account)
+{
+    return name_of("key/%s/", account);
+}
+
+struct ks_name ks_name_alias(const char *account, const char *alias)
+{
+    return name_of("alias/%s/%s", account, rest_of(alias));
+}
+
+struct ks_name ks_name_aliases(const char *account)
+{
+    return name_of("alias/%s/", account);
+}
+
+struct ks_name ks_name_key_alias(const char *account, const char *key_id, const char *alias)
+{
+    return name_of("keyalias/%s/%s/%s", account, key_id, rest_of(alias));
+}
+
+struct ks_name ks_name_key_aliases(const char *account, const char *key_id)
+{
+    return name_of("keyalias/%s/%s/", account, key_id);
+}
+
+struct ks_name ks_name_destroyed(const char *account, const char *key_id)
+{
+    return name_of("destroyed/%s/%s", account, key_id);
+}
+
+struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone)
+{
+    return name_of("domain/%08" PRIu32 "/%s", generation, zone);
+}
+
+struct ks_name ks_name_transit(const char *zone)
+{
+    return name_of("transit/%s", zone);
+}
+
+struct ks_name ks_name_request(const char *account, const uint8_t *digest_sha256)
+{
+    char hex[2 * DIGEST_LEN + 1];
+    ks_hex_write((ks_bytes){digest_sha256, DIGEST_LEN}, hex);
+    return name_of("request/%s/%s", account, hex);
+}

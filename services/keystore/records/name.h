@@ -1,0 +1,60 @@
+/*
+ * name: the store keys of the records that a keystore reads and writes, in one place.
+ *
+ *   key/<account>/<key id>                     KeyRecord
+ *   alias/<account>/<rest of the alias>        AliasRecord
+ *   keyalias/<account>/<key id>/<rest>         KeyAliasRecord: the aliases of one key
+ *   request/<account>/<hex SHA-256>            RequestRecord
+ *   destroyed/<account>/<key id>               DestroyedKeyRecord
+ *   domain/<generation, 8 digits>/<zone>       DomainKeyCopy
+ *   domain/newest, domain/current              NewestDomainKey, CurrentDomainKey
+ *   domain/rotate                              RotateDomainKey
+ *   transit/<zone of the receiver>             TransitRecord
+ *   roster                                     RosterRecord
+ *
+ * A prefix name ends in '/', so that no account's or key's name starts another's.
+ * Threads: values; any thread.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/store/store.h"
+
+/* A store key or prefix with a NUL behind it. */
+struct ks_name {
+    char text[KS_STORE_KEY_LEN_MAX + 1];
+    size_t len;
+};
+
+/* Its bytes, borrowed. */
+ks_bytes ks_name_bytes(const struct ks_name *name);
+
+/*
+ * Arguments are in their form (12 digits, a UUID, an alias with "alias/" of at most 256 bytes, a
+ * zone of at most 63), which makes every name fit: a longer one is a programmer error.
+ */
+struct ks_name ks_name_key(const char *account, const char *key_id);
+struct ks_name ks_name_keys(const char *account); /* prefix */
+struct ks_name ks_name_alias(const char *account, const char *alias);
+struct ks_name ks_name_aliases(const char *account); /* prefix */
+struct ks_name ks_name_key_alias(const char *account, const char *key_id, const char *alias);
+struct ks_name ks_name_key_aliases(const char *account, const char *key_id); /* prefix */
+struct ks_name ks_name_destroyed(const char *account, const char *key_id);
+struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone);
+struct ks_name ks_name_transit(const char *zone);
+
+/* digest_sha256 of principal, operation and request id, 32 bytes. */
+struct ks_name ks_name_request(const char *account, const uint8_t *digest_sha256);
+
+#define KS_NAME_KEYS           KS_LITERAL("key/")
+#define KS_NAME_REQUESTS       KS_LITERAL("request/")
+#define KS_NAME_DESTROYED      KS_LITERAL("destroyed/")
+#define KS_NAME_DOMAIN         KS_LITERAL("domain/")
+#define KS_NAME_DOMAIN_NEWEST  KS_LITERAL("domain/newest")
+#define KS_NAME_DOMAIN_CURRENT KS_LITERAL("domain/current")
+#define KS_NAME_DOMAIN_ROTATE  KS_LITERAL("domain/rotate")
+#define KS_NAME_TRANSIT        KS_LITERAL("transit/")
+#define KS_NAME_ROSTER         KS_LITERAL("roster")
