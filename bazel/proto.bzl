@@ -30,7 +30,8 @@ def _proto_files_impl(ctx):
     outputs = []
     for src in ctx.files.srcs:
         stem = src.basename[:-len(".proto")]
-        outputs += [ctx.actions.declare_file(stem + end, sibling = src) for end in (".pb-c.c", ".pb-c.h")]
+        for end in (".pb-c.c", ".pb-c.h"):
+            outputs.append(ctx.actions.declare_file(stem + end, sibling = src))
     ctx.actions.run(
         executable = "/usr/bin/protoc-c",
         arguments = ["--proto_path=" + r for r in roots.to_list()] +

@@ -14,7 +14,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BAZEL = os.path.join(ROOT, "bazel/bazel")
 
-# Options with a value, and options alone, that say where Bazel wants its output or that only gcc has.
+# Options with a value, and options alone: where Bazel wants its output, and what only gcc has.
 DROPPED_PAIRS = {"-o", "-MF"}
 DROPPED = ("-MD", "-frandom-seed=", "-fno-canonical-system-headers", "-Wno-free-nonheap-object",
            "-Wunused-but-set-parameter", "-D__DATE__", "-D__TIME__", "-D__TIMESTAMP__",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Fails where a folder of pkg or services has no README.md, BUILD.bazel or test, where a README does
-not begin with its folder's path or is longer than a page, and where the top level has grown.
+"""Fails where a folder of pkg or services has no README.md, BUILD.bazel or test, where a README
+does not begin with its folder's path or is longer than a page, and where the top level has grown.
 
 usage: folders.py ROOT
 """
