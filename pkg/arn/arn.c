@@ -18,8 +18,8 @@ struct parts {
 static void check_home(const struct ks_arn_home *home)
 {
     assert(ks_partition_is_valid(ks_bytes_of(home->partition)));
-    assert(ks_region_is_valid(ks_bytes_of(home->region)));
-    assert(ks_account_is_valid(ks_bytes_of(home->account)));
+    assert(ks_is_region(ks_bytes_of(home->region)));
+    assert(ks_is_account(ks_bytes_of(home->account)));
 }
 
 void ks_arn_of_key(const struct ks_arn_home *home, const char *key_id, struct ks_arn *ret_arn)
@@ -44,7 +44,7 @@ void ks_arn_of_user(const char *partition, const char *account, const char *user
                     struct ks_arn *ret_arn)
 {
     assert(ks_partition_is_valid(ks_bytes_of(partition)));
-    assert(ks_account_is_valid(ks_bytes_of(account)));
+    assert(ks_is_account(ks_bytes_of(account)));
     assert(ks_user_name_is_valid(ks_bytes_of(user)));
 
     (void)snprintf(ret_arn->text, sizeof(ret_arn->text), "arn:%s:iam::%s:user/%s", partition,
@@ -54,7 +54,7 @@ void ks_arn_of_user(const char *partition, const char *account, const char *user
 void ks_arn_of_root(const char *partition, const char *account, struct ks_arn *ret_arn)
 {
     assert(ks_partition_is_valid(ks_bytes_of(partition)));
-    assert(ks_account_is_valid(ks_bytes_of(account)));
+    assert(ks_is_account(ks_bytes_of(account)));
 
     (void)snprintf(ret_arn->text, sizeof(ret_arn->text), "arn:%s:iam::%s:root", partition, account);
 }
@@ -83,14 +83,14 @@ static bool split(ks_bytes text, struct parts *parts)
     bool whole = take_part(&rest, &parts->partition) && take_part(&rest, &parts->service) &&
                  take_part(&rest, &parts->region) && take_part(&rest, &parts->account);
     parts->resource = rest;
-    return whole && ks_partition_is_valid(parts->partition) && ks_account_is_valid(parts->account);
+    return whole && ks_partition_is_valid(parts->partition) && ks_is_account(parts->account);
 }
 
 static ks_result parse_key_arn(ks_bytes text, struct ks_key_ref *ret_ref)
 {
     struct parts parts;
     bool ours = split(text, &parts) && ks_bytes_equal(parts.service, KS_LITERAL("kms")) &&
-                ks_region_is_valid(parts.region);
+                ks_is_region(parts.region);
     if (!ours) {
         return KS_RES(INVALID_ARN);
     }

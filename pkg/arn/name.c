@@ -31,7 +31,7 @@ static ks_bytes after(ks_bytes text, size_t len)
 
 bool ks_account_is_valid(ks_bytes text)
 {
-    return text.len == KS_ACCOUNT_LEN && span(text, DIGITS) == text.len;
+    return ks_is_account(text);
 }
 
 bool ks_key_id_is_valid(ks_bytes text)
@@ -53,31 +53,6 @@ bool ks_key_id_is_valid(ks_bytes text)
 bool ks_partition_is_valid(ks_bytes text)
 {
     return is_made_of(text, LOWER DIGITS "-", KS_PARTITION_LEN_MAX) && span(text, LOWER) > 0;
-}
-
-bool ks_region_is_valid(ks_bytes text)
-{
-    if (text.len > KS_REGION_LEN_MAX) {
-        return false;
-    }
-    size_t words = 0;
-    for (size_t len = span(text, LOWER); len > 0; len = span(text, LOWER)) {
-        if (len == text.len || text.ptr[len] != '-') {
-            return false;
-        }
-        text = after(text, len + 1);
-        words++;
-    }
-    return (words == 2 || words == 3) && text.len > 0 && span(text, DIGITS) == text.len;
-}
-
-bool ks_zone_is_valid(ks_bytes text)
-{
-    if (text.len == 0) {
-        return false;
-    }
-    uint8_t letter = text.ptr[text.len - 1];
-    return letter >= 'a' && letter <= 'z' && ks_region_is_valid((ks_bytes){text.ptr, text.len - 1});
 }
 
 bool ks_alias_is_valid(ks_bytes text)

@@ -64,24 +64,6 @@ static void a_key_id_is_a_uuid_in_lower_case(void **state)
                    {"0b4f9c9--6f5d-4b8b-9b0e-00000000000f", false});
 }
 
-static void a_region_is_two_or_three_words_and_a_number(void **state)
-{
-    (void)state;
-    ASSERT_SAMPLES(
-        ks_region_is_valid, {"", false}, {"ap-seoul-1", true}, {"us-oregon-1", true},
-        {"us-gov-west-12", true}, {"seoul-1", false}, {"a-b-c-d-1", false}, {"ap-seoul-", false},
-        {"ap-seoul", false}, {"ap-seoul-1a", false}, {"ap-1-seoul", false}, {"-ap-seoul-1", false},
-        {"ap--seoul-1", false}, {"AP-seoul-1", false}, {"ap-seoul-1-", false},
-        {"ap-abcdefghijklmnopqrstuvwxyza-1", true}, {"ap-abcdefghijklmnopqrstuvwxyzab-1", false});
-}
-
-static void a_zone_is_a_region_and_a_letter(void **state)
-{
-    (void)state;
-    ASSERT_SAMPLES(ks_zone_is_valid, {"", false}, {"a", false}, {"ap-seoul-1a", true},
-                   {"ap-seoul-1", false}, {"ap-seoul-1A", false}, {"ap-seoul-1ab", false});
-}
-
 static void an_alias_starts_with_its_prefix(void **state)
 {
     (void)state;
@@ -120,8 +102,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_account_is_twelve_digits),
         cmocka_unit_test(a_key_id_is_a_uuid_in_lower_case),
-        cmocka_unit_test(a_region_is_two_or_three_words_and_a_number),
-        cmocka_unit_test(a_zone_is_a_region_and_a_letter),
         cmocka_unit_test(an_alias_starts_with_its_prefix),
         cmocka_unit_test(a_user_name_is_what_iam_allows),
         cmocka_unit_test(node_and_partition_are_plain_words),

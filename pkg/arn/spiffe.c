@@ -27,13 +27,12 @@ struct form {
 };
 
 static const struct slot account = {offsetof(struct ks_spiffe, account), KS_ACCOUNT_LEN,
-                                    ks_account_is_valid};
+                                    ks_is_account};
 static const struct slot name = {offsetof(struct ks_spiffe, name), KS_USER_NAME_LEN_MAX,
                                  ks_user_name_is_valid};
 static const struct slot region = {offsetof(struct ks_spiffe, region), KS_REGION_LEN_MAX,
-                                   ks_region_is_valid};
-static const struct slot zone = {offsetof(struct ks_spiffe, zone), KS_ZONE_LEN_MAX,
-                                 ks_zone_is_valid};
+                                   ks_is_region};
+static const struct slot zone = {offsetof(struct ks_spiffe, zone), KS_ZONE_LEN_MAX, ks_is_zone};
 static const struct slot node = {offsetof(struct ks_spiffe, node), KS_NODE_NAME_LEN_MAX,
                                  ks_node_name_is_valid};
 
@@ -83,12 +82,10 @@ static bool read_segment(const struct segment *segment, ks_bytes text, struct ks
     return true;
 }
 
-/* A zone is its region and a letter. */
 static bool zone_fits(const struct ks_spiffe *spiffe)
 {
-    size_t len = strlen(spiffe->region);
     return spiffe->zone[0] == 0 ||
-           (strncmp(spiffe->zone, spiffe->region, len) == 0 && strlen(spiffe->zone) == len + 1);
+           ks_is_zone_of(ks_bytes_of(spiffe->zone), ks_bytes_of(spiffe->region));
 }
 
 static bool read_form(enum ks_spiffe_kind kind, ks_bytes path, struct ks_spiffe *ret_spiffe)
