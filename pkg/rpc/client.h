@@ -31,7 +31,7 @@ struct ks_rpc_loop;
 struct ks_rpc_channel;
 
 struct ks_rpc_channel_options {
-    const char *address;      /* "127.0.0.1:7001" or "host:7001" */
+    const char *address; /* "127.0.0.1:7001" or "host:7001" */
     struct ks_rpc_tls tls;
     /*
      * What the server's SPIFFE URI must be; one that ends in '/' stands for all that begin with it
@@ -50,8 +50,8 @@ KS_MUST_USE ks_result ks_rpc_channel_new(const struct ks_rpc_channel_options *op
                                          struct ks_rpc_channel **ret_channel);
 
 /*
- * Cancels the calls and streams under way and waits for their callbacks. Not from the loop's
- * thread. NULL is fine.
+ * Cancels the calls and streams under way, and what their callbacks begin, and waits for all their
+ * callbacks. Not from the loop's thread. NULL is fine.
  */
 void ks_rpc_channel_free(struct ks_rpc_channel *channel);
 
@@ -82,7 +82,8 @@ struct ks_rpc_unary_options {
     ks_rpc_reply_fn done;
     void *user;
 };
-void ks_rpc_unary_buffer(struct ks_rpc_channel *channel, const struct ks_rpc_unary_options *options);
+void ks_rpc_unary_buffer(struct ks_rpc_channel *channel,
+                         const struct ks_rpc_unary_options *options);
 
 /*
  * Sends and waits: for commands, never on a loop's thread.
@@ -96,15 +97,15 @@ KS_MUST_USE ks_result ks_rpc_unary_wait(struct ks_rpc_channel *channel,
                                         struct ks_rpc_error *reterr_error);
 
 struct ks_rpc_stream_options {
-    const char *method; /* borrowed as long as the stream */
+    const char *method;                              /* borrowed as long as the stream */
     const struct ks_rpc_stream_callbacks *callbacks; /* borrowed as long as the stream */
     void *user;
     size_t queue_bytes_max; /* 0: KS_RPC_STREAM_QUEUE_BYTES */
 };
 
 /*
- * Opens a stream. It is never NULL: what fails is told by on_close. Borrowed until on_close has
- * returned; take a ref to use it from another thread. Any thread.
+ * Opens a stream. It is never NULL: what fails is told by on_close. The caller gets a ref, for
+ * ks_rpc_stream_unref: on_close may have come before this returns. Any thread.
  */
 struct ks_rpc_stream *ks_rpc_stream_open(struct ks_rpc_channel *channel,
                                          const struct ks_rpc_stream_options *options);

@@ -13,10 +13,13 @@
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
 
-#define KS_RPC_DOMAIN        "kms.keystead" /* ErrorInfo.domain */
-#define KS_RPC_METADATA_MAX  6U             /* entries of ErrorInfo.metadata */
-#define KS_RPC_TEXT_MAX      512U           /* bytes of one text; longer ones are cut */
-#define KS_RPC_RETRY_MS      100            /* RetryInfo of a retryable code that names no delay */
+#define KS_RPC_DOMAIN       "kms.keystead" /* ErrorInfo.domain */
+#define KS_RPC_METADATA_MAX 6U             /* entries of ErrorInfo.metadata */
+#define KS_RPC_TEXT_MAX     512U           /* bytes of the text; this and what follows is cut */
+#define KS_RPC_NAME_MAX     63U            /* of an entry's name, and of a reason */
+#define KS_RPC_VALUE_MAX    255U           /* of an entry's value, and of a violation */
+#define KS_RPC_FIELD_MAX    127U           /* of a violated field's path */
+#define KS_RPC_RETRY_MS     100            /* RetryInfo of a retryable code that names no delay */
 
 /* An entry of ErrorInfo.metadata. Borrowed, NUL-terminated. */
 struct ks_rpc_entry {
@@ -30,7 +33,7 @@ struct ks_rpc_status {
     const char *text; /* NULL: ks_text(code) */
     struct ks_rpc_entry metadata[KS_RPC_METADATA_MAX];
     size_t metadata_count;
-    int64_t retry_delay_ms;     /* RetryInfo; 0: KS_RPC_RETRY_MS if the code is retryable, else none */
+    int64_t retry_delay_ms; /* RetryInfo; 0: KS_RPC_RETRY_MS if the code is retryable, else none */
     const char *violated_field; /* BadRequest; NULL: none */
     const char *violation;      /* what is wrong with violated_field */
 };
@@ -42,16 +45,16 @@ struct ks_rpc_status {
  */
 struct ks_rpc_error {
     ks_code code;
-    char text[KS_RPC_TEXT_MAX + 1]; /* for people */
-    char reason[64];                /* ErrorInfo.reason as sent; "" if none came */
+    char text[KS_RPC_TEXT_MAX + 1];   /* for people */
+    char reason[KS_RPC_NAME_MAX + 1]; /* ErrorInfo.reason as sent; "" if none came */
     struct ks_rpc_error_entry {
-        char name[64];
-        char value[256];
+        char name[KS_RPC_NAME_MAX + 1];
+        char value[KS_RPC_VALUE_MAX + 1];
     } metadata[KS_RPC_METADATA_MAX];
     size_t metadata_count;
     int64_t retry_delay_ms; /* 0: none was sent */
-    char violated_field[128];
-    char violation[256];
+    char violated_field[KS_RPC_FIELD_MAX + 1];
+    char violation[KS_RPC_VALUE_MAX + 1];
 };
 
 /* The value of error->metadata under name; NULL if there is none. Borrowed from error. */

@@ -32,8 +32,9 @@ struct ks_rpc_loop;
 struct ks_rpc_stream_callbacks {
     /*
      * The stream stands. Server: before everything else; a failure refuses the stream and no other
-     * callback comes. Client: the server has accepted it; sending is allowed before, too. A client
-     * that is not accepted gets on_close alone. NULL: nothing to do.
+     * callback comes. Client: the server has answered (one that refuses may do so, too: then
+     * on_close follows at once); sending is allowed before, and what is returned does not matter.
+     * A client whose server cannot be reached gets on_close alone. NULL: nothing to do.
      */
     ks_result (*on_open)(void *user, struct ks_rpc_stream *stream);
     /* A message came; borrowed until the callback returns. The next one is read after that. */
@@ -57,7 +58,7 @@ struct ks_rpc_stream_callbacks {
 void ks_rpc_stream_set_user(struct ks_rpc_stream *stream, void *user);
 void *ks_rpc_stream_user(const struct ks_rpc_stream *stream);
 
-/* Server: who opened it, borrowed as long as the stream. Client: NULL. Any thread. */
+/* Server: who opened it, borrowed until on_close has returned. Client: NULL. Any thread. */
 const struct ks_rpc_peer *ks_rpc_stream_peer(const struct ks_rpc_stream *stream);
 
 /* The loop that runs its callbacks. Any thread. */
@@ -91,6 +92,9 @@ void ks_rpc_stream_cancel(struct ks_rpc_stream *stream);
 void ks_rpc_stream_pause(struct ks_rpc_stream *stream);
 void ks_rpc_stream_resume(struct ks_rpc_stream *stream);
 
-/* Keeps the memory for a thread that may send after on_close. Any thread. */
+/*
+ * For who may use it after on_close, from whatever thread: all of the above then does nothing or
+ * fails. The owner's pointer, peer and loop are not to be asked for any more.
+ */
 struct ks_rpc_stream *ks_rpc_stream_ref(struct ks_rpc_stream *stream);
 void ks_rpc_stream_unref(struct ks_rpc_stream *stream);

@@ -1,0 +1,43 @@
+/*
+ * identity: the three PEM files behind a listener or a channel, read again when they change, and
+ * the library's credentials made of them.
+ *
+ * Private to pkg/rpc. Threads: one at a time (a server's is used under the library's lock, a
+ * channel's on its loop).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <grpc/grpc_security.h>
+
+#include "pkg/base/result.h"
+#include "pkg/rpc/tls.h"
+
+struct ks_rpc_identity;
+
+/* Copies the names; nothing is read yet. Free with ks_rpc_identity_free. */
+struct ks_rpc_identity *ks_rpc_identity_new(const struct ks_rpc_tls *tls);
+void ks_rpc_identity_free(struct ks_rpc_identity *identity);
+
+/* Whether a file differs from what was last read, by device, inode, size or time of change. */
+bool ks_rpc_identity_changed(const struct ks_rpc_identity *identity);
+
+/*
+ * A listener's credentials: a client certificate is required and verified, the files are looked
+ * at for each connection. They borrow identity until the server that took them is destroyed.
+ *
+ * Fails: VALIDATION (a file cannot be read, is empty or over KS_RPC_PEM_MAX).
+ */
+KS_MUST_USE ks_result ks_rpc_identity_serve(struct ks_rpc_identity *identity,
+                                            grpc_server_credentials **ret_credentials);
+
+/*
+ * A channel's credentials, of the files as they are now. The handshake fails unless the server
+ * chains to the CA and its one URI is server_spiffe (see client.h for a '/' at its end).
+ *
+ * Fails: VALIDATION (as above).
+ */
+KS_MUST_USE ks_result ks_rpc_identity_connect(struct ks_rpc_identity *identity,
+                                              const char *server_spiffe,
+                                              grpc_channel_credentials **ret_credentials);

@@ -1,0 +1,101 @@
+/*
+ * stream_core: how the server and the client make a stream out of a call, and what its two halves
+ * share: stream.c has its life and its reading, stream_send.c its queue and its end.
+ *
+ *     open --(closed by the library, nothing pending)--> over: on_close, call given back
+ *
+ * Each batch handed to the library is counted in pending until its event; with the closing event
+ * seen and nothing pending there is nobody left who could touch the call.
+ *
+ * Private to pkg/rpc. Threads: the stream's loop, unless said otherwise.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <grpc/grpc.h>
+
+#include "pkg/rpc/status_wire.h"
+#include "pkg/rpc/stream.h"
+#include "pkg/rpc/tag.h"
+
+struct ks_rpc_stream_setup {
+    grpc_call *call; /* taken */
+    struct ks_rpc_loop *loop;
+    const struct ks_rpc_stream_callbacks *callbacks;
+    void *user;
+    const struct ks_rpc_peer *peer; /* NULL: this is a client's */
+    size_t message_bytes_max;       /* of a message received */
+    size_t queue_bytes_max;
+    /* After on_close, with the call gone: the maker's last word. */
+    void (*gone)(void *owner, struct ks_rpc_stream *stream);
+    void *owner;
+};
+
+/* A message that waits for its turn. */
+struct ks_rpc_waiting {
+    struct ks_rpc_waiting *next;
+    grpc_byte_buffer *raw;
+    size_t len;
+};
+
+struct ks_rpc_stream {
+    atomic_uint refs;
+    struct ks_rpc_stream_setup setup;
+    void *user; /* loop */
+
+    /* Guards what follows, up to `busy`: senders are on any thread, the library's events on one. */
+    pthread_mutex_t lock;
+    grpc_call *call; /* NULL: over */
+    size_t pending;  /* batches under way */
+    struct ks_rpc_waiting *first;
+    struct ks_rpc_waiting *last;
+    size_t waiting_bytes;
+    size_t waiting_count;
+    grpc_byte_buffer *writing; /* the message that is being written; NULL: none */
+    bool finish_asked;         /* no more sends */
+    bool finish_started;
+    struct ks_rpc_sent_status finish;
+
+    /* writing is set; on its own so that ks_rpc_stream_ready needs no lock. */
+    atomic_bool busy;
+
+    /* The loop's thread only. */
+    bool opened;
+    bool reading;
+    bool paused;
+    bool finish_sent;
+    bool closed; /* the library's last event is here */
+    struct ks_rpc_tag on_head, on_read, on_write, on_finish, on_closed;
+    grpc_byte_buffer *received;
+    grpc_metadata_array head;
+    grpc_metadata_array trailing;
+    grpc_status_code status;
+    grpc_slice status_text;
+    int cancelled;
+};
+
+/* Makes the stream, with the ref that gone ends. Nothing is under way yet. Any thread. */
+struct ks_rpc_stream *ks_rpc_stream_new(const struct ks_rpc_stream_setup *setup);
+
+/* Server: accepts (on_open, then reading) or refuses it. */
+void ks_rpc_stream_accept(struct ks_rpc_stream *stream);
+void ks_rpc_stream_refuse(struct ks_rpc_stream *stream, const struct ks_rpc_status *status);
+
+/* Client: sends the head and starts to read. Any thread. */
+void ks_rpc_stream_start(struct ks_rpc_stream *stream);
+
+/* Between stream.c and stream_send.c. */
+bool ks_rpc_stream_is_server(const struct ks_rpc_stream *stream);
+/* Hands operations to the library; the caller has counted them in pending as one. */
+void ks_rpc_stream_batch(struct ks_rpc_stream *stream, const grpc_op *ops, size_t count,
+                         struct ks_rpc_tag *tag);
+/* A batch is done; ends the stream with the last one. Its memory may be gone after that. */
+void ks_rpc_stream_batch_done(struct ks_rpc_stream *stream);
+/* Drops what waits. Under the lock. */
+void ks_rpc_stream_drop_waiting(struct ks_rpc_stream *stream);
+/* The events of the sending half. */
+void ks_rpc_stream_step_write(void *owner, bool ok);
+void ks_rpc_stream_step_finish(void *owner, bool ok);
