@@ -133,6 +133,21 @@ static void says_where_it_belongs_without_a_key(void **state)
     assert_memory_equal(blob.nonce, nonce, sizeof(nonce));
 }
 
+/* A later version is refused by its form, not by chance of what its bytes would mean in this one. */
+static void refuses_versions_and_algorithms_that_it_does_not_know(void **state)
+{
+    (void)state;
+    const struct ks_blob_content content = content_of(KS_LITERAL("x"));
+    struct ks_blob blob;
+
+    for (size_t at = 0; at < 2; at++) {
+        struct sealed s = seal(&content);
+        s.bytes[at] = 2;
+        assert_int_equal(ks_blob_parse((ks_bytes){s.bytes, s.len}, &blob).code,
+                         KS_INVALID_CIPHERTEXT);
+    }
+}
+
 /* Promise 5: every single-bit change and every truncation answers the same, and writes nothing. */
 static void refuses_every_damage(void **state)
 {
@@ -262,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seals_and_opens_the_golden_vectors),
         cmocka_unit_test(says_where_it_belongs_without_a_key),
+        cmocka_unit_test(refuses_versions_and_algorithms_that_it_does_not_know),
         cmocka_unit_test(refuses_every_damage),
         cmocka_unit_test(refuses_another_context),
         cmocka_unit_test(refuses_a_wrong_commitment_over_a_right_ciphertext),

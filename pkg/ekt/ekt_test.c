@@ -138,6 +138,21 @@ static void says_its_generation_without_a_key(void **state)
     assert_int_equal(generation, 3);
 }
 
+static void refuses_a_version_or_generation_that_cannot_be(void **state)
+{
+    (void)state;
+    const struct ks_binding binding = some_binding();
+    struct bytes encoded = encode(&binding);
+    struct bytes version = seal(&encoded);
+    struct bytes generation = version;
+    uint32_t got = 0;
+    version.bytes[0] = 2;
+    generation.bytes[4] = 0;
+
+    assert_int_equal(ks_ekt_generation(view(&version), &got).code, KS_INVALID_CIPHERTEXT);
+    assert_int_equal(ks_ekt_generation(view(&generation), &got).code, KS_INVALID_CIPHERTEXT);
+}
+
 static void refuses_every_damage(void **state)
 {
     (void)state;
@@ -287,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seals_and_opens_the_golden_vectors),
         cmocka_unit_test(says_its_generation_without_a_key),
+        cmocka_unit_test(refuses_a_version_or_generation_that_cannot_be),
         cmocka_unit_test(refuses_every_damage),
         cmocka_unit_test(refuses_every_other_binding),
         cmocka_unit_test(refuses_another_domain_key),
