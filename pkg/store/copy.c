@@ -151,6 +151,11 @@ bool ks_copy_is_damaged(const struct ks_copy *copy)
     return atomic_load_explicit(&copy->damaged, memory_order_relaxed);
 }
 
+void ks_copy_condemn(struct ks_copy *copy)
+{
+    atomic_store(&copy->damaged, true);
+}
+
 void ks_copy_forgive(struct ks_copy *copy)
 {
     atomic_store(&copy->damaged, false);
@@ -160,7 +165,7 @@ void ks_copy_forgive(struct ks_copy *copy)
 static ks_result noted(struct ks_copy *copy, ks_result result)
 {
     if (result.code == KS_CORRUPT) {
-        atomic_store(&copy->damaged, true);
+        ks_copy_condemn(copy);
     }
     return result;
 }

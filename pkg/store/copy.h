@@ -58,8 +58,12 @@ void ks_copy_close(struct ks_copy *copy);
 KS_MUST_USE ks_result ks_copy_sync(struct ks_copy *copy);
 uint64_t ks_copy_used_len(struct ks_copy *copy);
 
-/* Whether some record did not match its checksum since the last call of ks_copy_forgive. */
+/*
+ * Whether some record did not match its checksum, or the copy was condemned, since the last call
+ * of ks_copy_forgive. Any thread.
+ */
 bool ks_copy_is_damaged(const struct ks_copy *copy);
+void ks_copy_condemn(struct ks_copy *copy);
 void ks_copy_forgive(struct ks_copy *copy);
 
 /* ---- Snapshots ---- */

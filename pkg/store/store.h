@@ -65,17 +65,20 @@ struct ks_store_options {
     const char *zone;
     const char *address; /* where peers reach it; stands in its record */
     uint32_t window_ms;  /* D; 0: KS_STORE_WINDOW_MS */
-    bool serve_by_log;   /* each settlement also waits for a committed write (`serving: log`) */
+    bool serve_by_log;   /* `serving: log` of the design; not there yet: UNSUPPORTED */
 
     /*
      * Callbacks, on the store's thread; each may be NULL.
-     * on_applied: the copy has applied `revision`; tell the peers (they call ks_store_peer_applied).
+     * on_applied: the copy has applied `revision`; tell the peers (they call ks_store_peer_applied),
+     *             under the keystore_id that the status shows now: it changes with the epoch.
      * on_change:  a record changed, after its revision can be read; value {NULL, 0} is a deletion.
      *             After a copy was loaded anew, on_reload is called instead: read what you need.
      */
     void (*on_applied)(void *user, int64_t revision);
     void (*on_change)(void *user, ks_bytes key, ks_bytes value, int64_t revision);
     void (*on_reload)(void *user, int64_t revision);
+    /* Something that an operator should find in the log, as a sentence: a copy thrown away, ... */
+    void (*on_notice)(void *user, const char *sentence);
     void *user;
 };
 
@@ -85,7 +88,8 @@ struct ks_store_options {
  *
  * Fails: CONFLICT (another process holds the folder), CORRUPT (embedded only: the database is
  * damaged; nothing is changed; a damaged copy of a replicated store is thrown away and loaded
- * anew), INTERNAL (the folder can't be made or written).
+ * anew), VALIDATION (prefix, endpoints or names have no right form), UNSUPPORTED (serve_by_log),
+ * INTERNAL (the folder can't be made or written).
  */
 KS_MUST_USE ks_result ks_store_new(const struct ks_store_options *options,
                                    struct ks_store **ret_store);

@@ -1,0 +1,98 @@
+/*
+ * window: when this keystore may serve from its copy (design, promise 2). Small and pure: no
+ * clock, no I/O. The names in brackets are those of tests/model/serving-windows.pml.
+ *
+ *   FREE --send--> SENT --learn--> KNOWN --applied--> FREE, and the window is open
+ *     ^             |  lose, time-out                 |
+ *     +-------------+---------- too old --------------+
+ *
+ * A heartbeat is a numbered write of the own record. [FREE, SENT, KNOWN; ORPHAN is one that was
+ * forgotten here and may still commit.] The window that a heartbeat opens begins before that very
+ * heartbeat was sent and lasts D. [OPEN] It opens once the copy has applied everything up to the
+ * heartbeat's revision, and if the copy shows that no mutation before that was lost: the
+ * heartbeat's transaction also reads the cell's revision record, and the copy must have seen the
+ * same version of it, or a later one.
+ *
+ * One heartbeat is under way at a time; the window of the one before it stays open meanwhile.
+ * None is sent before the copy has applied the last one that is known to be committed: who can't
+ * keep up stops beating, and is struck.
+ *
+ * Threads: the store's, but for ks_window_is_open, which any may call at any time.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pkg/store/copy.h"
+
+#define KS_WINDOW_BEATS 5 /* heartbeats in the length of a window */
+
+enum ks_beat_state { KS_BEAT_FREE, KS_BEAT_SENT, KS_BEAT_KNOWN };
+
+/* What the answer to a heartbeat says. */
+struct ks_beat_commit {
+    int64_t revision;     /* of the heartbeat */
+    int64_t rev_revision; /* mod revision of the cell's revision record then */
+    int64_t rev_version;  /* its version then */
+};
+
+struct ks_window {
+    int64_t length_ns; /* D */
+    enum ks_beat_state state;
+    uint64_t beat;   /* number of the heartbeat sent last in this life; 0: none yet */
+    int64_t sent_ns; /* boot clock, read before that heartbeat was sent */
+    int64_t due_ns;  /* no heartbeat is sent before this */
+    struct ks_beat_commit commit; /* KNOWN: of that heartbeat */
+    int64_t must_apply; /* revision of the newest heartbeat known to be committed */
+    /* Published to readers. */
+    atomic_int_fast64_t open_until_ns;      /* 0: closed */
+    atomic_uint_fast64_t open_generation;   /* of the copy that the window is for */
+};
+
+void ks_window_init(struct ks_window *window, int64_t length_ns);
+
+/* How long a heartbeat may take before it is forgotten: three tenths of D. */
+int64_t ks_window_timeout_ns(const struct ks_window *window);
+
+/* When ks_window_may_send should be asked next, at the latest. */
+int64_t ks_window_next_ns(const struct ks_window *window);
+
+/*
+ * Whether a heartbeat is to be sent now. Forgets one that is too old: if the answer still comes,
+ * it counts for nothing. [FREEBEAT]
+ */
+bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applied);
+
+/* [Keystore sends a heartbeat] now_ns was read before the request is made. Gives its number. */
+uint64_t ks_window_send(struct ks_window *window, int64_t now_ns);
+
+/* [the answer arrives] For the heartbeat of that number; for another one nothing happens. */
+void ks_window_learn(struct ks_window *window, uint64_t beat, const struct ks_beat_commit *commit,
+                     int64_t now_ns);
+
+/* [the request or its answer is lost] Its transaction failed, or nobody knows. */
+void ks_window_lose(struct ks_window *window, uint64_t beat);
+
+enum ks_window_step {
+    KS_WINDOW_SAME,
+    KS_WINDOW_OPENED,
+    KS_WINDOW_LOST_EVENTS, /* the copy lacks a mutation: close, and load it anew */
+};
+
+/* [OPEN] The copy is at `position`. Called after each change of the copy, and after a learn. */
+KS_MUST_USE enum ks_window_step ks_window_applied(struct ks_window *window,
+                                                  const struct ks_position *position);
+
+/*
+ * [Keystore restarts: the copy is lost] Closes the window and forgets every heartbeat. Called
+ * before a copy is loaded anew or goes back.
+ */
+void ks_window_close(struct ks_window *window);
+
+/*
+ * [WINDOW] Whether a window is open at now_ns, which was read after the request came in. Who
+ * answers takes the copy after this, and checks that it is of ret_generation.
+ */
+bool ks_window_is_open(const struct ks_window *window, int64_t now_ns, uint64_t *ret_generation);
