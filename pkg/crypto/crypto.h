@@ -41,7 +41,7 @@ KS_MUST_USE ks_result ks_crypto_init(const struct ks_crypto_options *options);
 /*
  * Known-answer tests of AES-256-GCM, SHA-256, SHA-384, HMAC-SHA-256, the counter-mode KDF,
  * HKDF-SHA-384, ECDH and ECDSA on P-384, and CTR_DRBG (SP 800-90A), whose answers another
- * implementation gave (tests/vectors/crypto_vectors.py). Takes a few milliseconds.
+ * implementation gave (tests/vectors/crypto/crypto_vectors.py). Takes a few milliseconds.
  *
  * reterr_name  which test gave another answer; a static string.
  *

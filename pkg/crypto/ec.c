@@ -16,15 +16,25 @@ struct ks_ec_key {
     bool has_private;
 };
 
+/* All of a SubjectPublicKeyInfo (RFC 5480) that comes before x ‖ y: 04 marks an uncompressed point. */
+static const uint8_t p256_head[] = {
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+};
+static const uint8_t p384_head[] = {
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+    0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
+};
+
 static const struct curve {
     const char *name;  /* as ks_ec_generate asks for it */
     const char *group; /* as OpenSSL calls it */
     const char *digest;
-    size_t spki_len; /* with an uncompressed point: the only form that is read */
-    size_t shared_len;
+    ks_bytes spki_head;
+    size_t coordinate_len;
 } curves[] = {
-    [KS_EC_P256] = {"P-256", SN_X9_62_prime256v1, "SHA256", 91, 32},
-    [KS_EC_P384] = {"P-384", SN_secp384r1, "SHA384", 120, 48},
+    [KS_EC_P256] = {"P-256", SN_X9_62_prime256v1, "SHA256", {p256_head, sizeof(p256_head)}, 32},
+    [KS_EC_P384] = {"P-384", SN_secp384r1, "SHA384", {p384_head, sizeof(p384_head)}, 48},
 };
 
 static const struct curve *curve_row(const struct ks_ec_key *key)
@@ -66,8 +76,12 @@ static ks_result adopt(EVP_PKEY *pkey, bool has_private, struct ks_ec_key **ret_
     if (!ctx) {
         return ks_openssl_fail(KS_INTERNAL);
     }
-    int sound = has_private ? EVP_PKEY_check(ctx) : EVP_PKEY_public_check(ctx);
-    if (sound != 1) {
+    /* Quick leaves out that the order times the point is 0, which each point of these curves meets. */
+    int sound = has_private ? EVP_PKEY_check(ctx) : EVP_PKEY_public_check_quick(ctx);
+    /* A key keeps the form it came in, and PKCS#8 may hold its public part in another one. */
+    if (sound != 1 ||
+        EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                       OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1) {
         return ks_openssl_fail(KS_VALIDATION);
     }
     *ret_key = key;
@@ -179,6 +193,21 @@ ks_result ks_ec_write_private_pem(const struct ks_ec_key *key, struct ks_buffer 
     return ks_pem_encode(KS_PEM_PRIVATE_KEY, ks_buffer_bytes(&der), out);
 }
 
+/*
+ * OpenSSL also takes compressed and hybrid points, long lengths and unused bits: then one key would
+ * have many encodings, and what is bound to the hash of one could be evaded by another.
+ */
+static bool is_canonical(const struct curve *curve, ks_bytes spki)
+{
+    return spki.len == curve->spki_head.len + 2 * curve->coordinate_len &&
+           ks_bytes_starts_with(spki, curve->spki_head);
+}
+
+bool ks_ec_is_canonical(ks_bytes spki)
+{
+    return is_canonical(&curves[KS_EC_P256], spki) || is_canonical(&curves[KS_EC_P384], spki);
+}
+
 ks_result ks_ec_read_public(ks_bytes spki, struct ks_ec_key **ret_key)
 {
     assert(ret_key);
@@ -191,7 +220,7 @@ ks_result ks_ec_read_public(ks_bytes spki, struct ks_ec_key **ret_key)
     bool whole = pkey && at == spki.ptr + spki.len;
     KS_EC_AUTO *key = NULL;
     KS_TRY(adopt(pkey, false, &key));
-    if (!whole || spki.len != curve_row(key)->spki_len) {
+    if (!whole || !is_canonical(curve_row(key), spki)) {
         return KS_RES(VALIDATION);
     }
     *ret_key = key;
@@ -259,7 +288,7 @@ ks_result ks_ec_agree(const struct ks_ec_key *key, const struct ks_ec_key *peer,
     bool agreed = ctx && EVP_PKEY_derive_init(ctx) == 1 &&
                   EVP_PKEY_derive_set_peer_ex(ctx, peer->pkey, 0) == 1 &&
                   EVP_PKEY_derive(ctx, shared.bytes, &len) == 1;
-    if (!agreed || len != curve_row(key)->shared_len) {
+    if (!agreed || len != curve_row(key)->coordinate_len) {
         return ks_openssl_fail(KS_INTERNAL);
     }
     shared.len = len;

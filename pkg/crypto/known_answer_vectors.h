@@ -1,4 +1,4 @@
-/* Printed by tests/vectors/crypto_vectors.py: answers of another implementation. */
+/* Printed by tests/vectors/crypto/crypto_vectors.py: answers of another code. */
 /* clang-format off */
 #pragma once
 

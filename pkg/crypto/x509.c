@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "pkg/crypto/certificate.h"
+#include "pkg/crypto/keys.h"
 #include "pkg/crypto/pem.h"
 
 #define SERIAL_BYTES_MAX (KS_X509_SERIAL_HEX / 2)
@@ -57,6 +58,14 @@ static bool extensions_sound(X509 *certificate)
     return (X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0;
 }
 
+/* Unused bits in the signature would be a second form of the same certificate. */
+static bool signature_whole(const X509 *certificate)
+{
+    const ASN1_BIT_STRING *signature = NULL;
+    X509_get0_signature(&signature, NULL, certificate);
+    return (signature->flags & (ASN1_STRING_FLAG_BITS_LEFT | 7)) == ASN1_STRING_FLAG_BITS_LEFT;
+}
+
 static ks_result read_serial(const X509 *certificate, char *ret_hex)
 {
     const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
@@ -90,8 +99,10 @@ static ks_result read_spki(const X509 *certificate, struct ks_x509_info *info)
     if (ks_failed(ks_openssl_take(der, len, &spki))) {
         return KS_RES(VALIDATION);
     }
-    KS_EC_AUTO *key = NULL;
-    KS_TRY(ks_ec_read_public(ks_buffer_bytes(&spki), &key));
+    /* OpenSSL has decoded the key already; a second time would be half the cost of a read. */
+    if (!ks_ec_is_canonical(ks_buffer_bytes(&spki)) || !X509_get0_pubkey(certificate)) {
+        return ks_openssl_fail(KS_VALIDATION);
+    }
     memcpy(info->spki, spki.ptr, spki.len);
     info->spki_len = spki.len;
     return KS_RES(OK);
@@ -100,7 +111,8 @@ static ks_result read_spki(const X509 *certificate, struct ks_x509_info *info)
 static ks_result read_info(X509 *certificate, struct ks_x509_info *ret_info)
 {
     struct ks_x509_info info = {0};
-    if (X509_get_version(certificate) != X509_VERSION_3 || !extensions_sound(certificate)) {
+    if (X509_get_version(certificate) != X509_VERSION_3 || !extensions_sound(certificate) ||
+        !signature_whole(certificate)) {
         return ks_openssl_fail(KS_VALIDATION);
     }
     KS_TRY(read_serial(certificate, info.serial_hex));

@@ -109,7 +109,8 @@ enum ks_x509_usage { KS_X509_ANY, KS_X509_CLIENT, KS_X509_SERVER };
 
 /*
  * Verifies that leaf was issued by exactly this CA, that both are valid at at_s, that the CA may
- * sign certificates and leaf is none, and that leaf may be used so. Both PEM or DER.
+ * sign certificates and leaf is none, and that leaf may be used so. Both PEM or DER. Valid is from
+ * not_before_s on and before not_after_s, as OpenSSL has it.
  * ret_info  what leaf says, written on success only; may be NULL.
  * Fails: VALIDATION (either is malformed), UNAUTHENTICATED (anything else).
  */

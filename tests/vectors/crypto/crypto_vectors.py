@@ -2,7 +2,7 @@
 """Known answers for pkg/crypto, from Python's cryptography and the code below.
 
     crypto_vectors.py known-answers > pkg/crypto/known_answer_vectors.h
-    crypto_vectors.py tests > tests/vectors/crypto_vectors.h
+    crypto_vectors.py tests > tests/vectors/crypto/crypto_vectors.h
 
 Every run prints the same. Published vectors are checked against what is computed here.
 """
@@ -165,7 +165,7 @@ def print_array(name, value):
 
 
 def print_known_answers():
-    print("/* Printed by tests/vectors/crypto_vectors.py: answers of another implementation. */")
+    print("/* Printed by tests/vectors/crypto/crypto_vectors.py: answers of another code. */")
     print("/* clang-format off */\n#pragma once\n\n#include <stdint.h>\n")
     key, iv = draw("gcm key", 32), draw("gcm iv", 12)
     text, aad = draw("gcm text", 40), draw("gcm aad", 21)
