@@ -56,7 +56,7 @@ def affected(topology, binaries, services):
     return sorted(set(uses) | (set(services) & set(runit.names(topology))))
 
 
-def up(topology, built):
+def up(topology, built, remembered):
     say = Progress()
     topology.home.mkdir(parents=True, exist_ok=True)
     if (topology.home / "installation.json").exists():
@@ -75,7 +75,8 @@ def up(topology, built):
         say("processes started")
     first_run.make_ready(topology, say)
     first_run.prove(topology, say)
-    remember(topology)
+    if remembered:
+        remember(topology)
     print(first_run.explain(topology))
 
 
@@ -128,11 +129,12 @@ def main():
     parser.add_argument("command", choices=("up", "down", "env"))
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--built", help="folder of the built programs")
+    parser.add_argument("--no-remember", action="store_true", help="deploy/env goes on meaning another one")
     parser.add_argument("--reset", action="store_true")
     parser.add_argument("--region")
     arguments = parser.parse_args()
     if arguments.command == "up":
-        up(t.from_environment(arguments.embedded), arguments.built)
+        up(t.from_environment(arguments.embedded), arguments.built, not arguments.no_remember)
         return 0
     topology = find(arguments)
     if arguments.command == "down":
