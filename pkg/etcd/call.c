@@ -249,10 +249,14 @@ ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *opti
     return start_fixed(client, &alarms_method, KS_LITERAL("{\"action\":\"GET\"}"), options);
 }
 
-ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_call *options)
+ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_alarm *alarm,
+                         const struct ks_etcd_call *options)
 {
-    ks_bytes request = KS_LITERAL("{\"action\":\"DEACTIVATE\",\"alarm\":\"NOSPACE\"}");
-    return start_fixed(client, &disarm_method, request, options);
+    struct call *call = new_call(client, options);
+    if (!call) {
+        return KS_RES(THROTTLED);
+    }
+    return start_if(ks_etcd_wire_disarm(&call->request, alarm), &disarm_method, call);
 }
 
 ks_result ks_etcd_defragment(struct ks_etcd *client, const struct ks_etcd_call *options)

@@ -187,6 +187,22 @@ ks_result ks_etcd_wire_compact(struct ks_buffer *buffer, int64_t revision)
     return to.result;
 }
 
+ks_result ks_etcd_wire_disarm(struct ks_buffer *buffer, const struct ks_etcd_alarm *alarm)
+{
+    struct encoder to = {.buffer = buffer};
+    char digits[32];
+    assert(alarm->kind != KS_ETCD_ALARM_NONE);
+
+    snprintf(digits, sizeof(digits), "\"%" PRIu64 "\"", alarm->member_id);
+    PUT(&to, "{\"action\":\"DEACTIVATE\",\"memberID\":");
+    put(&to, ks_bytes_of(digits));
+    PUT(&to, ",\"alarm\":");
+    put(&to, alarm->kind == KS_ETCD_ALARM_NO_SPACE ? KS_LITERAL("\"NOSPACE\"")
+                                                   : KS_LITERAL("\"CORRUPT\""));
+    PUT(&to, "}");
+    return to.result;
+}
+
 ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes to_key,
                              int64_t start_revision)
 {

@@ -97,7 +97,10 @@ KS_MUST_USE ks_result ks_etcd_txn(struct ks_etcd *client, const struct ks_etcd_t
 KS_MUST_USE ks_result ks_etcd_range(struct ks_etcd *client, const struct ks_etcd_op *op,
                                     const struct ks_etcd_call *call);
 
-/* Forgets history below revision (itself it keeps). Cause COMPACTED: it was done before. */
+/*
+ * Forgets history below revision (itself it keeps). Cause COMPACTED: it was done before. The
+ * space is given back in the background, some time after the answer.
+ */
 KS_MUST_USE ks_result ks_etcd_compact(struct ks_etcd *client, int64_t revision,
                                       const struct ks_etcd_call *call);
 
@@ -107,8 +110,12 @@ KS_MUST_USE ks_result ks_etcd_status(struct ks_etcd *client, const struct ks_etc
 /* The alarms that are raised; answer: alarms. */
 KS_MUST_USE ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *call);
 
-/* Takes back all NO_SPACE alarms, for use after compaction and defragmentation. */
-KS_MUST_USE ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_call *call);
+/*
+ * Takes back one alarm, as ks_etcd_alarms names it. NO_SPACE: after compaction and defragmentation
+ * of the member; etcd raises it again at the next write if there is still no room.
+ */
+KS_MUST_USE ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_alarm *alarm,
+                                     const struct ks_etcd_call *call);
 
 /* Gives free pages of one member (pin it) back to its disk; it answers nobody meanwhile. */
 KS_MUST_USE ks_result ks_etcd_defragment(struct ks_etcd *client, const struct ks_etcd_call *call);
@@ -168,6 +175,9 @@ struct ks_etcd_answer *ks_etcd_range_wait(struct ks_etcd *client, const struct k
                                           const struct ks_etcd_call *call);
 struct ks_etcd_answer *ks_etcd_compact_wait(struct ks_etcd *client, int64_t revision,
                                             const struct ks_etcd_call *call);
+struct ks_etcd_answer *ks_etcd_disarm_wait(struct ks_etcd *client,
+                                           const struct ks_etcd_alarm *alarm,
+                                           const struct ks_etcd_call *call);
 
 /* The calls without arguments of their own: ks_etcd_wait(client, ks_etcd_status, &call). */
 typedef ks_result ks_etcd_start(struct ks_etcd *client, const struct ks_etcd_call *call);

@@ -62,6 +62,15 @@ struct ks_etcd_answer *ks_etcd_compact_wait(struct ks_etcd *client, int64_t revi
     return wait_for(client, ks_etcd_compact(client, revision, &call), &waiter);
 }
 
+struct ks_etcd_answer *ks_etcd_disarm_wait(struct ks_etcd *client,
+                                           const struct ks_etcd_alarm *alarm,
+                                           const struct ks_etcd_call *options)
+{
+    struct waiter waiter = {0};
+    struct ks_etcd_call call = call_for(&waiter, options);
+    return wait_for(client, ks_etcd_disarm(client, alarm, &call), &waiter);
+}
+
 struct ks_etcd_answer *ks_etcd_wait(struct ks_etcd *client, ks_etcd_start *start,
                                     const struct ks_etcd_call *options)
 {

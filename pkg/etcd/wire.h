@@ -14,6 +14,8 @@
 KS_MUST_USE ks_result ks_etcd_wire_txn(struct ks_buffer *buffer, const struct ks_etcd_txn *txn);
 KS_MUST_USE ks_result ks_etcd_wire_range(struct ks_buffer *buffer, const struct ks_etcd_op *op);
 KS_MUST_USE ks_result ks_etcd_wire_compact(struct ks_buffer *buffer, int64_t revision);
+KS_MUST_USE ks_result ks_etcd_wire_disarm(struct ks_buffer *buffer,
+                                          const struct ks_etcd_alarm *alarm);
 KS_MUST_USE ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes to,
                                          int64_t start_revision);
 

@@ -405,9 +405,14 @@ static void signal_member(struct etcd_fixture *cell, size_t index, int signal_nu
     cell->members[index].is_paused = signal_number == SIGSTOP;
 }
 
+/* The signal alone returns while threads of the member may still run on another processor. */
 void etcd_fixture_pause(struct etcd_fixture *cell, size_t index)
 {
+    int status;
     signal_member(cell, index, SIGSTOP);
+    if (waitpid(cell->members[index].pid, &status, WUNTRACED) < 0 || !WIFSTOPPED(status)) {
+        give_up("etcd member %zu did not stop", index);
+    }
 }
 
 void etcd_fixture_resume(struct etcd_fixture *cell, size_t index)
