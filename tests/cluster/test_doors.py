@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""What an attacker gets: with a tenant's certificate at any port, with malformed messages, from
+memory, disks and logs."""
+
+import os
+import pathlib
+import re
+import socket
+import ssl
+import time
+import uuid
+
+import grpc
+import harness
+from harness import refused
+from keystead.kms.v1 import crypto_pb2 as cr
+from keystead.kms.v1 import keys_pb2 as ke
+
+
+def internal_ports(cluster):
+    """Every listener but the frontends': (what, host, port)."""
+    topology = cluster.topology
+    found = []
+    for zone in topology.zones:
+        for what, address in (("etcd", zone.etcd_client), ("etcd peer", zone.etcd_peer),
+                              ("keystore", zone.keystore)):
+            found.append((f"{what} {zone.name}", *address.split(":")))
+    for what, address in (("control etcd", topology.control_etcd_client), ("control", topology.control),
+                          ("control internal", topology.control_internal)):
+        found.append((what, *address.split(":")))
+    return found
+
+
+def handshake(host, port, certificate=None, version=None):
+    """Whether TLS with this certificate gets so far that the server answers anything."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if certificate:
+        context.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
+    try:
+        with socket.create_connection((host, int(port)), timeout=5) as raw:
+            with context.wrap_socket(raw) as tls:
+                tls.settimeout(3)
+                tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+                return len(tls.recv(64)) > 0
+    except (ssl.SSLError, OSError):
+        return False
+
+
+def test_tenants_certificate_opens_no_other_port(cluster):
+    alice = cluster.home / "client" / "alice"
+    frontend = cluster.topology.frontends[0]
+    assert handshake(*frontend.endpoint.split(":"), certificate=alice), "the probe works where it should"
+    for what, host, port in internal_ports(cluster):
+        if what == "control":
+            continue  # the same root: it is the SPIFFE path that is refused there, see below
+        assert not handshake(host, port, certificate=alice), f"{what} let a tenant in"
+    from keystead.admin.v1 import admin_pb2, admin_pb2_grpc
+    stub = admin_pb2_grpc.AdminServiceStub(cluster.channel(cluster.topology.control, "alice"))
+    with refused("AccessDeniedException"):
+        stub.ListAccounts(admin_pb2.ListAccountsRequest(), timeout=5)
+    return f"{len(internal_ports(cluster))} ports"
+
+
+def test_no_certificate_and_old_tls_open_nothing(cluster):
+    everything = internal_ports(cluster) + [(f.name, *f.endpoint.split(":")) for f in cluster.topology.frontends]
+    alice = cluster.home / "client" / "alice"
+    for what, host, port in everything:
+        assert not handshake(host, port), f"{what} let in who has no certificate"
+        assert not handshake(host, port, alice, ssl.TLSVersion.TLSv1_2), f"{what} speaks TLS 1.2"
+
+
+def test_process_certificates_are_no_clients(cluster):
+    """A frontend's or keystore's certificate is none of the client root's."""
+    frontend = cluster.topology.frontends[0]
+    for process in (frontend.name, f"keystore-{cluster.topology.zones[0].name}"):
+        pair = cluster.topology.tls(process) / "process"
+        assert not handshake(*frontend.endpoint.split(":"), certificate=pair), process
+    other = cluster.topology.regions[-1].zones[0]
+    pair = cluster.topology.tls(f"keystore-{cluster.topology.zones[0].name}") / "etcd"
+    if other.region != cluster.region:
+        assert not handshake(*other.etcd_client.split(":"), certificate=pair), "one cell's root in another's place"
+    assert not handshake(*cluster.topology.control_etcd_client.split(":"), certificate=pair)
+
+
+def raw(cluster, method, payload, seconds=10):
+    call = cluster.channel(cluster.topology.frontends[0].endpoint).unary_unary(
+        "/keystead.kms.v1.KeyManagementService/" + method)
+    return call(payload, timeout=seconds)
+
+
+def test_malformed_messages_harm_nobody(cluster):
+    kms = cluster.kms()
+    before = {name: cluster.pid(name) for name in cluster.processes()}
+    good = cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x").SerializeToString()
+    nested = b""
+    for _ in range(200):
+        nested = b"\x1a" + bytes([0x80 | (len(nested) & 0x7F), len(nested) >> 7]) + nested
+    bad = [b"\xff" * 50, good[:-1], b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28", b"\x0a\x03a\0b", nested,
+           good + good, b"\x0b" * 100, b"\x80" * 11, b"\x0a\x03abc" * 5000, b"\x1a\x04\x0a\x02\xff\xfe"]
+    for message in bad:
+        for method in ("Encrypt", "Decrypt", "CreateKey"):
+            try:
+                raw(cluster, method, message)
+            except grpc.RpcError as error:
+                assert error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED,
+                                        grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED), \
+                    (method, message[:20], error.code())
+            else:
+                assert method == "CreateKey", (method, message[:20])
+    for megabytes in (1, 5):
+        try:
+            raw(cluster, "Encrypt", b"\x12" + bytes([0x80, 0x80, 0x80 | (megabytes << 6 & 0x7F), megabytes >> 1])
+                + b"x" * (megabytes << 20))
+            raise AssertionError("oversized message taken")
+        except grpc.RpcError as error:
+            assert error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED), error
+    assert kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x")).ciphertext_blob
+    assert before == {name: cluster.pid(name) for name in cluster.processes()}, "a process died"
+
+
+# ---- Secrets ----
+
+def maps(pid):
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, mode = line.split()[:2]
+        if mode.startswith("r") and "[v" not in line:
+            start, end = (int(part, 16) for part in span.split("-"))
+            yield start, end - start
+
+
+def memory_holds(pid, needles):
+    """Which of the needles stand in a process's readable memory."""
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for start, length in maps(pid):
+            tail = b""
+            for offset in range(0, length, 1 << 22):
+                try:
+                    memory.seek(start + offset)
+                    part = tail + memory.read(min(1 << 22, length - offset))
+                except (OSError, ValueError, OverflowError):
+                    break
+                found.update(n for n in needles if n in part)
+                tail = part[-64:]
+    return found
+
+
+def test_plaintexts_rest_nowhere(cluster):
+    """Data keys and plaintexts that passed through: on no disk, in no log; and in no process's
+    memory but for a moment (frontend and keystore wipe their buffers)."""
+    kms = cluster.kms()
+    canaries = []
+    for _ in range(20):
+        canary = b"CANARY-" + uuid.uuid4().hex.encode()
+        canaries.append(canary)
+        blob = kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=canary)).ciphertext_blob
+        assert kms.Decrypt(cr.DecryptRequest(ciphertext_blob=blob)).plaintext == canary
+        canaries.append(kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=cluster.key(), number_of_bytes=32)).plaintext)
+    time.sleep(1)
+    for path in cluster.home.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            assert not any(c in content for c in canaries), f"a plaintext stands in {path}"
+    # Buffers of the libraries in between (TLS records, HTTP/2 frames) are reused: push them out.
+    for _ in range(300):
+        kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"y" * 64))
+    left = {name: len(memory_holds(cluster.pid(name), canaries)) for name in cluster.processes()
+            if cluster.region in name and not name.startswith("frontend")}
+    kept = {name: n for name, n in left.items() if n}
+    assert not kept, f"plaintexts stayed in memory: {kept}"
+    return f"{len(canaries)} canaries, {len(left)} processes"
+
+
+def hsm_secrets(cluster, zone):
+    """Node, domain and backing keys of an hsm, found by reading its memory as root: candidates are
+    32-byte runs of locked memory that are dense and unlike text. Only root on the machine can do
+    this, and only here: what is found must stand in no other process."""
+    pid = cluster.pid(f"hsm-{zone}")
+    status = pathlib.Path(f"/proc/{pid}/smaps").read_text()
+    locked, runs = [], []
+    for block in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", status):
+        head = block.split("\n", 1)[0].split()
+        if len(head) == 5 or (len(head) > 5 and head[5] == "[heap]"):
+            if head[1].startswith("rw") and re.search(r"Locked:\s+[1-9]", block):
+                locked.append(tuple(int(p, 16) for p in head[0].split("-")))
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for start, end in locked:
+            memory.seek(start)
+            data = memory.read(end - start)
+            for at in range(0, len(data) - 32, 8):
+                run = data[at:at + 32]
+                if len(set(run)) >= 28 and sum(b == 0 for b in run) == 0:
+                    runs.append(run)
+    return set(runs)
+
+
+def test_key_material_is_in_no_process_but_the_hsm(cluster):
+    zone = cluster.topology.regions[0].zones[0].name
+    cluster.kms().Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x"))
+    secrets = hsm_secrets(cluster, zone)
+    assert len(secrets) > 3, "nothing was found in the hsm: the scan shows nothing"
+    for name in cluster.processes():
+        if name.startswith("hsm-") or cluster.region not in name:
+            continue
+        needles = secrets if len(secrets) < 2000 else set(list(secrets)[:2000])
+        shared = memory_holds(cluster.pid(name), needles)
+        # Tables of libraries, public keys and certificates stand in several processes; keys do not.
+        libraries = memory_holds(os.getpid(), shared)
+        suspicious = {s for s in shared - libraries if not _is_public(cluster, s)}
+        assert not suspicious, f"{len(suspicious)} runs of the hsm's locked memory stand in {name}"
+    return f"{len(secrets)} runs of the hsm's memory looked for"
+
+
+def _is_public(cluster, run):
+    """Whether the run stands in something public: certificates, blobs, EKTs and envelopes on disk."""
+    for path in cluster.home.rglob("*"):
+        if path.is_file() and "hsm/tokens" not in str(path) and run in path.read_bytes():
+            return True
+    return False
+
+
+def test_hsm_is_sealed(cluster):
+    import pwd
+    for zone in cluster.topology.zones:
+        pid = cluster.pid(f"hsm-{zone.name}")
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+                      if ":\t" in line)
+        assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+        assert int(status["VmLck"].split()[0]) > 0 and int(status["CapEff"], 16) == 0
+        assert status["Uid"].split()[0] == str(pwd.getpwnam("keystead-hsm").pw_uid)
+        tokens = cluster.home / zone.name / "hsm"
+        assert tokens.stat().st_mode & 0o077 == 0 and tokens.owner() == "keystead-hsm"
+    offline = cluster.home / "offline"
+    assert offline.stat().st_mode & 0o077 == 0 and offline.owner() == "root"
+
+
+def test_logs_hold_no_secret(cluster):
+    logs = cluster.logs()
+    assert "BEGIN" not in logs and "PRIVATE KEY" not in logs
+    assert cluster.kms().CreateKey(ke.CreateKeyRequest())
+
+
+if __name__ == "__main__":
+    harness.main(globals(), index=4)

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""A zone cut off from the others: what the majority revokes is not served in the minority."""
+
+import subprocess
+import sys
+import time
+
+import grpc
+import harness
+import network
+from keystead.kms.v1 import crypto_pb2 as cr
+from keystead.kms.v1 import keys_pb2 as ke
+
+
+class Probe:
+    """tests/cluster/probe.py in the namespace of a frontend's zone."""
+
+    def __init__(self, cluster, frontend, blob):
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", frontend.host.netns, sys.executable, harness.ROOT / "tests/cluster/probe.py",
+             frontend.endpoint, cluster.home / "client", blob.hex()],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def end(self):
+        out, _ = self.process.communicate(timeout=20)
+        lines = [line.split() for line in out.splitlines()]
+        return ([float(v) for kind, v in lines if kind == "success"],
+                sum(int(v) for kind, v in lines if kind == "tries"))
+
+
+def disable_with_cut(cluster, zone_index):
+    region = cluster.topology.regions[0]
+    cut = region.zones[zone_index]
+    reachable = [i for i, f in enumerate(region.frontends) if f.host != cut.host][0]
+    kms = cluster.kms(frontend=reachable, seconds=10)
+    key = kms.CreateKey(ke.CreateKeyRequest()).key_metadata.arn
+    blob = kms.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")).ciphertext_blob
+    probes = [Probe(cluster, frontend, blob) for frontend in region.frontends]
+    try:
+        time.sleep(2)
+        network.set_link(cluster.topology, cut, up=False)
+        end = time.monotonic() + 20
+        while True:
+            try:
+                kms.DisableKey(ke.DisableKeyRequest(key_id=key, request_id="cut-" + key.rsplit("/", 1)[1]))
+                break
+            except grpc.RpcError:
+                assert time.monotonic() < end, "DisableKey does not get through the majority"
+        returned = time.monotonic()
+        time.sleep(3)
+    finally:
+        network.set_link(cluster.topology, cut, up=True)
+        found = [probe.end() for probe in probes]
+    late = [s for successes, _ in found for s in successes if s > returned]
+    assert not late, f"{len(late)} batches opened after DisableKey had returned"
+    assert all(successes for successes, _ in found), "a frontend never opened anything: the test shows nothing"
+    harness.until(lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again")
+    return sum(tries for _, tries in found)
+
+
+def test_cut_off_zone_serves_nothing_revoked(cluster):
+    tries, count = 0, 0
+    while (tries < 10_000 or count < 2) and count < 12:
+        tries += disable_with_cut(cluster, count % 2)
+        count += 1
+    assert tries >= 10_000, f"only {tries} tries"
+    return f"{tries} tries in {count} cuts"
+
+
+def test_majority_serves_on(cluster):
+    """With a zone cut off, writes and crypto go on at the frontend of another zone."""
+    region = cluster.topology.regions[0]
+    cut = region.zones[1]
+    kms = cluster.kms(frontend=0, seconds=3)
+    network.set_link(cluster.topology, cut, up=False)
+    try:
+        took = harness.until(lambda: kms.CreateKey(ke.CreateKeyRequest()), 15, "a write gets through")
+        harness.until(lambda: kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x")), 5, "crypto")
+    finally:
+        network.set_link(cluster.topology, cut, up=True)
+    harness.until(lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again")
+    return f"first write after {took:.1f} s"
+
+
+if __name__ == "__main__":
+    harness.main(globals(), index=3, netns=True)
