@@ -133,14 +133,17 @@ static void on_end(void *user, const struct ks_etcd_watch_end *end)
 
 /* ---- Starting and stopping ---- */
 
-/* Somebody's heartbeat comes several times in D, so silence means a dead connection. */
+/*
+ * Somebody's heartbeat comes five times in D, so silence for two of them means a member that hangs:
+ * the next watch is another member's.
+ */
 static void start_watch(struct ks_replicated *engine)
 {
     struct ks_etcd_watch_options options = {
         .from = ks_bytes_of(engine->layout.prefix),
         .to = ks_bytes_of(engine->layout.prefix_end),
         .start_revision = engine->position.applied + 1,
-        .idle_ms = engine->store->options.window_ms,
+        .idle_ms = engine->store->options.window_ms * 2 / KS_WINDOW_BEATS,
         .on_message = on_message,
         .on_end = on_end,
         .user = engine,
