@@ -16,11 +16,6 @@ static void count_fork(void)
     fork_count++;
 }
 
-ks_result ks_random_init(void)
-{
-    return pthread_atfork(NULL, NULL, count_fork) == 0 ? KS_RES(OK) : KS_RES(INTERNAL);
-}
-
 ks_result ks_random_private(uint8_t *ret_bytes, size_t len)
 {
     assert(ret_bytes);
@@ -35,6 +30,18 @@ ks_result ks_random_public(uint8_t *ret_bytes, size_t len)
     assert(len <= KS_RANDOM_MAX);
 
     return ks_openssl_check(RAND_bytes(ret_bytes, (int)len));
+}
+
+/*
+ * The first draw settles which generator OpenSSL uses. Left for later, a module loaded in between
+ * could put its own in that place: SoftHSM2 does so with the processor's where it can.
+ */
+ks_result ks_random_init(void)
+{
+    uint8_t drawn[2];
+    KS_TRY(ks_random_public(drawn, 1));
+    KS_TRY(ks_random_private(drawn, 1));
+    return pthread_atfork(NULL, NULL, count_fork) == 0 ? KS_RES(OK) : KS_RES(INTERNAL);
 }
 
 ks_result ks_random_secret(size_t len, ks_secret *ret_secret)
