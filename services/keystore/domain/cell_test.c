@@ -160,6 +160,10 @@ static void land_late(struct cell *cell)
 /* Answers whether the zone learned that it is done. */
 static bool commit(struct cell *cell, struct ks_change *change)
 {
+    /* The late one may arrive between this zone's look and its commit. */
+    if (cell->faults_percent > 0 && draw(cell, 3) == 0) {
+        land_late(cell);
+    }
     uint32_t dice = draw(cell, 100);
     if (dice >= cell->faults_percent) {
         return apply(cell, &change->mutation);
@@ -348,8 +352,12 @@ static void write_down(struct cell *cell, size_t index, const struct ks_domain_s
     }
     ks_ledger_write(&cell->seen, self, step, &material, cell->now_ms, &change);
     assert_int_equal(change.result.code, KS_OK);
-    if (commit(cell, &change) && step->move == KS_DOMAIN_ASK) {
+    bool done = commit(cell, &change);
+    if (done && step->move == KS_DOMAIN_ASK) {
         zone->challenge_revision = cell->revision;
+    }
+    if (!done && held(zone, step->generation) && ks_domain_puts_copy(step->move)) {
+        forget(zone, step->generation);
     }
 }
 
@@ -418,6 +426,14 @@ static void wipe(struct cell *cell, size_t index)
     cell->zones[index] = fresh;
 }
 
+/* The hsm's memory is gone, its node key is not. */
+static void restart_hsm(struct cell *cell, size_t index)
+{
+    cell->zones[index].held_count = 0;
+    cell->zones[index].nonce = 0;
+    cell->zones[index].challenge_revision = 0;
+}
+
 static struct cell *new_cell(uint64_t seed, unsigned faults_percent)
 {
     struct cell *cell = ks_alloc(1, sizeof(*cell));
@@ -450,6 +466,9 @@ static void run(struct cell *cell, size_t steps, bool at_random)
         if (draw(cell, 10) == 0) {
             land_late(cell);
         }
+        if (cell->faults_percent > 0 && draw(cell, 12) == 0) {
+            restart_hsm(cell, draw(cell, ZONES));
+        }
         if (!at_random && idle > 100) {
             return;
         }
@@ -460,6 +479,9 @@ static void settle_and_check(struct cell *cell)
 {
     cell->faults_percent = 0;
     land_late(cell);
+    for (size_t i = 0; i < ZONES; i++) {
+        restart_hsm(cell, i);
+    }
     run(cell, STEPS, false);
     check_values(cell);
     size_t standing = 0;

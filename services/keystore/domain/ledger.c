@@ -40,7 +40,7 @@ static ks_result add_newest(struct ks_domain_records *records, const ProtobufCMe
                             int64_t revision)
 {
     const STORED(NewestDomainKey) *stored = (const STORED(NewestDomainKey) *)message;
-    records->newest = (struct ks_domain_mark){stored->generation, revision};
+    records->newest = (struct ks_domain_mark){stored->generation, revision, stored->made_at_ms};
     return KS_RES(OK);
 }
 
@@ -48,7 +48,8 @@ static ks_result add_current(struct ks_domain_records *records, const ProtobufCM
                              int64_t revision)
 {
     const STORED(CurrentDomainKey) *stored = (const STORED(CurrentDomainKey) *)message;
-    records->current = (struct ks_domain_mark){stored->generation, revision};
+    records->current =
+        (struct ks_domain_mark){stored->generation, revision, stored->current_since_ms};
     return KS_RES(OK);
 }
 
@@ -56,7 +57,7 @@ static ks_result add_rotate(struct ks_domain_records *records, const ProtobufCMe
                             int64_t revision)
 {
     const STORED(RotateDomainKey) *stored = (const STORED(RotateDomainKey) *)message;
-    records->rotate = (struct ks_domain_mark){stored->from_generation, revision};
+    records->rotate = (struct ks_domain_mark){stored->from_generation, revision, 0};
     return KS_RES(OK);
 }
 

@@ -325,6 +325,11 @@ struct ks_domain_step ks_domain_next(const struct ks_domain_records *records,
     return (struct ks_domain_step){.move = KS_DOMAIN_WAIT};
 }
 
+bool ks_domain_puts_copy(enum ks_domain_move move)
+{
+    return move == KS_DOMAIN_MAKE || move == KS_DOMAIN_OPEN;
+}
+
 const char *ks_domain_move_name(enum ks_domain_move move)
 {
     assert(move < KS_DOMAIN_MOVE_COUNT);

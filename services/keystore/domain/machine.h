@@ -59,6 +59,7 @@
 struct ks_domain_mark {
     uint32_t generation;
     int64_t revision;
+    int64_t since_ms; /* domain/current: wall time since which it is current */
 };
 
 /* domain/<generation>/<zone> */
@@ -128,6 +129,13 @@ struct ks_domain_step {
 /* What the zone does next. Moves are tried in the order of enum ks_domain_move. */
 struct ks_domain_step ks_domain_next(const struct ks_domain_records *records,
                                      const struct ks_domain_self *self);
+
+/*
+ * MAKE and OPEN: the hsm holds the generation before its record stands. Whoever does not learn that
+ * the record was committed must have the hsm drop it before looking again: another record may stand
+ * by then, an earlier try's that came late, with another key under the same number.
+ */
+bool ks_domain_puts_copy(enum ks_domain_move move);
 
 /* "make": for logs. */
 const char *ks_domain_move_name(enum ks_domain_move move);

@@ -15,7 +15,7 @@ static struct ks_domain_self self;
 static int set_up(void **state)
 {
     (void)state;
-    records = (struct ks_domain_records){.newest = {0, 0}};
+    records = (struct ks_domain_records){.newest = {0, 0, 0}};
     self = (struct ks_domain_self){
         .zone = "b",
         .node_id = "b1",
@@ -73,7 +73,7 @@ static void makes_nothing_without_a_roster(void **state)
 static void drops_what_the_hsm_holds_and_no_record_of_ours_stands_for(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     hold(1);
     expect(KS_DOMAIN_DROP, 1);
@@ -82,7 +82,7 @@ static void drops_what_the_hsm_holds_and_no_record_of_ours_stands_for(void **sta
 static void loads_our_copy_after_a_restart_of_the_hsm(void **state)
 {
     (void)state;
-    records.newest = records.current = (struct ks_domain_mark){1, 5};
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_copy(1, "b", "b1");
     expect(KS_DOMAIN_LOAD, 1);
@@ -91,7 +91,7 @@ static void loads_our_copy_after_a_restart_of_the_hsm(void **state)
 static void asks_for_what_another_zone_holds(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     expect(KS_DOMAIN_ASK, 1);
 
@@ -104,7 +104,7 @@ static void asks_for_what_another_zone_holds(void **state)
 static void asks_again_when_the_challenge_is_not_of_this_life(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_transit("b", 1, false, 20);
     expect(KS_DOMAIN_ASK, 1);
@@ -113,8 +113,8 @@ static void asks_again_when_the_challenge_is_not_of_this_life(void **state)
 static void asks_for_the_current_generation_before_the_newest_and_older_ones(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){3, 5};
-    records.current = (struct ks_domain_mark){2, 6};
+    records.newest = (struct ks_domain_mark){3, 5, 0};
+    records.current = (struct ks_domain_mark){2, 6, 0};
     add_copy(1, "a", "a1");
     add_copy(2, "a", "a1");
     add_copy(3, "a", "a1");
@@ -133,7 +133,7 @@ static void asks_for_the_current_generation_before_the_newest_and_older_ones(voi
 static void a_replaced_zone_asks_although_a_copy_of_it_stands(void **state)
 {
     (void)state;
-    records.newest = records.current = (struct ks_domain_mark){1, 5};
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_copy(1, "b", "b0");
     expect(KS_DOMAIN_ASK, 1);
@@ -142,7 +142,7 @@ static void a_replaced_zone_asks_although_a_copy_of_it_stands(void **state)
 static void opens_the_answer(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_transit("b", 1, true, 21);
     expect(KS_DOMAIN_OPEN, 1);
@@ -151,7 +151,7 @@ static void opens_the_answer(void **state)
 static void answers_another_zone_unless_its_hsm_refused_that_challenge(void **state)
 {
     (void)state;
-    records.newest = records.current = (struct ks_domain_mark){1, 5};
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b1");
     hold(1);
     add_transit("c", 1, false, 20);
@@ -164,7 +164,7 @@ static void answers_another_zone_unless_its_hsm_refused_that_challenge(void **st
 static void a_generation_becomes_current_with_two_copies_and_not_with_one(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b1");
     hold(1);
     expect(KS_DOMAIN_WAIT, 0);
@@ -177,7 +177,7 @@ static void one_node_alone_needs_one_copy(void **state)
 {
     (void)state;
     self.min_zones = 1;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b1");
     hold(1);
     expect(KS_DOMAIN_SET_CURRENT, 1);
@@ -187,7 +187,7 @@ static void one_node_alone_needs_one_copy(void **state)
 static void only_a_zone_that_holds_it_makes_a_generation_current(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_copy(1, "c", "c1");
     add_transit("b", 1, false, 20);
@@ -198,8 +198,8 @@ static void only_a_zone_that_holds_it_makes_a_generation_current(void **state)
 static void a_rotation_waits_a_while_for_zones_that_stand(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){2, 7};
-    records.current = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){2, 7, 0};
+    records.current = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b1");
     add_copy(2, "a", "a1");
     add_copy(2, "b", "b1");
@@ -215,7 +215,7 @@ static void a_rotation_waits_a_while_for_zones_that_stand(void **state)
 static void passes_over_a_generation_that_only_our_wiped_hsm_had(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b0");
     expect(KS_DOMAIN_MAKE, 2);
 }
@@ -223,7 +223,7 @@ static void passes_over_a_generation_that_only_our_wiped_hsm_had(void **state)
 static void waits_for_a_zone_that_stands_before_it_passes_over_its_generation(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_transit("b", 1, false, 20);
     self.challenge_revision = 20;
@@ -234,7 +234,7 @@ static void waits_for_a_zone_that_stands_before_it_passes_over_its_generation(vo
 static void passes_over_a_generation_whose_zones_are_gone_after_a_while(void **state)
 {
     (void)state;
-    records.newest = (struct ks_domain_mark){1, 5};
+    records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "a", "a1");
     add_transit("b", 1, false, 20);
     self.challenge_revision = 20;
@@ -251,7 +251,7 @@ static void passes_over_a_generation_whose_zones_are_gone_after_a_while(void **s
 static void never_passes_over_the_current_generation(void **state)
 {
     (void)state;
-    records.newest = records.current = (struct ks_domain_mark){1, 5};
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b0");
     self.listed_count = 0;
     self.newest_wait_ms = 100 * KS_DOMAIN_PASS_MS;
@@ -267,17 +267,17 @@ static void never_passes_over_the_current_generation(void **state)
 static void rotates_on_command_and_by_age_on_duty_only(void **state)
 {
     (void)state;
-    records.newest = records.current = (struct ks_domain_mark){1, 5};
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b1");
     hold(1);
     expect(KS_DOMAIN_WAIT, 0);
 
-    records.rotate = (struct ks_domain_mark){1, 9};
+    records.rotate = (struct ks_domain_mark){1, 9, 0};
     expect(KS_DOMAIN_WAIT, 0);
     self.on_duty = true;
     expect(KS_DOMAIN_MAKE, 2);
 
-    records.rotate = (struct ks_domain_mark){0, 0};
+    records.rotate = (struct ks_domain_mark){0, 0, 0};
     expect(KS_DOMAIN_WAIT, 0);
     self.rotation_due = true;
     expect(KS_DOMAIN_MAKE, 2);
@@ -290,7 +290,7 @@ static void does_not_rotate_while_too_many_generations_stand(void **state)
         add_copy(i, "b", "b1");
         hold(i);
     }
-    records.newest = records.current = (struct ks_domain_mark){KS_DOMAIN_GENERATIONS_MAX, 5};
+    records.newest = records.current = (struct ks_domain_mark){KS_DOMAIN_GENERATIONS_MAX, 5, 0};
     self.on_duty = true;
     self.rotation_due = true;
     expect(KS_DOMAIN_WAIT, 0);
@@ -299,7 +299,7 @@ static void does_not_rotate_while_too_many_generations_stand(void **state)
 static void retires_only_what_nothing_is_sealed_under(void **state)
 {
     (void)state;
-    records.newest = records.current = (struct ks_domain_mark){3, 5};
+    records.newest = records.current = (struct ks_domain_mark){3, 5, 0};
     for (uint32_t i = 1; i <= 3; i++) {
         add_copy(i, "b", "b1");
         hold(i);

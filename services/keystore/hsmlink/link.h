@@ -19,16 +19,12 @@
 #include "keystead/internal/v1/hsm.pb-c.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/result.h"
+#include "services/keystore/records/message.h"
 
 #define KS_HSM_LINK_PENDING_MAX 4096U /* requests that wait or are on their way; then THROTTLED */
 #define KS_HSM_LINK_BATCH_MAX   256U  /* requests in a frame; hsm.proto's bound */
 #define KS_HSM_LINK_FLYING_MAX  2U    /* frames on their way: one is worked on, one waits for it */
 #define KS_HSM_LINK_TIMEOUT_MS  5000  /* without a reply; then the connection is given up */
-
-/* protoc-c's names in full: INTERNAL(HsmRequest) is the type. */
-#define INTERNAL(name)      Keystead__Internal__V1__##name
-#define INTERNAL_TYPE(name) (&keystead__internal__v1__##name##__descriptor)
-#define INTERNAL_NEW(name)  KEYSTEAD__INTERNAL__V1__##name##__INIT
 
 struct ks_hsm_link;
 

@@ -66,18 +66,3 @@ void ks_change_done(struct ks_change *change)
 {
     ks_arena_done(&change->arena);
 }
-
-char *ks_lend_text(const char *text)
-{
-    return (char *)(uintptr_t)text;
-}
-
-ProtobufCBinaryData ks_lend_bytes(ks_bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.ptr};
-}
-
-ks_bytes ks_bytes_in(ProtobufCBinaryData data)
-{
-    return (ks_bytes){data.data, data.len};
-}

@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#include "keystead/storage/v1/storage.pb-c.h"
+#include <protobuf-c/protobuf-c.h>
+
 #include "pkg/base/arena.h"
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
@@ -33,13 +34,3 @@ void ks_change_request(struct ks_change *change, ks_bytes key, const ProtobufCMe
 
 void ks_change_done(struct ks_change *change);
 #define KS_CHANGE_AUTO KS_CLEANUP(ks_change_done) struct ks_change
-
-/*
- * Members of protoc-c's messages are not const, though packing only reads them. These two stand
- * where a borrowed text or run of bytes is put into a message that is about to be packed.
- */
-char *ks_lend_text(const char *text);
-ProtobufCBinaryData ks_lend_bytes(ks_bytes bytes);
-
-/* Binary data of a message that was unpacked, borrowed. */
-ks_bytes ks_bytes_in(ProtobufCBinaryData data);

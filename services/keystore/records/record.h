@@ -11,11 +11,7 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
-
-/* protoc-c's names in full: STORED(KeyRecord) is the type, STORED_NEW(KEY_RECORD) its initial value. */
-#define STORED(name)     Keystead__Storage__V1__##name
-#define STORED_TYPE(name) (&keystead__storage__v1__##name##__descriptor)
-#define STORED_NEW(name) KEYSTEAD__STORAGE__V1__##name##__INIT
+#include "services/keystore/records/message.h"
 
 #define KS_RECORD_FORMAT 1U
 

@@ -1,0 +1,235 @@
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "keystead/kms/v1/keys.pb-c.h"
+#include "pkg/codec/utf8.h"
+#include "pkg/crypto/random.h"
+#include "services/keystore/execute/call.h"
+#include "services/keystore/execute/default_policy.h"
+#include "services/keystore/execute/handlers.h"
+#include "services/keystore/execute/limits.h"
+#include "services/keystore/execute/metadata.h"
+#include "services/keystore/execute/quota.h"
+#include "services/keystore/records/name.h"
+#include "services/keystore/records/record.h"
+
+#define TAGS_MAX      50U
+#define TAG_KEY_MAX   128U
+#define TAG_VALUE_MAX 256U
+#define TAG_RESERVED  "aws:"
+#define UUID_LEN      16U
+
+/* Between the hsm's answer and the commit. */
+struct plan {
+    char key_id[KS_KEY_ID_LEN + 1];
+    uint32_t generation;
+    int64_t current_revision; /* of domain/current: the key is sealed under what is current */
+};
+
+static bool check_tag_lengths(struct ks_call *call, const KMS(Tag) * tag, size_t number)
+{
+    size_t key_len = ks_utf8_count(ks_bytes_of(tag->tag_key));
+    size_t value_len = ks_utf8_count(ks_bytes_of(tag->tag_value));
+    char member[64];
+    snprintf(member, sizeof(member), "tags.%zu.member.tagKey", number);
+    if (!ks_limit_length(call, member, key_len, TAG_KEY_MAX)) {
+        return false;
+    }
+    snprintf(member, sizeof(member), "tags.%zu.member.tagValue", number);
+    return value_len == 0 || ks_limit_length(call, member, value_len, TAG_VALUE_MAX);
+}
+
+/* At most TAGS_MAX: the pairs are few. */
+static bool is_repeated(const KMS(CreateKeyRequest) * request, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(request->tags[i]->tag_key, request->tags[index]->tag_key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_tags(struct ks_call *call, const KMS(CreateKeyRequest) * request)
+{
+    if (request->n_tags > TAGS_MAX) {
+        ks_call_fail_text(call, KS_TAG, "Too many tags");
+        return false;
+    }
+    for (size_t i = 0; i < request->n_tags; i++) {
+        if (!check_tag_lengths(call, request->tags[i], i + 1)) {
+            return false;
+        }
+        if (strncasecmp(request->tags[i]->tag_key, TAG_RESERVED, strlen(TAG_RESERVED)) == 0) {
+            ks_call_fail_text(call, KS_TAG, "Tags beginning with aws: are reserved");
+            return false;
+        }
+        if (is_repeated(request, i)) {
+            ks_call_fail_text(call, KS_TAG, "Duplicate tag keys");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_policy(struct ks_call *call, const char *policy)
+{
+    if (policy[0] == '\0' || ks_policy_is_default(ks_bytes_of(policy), call->env->partition,
+                                                  call->item->account)) {
+        return true;
+    }
+    ks_call_fail_text(call, KS_UNSUPPORTED, "Only the default key policy is supported.");
+    return false;
+}
+
+bool ks_check_create_key(struct ks_call *call)
+{
+    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
+    return ks_limit_description(call, request->description) &&
+           ks_limit_enum(call, "keyUsage", (int)request->key_usage, "ENCRYPT_DECRYPT") &&
+           ks_limit_enum(call, "keySpec", (int)request->key_spec, "SYMMETRIC_DEFAULT") &&
+           ks_limit_enum(call, "origin", (int)request->origin, "AWS_KMS") &&
+           check_tags(call, request) && check_policy(call, request->policy);
+}
+
+/* RFC 9562 §5.4: a UUID of version 4. */
+static ks_result draw_key_id(char ret_key_id[KS_KEY_ID_LEN + 1])
+{
+    uint8_t b[UUID_LEN];
+    KS_TRY(ks_random_public(b, sizeof(b)));
+    b[6] = (uint8_t)((b[6] & 0x0fU) | 0x40U);
+    b[8] = (uint8_t)((b[8] & 0x3fU) | 0x80U);
+    snprintf(ret_key_id, KS_KEY_ID_LEN + 1,
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+             b[15]);
+    return KS_RES(OK);
+}
+
+/* Fails: UNAVAILABLE (no generation is current yet). */
+static ks_result read_current(struct ks_call *call, struct plan *plan)
+{
+    struct ks_store_record record;
+    ks_result result = ks_store_get(&call->view, KS_NAME_DOMAIN_CURRENT, &record);
+    if (result.code == KS_NOT_FOUND) {
+        return KS_RES(UNAVAILABLE);
+    }
+    KS_TRY(result);
+    ProtobufCMessage *message = NULL;
+    KS_TRY(ks_record_read(STORED_TYPE(current_domain_key), record.value, &call->arena, &message));
+    plan->generation = ((const STORED(CurrentDomainKey) *)message)->generation;
+    plan->current_revision = record.revision;
+    return KS_RES(OK);
+}
+
+static STORED(Tag) * *tags_of(struct ks_call *call, const KMS(CreateKeyRequest) * request)
+{
+    STORED(Tag) **tags = ks_call_alloc(call, TAGS_MAX, sizeof(*tags));
+    for (size_t i = 0; i < request->n_tags; i++) {
+        tags[i] = ks_call_alloc(call, 1, sizeof(*tags[i]));
+        *tags[i] = (STORED(Tag))STORED_NEW(TAG);
+        tags[i]->key = request->tags[i]->tag_key;
+        tags[i]->value = request->tags[i]->tag_value;
+    }
+    return tags;
+}
+
+static void fill_material(const struct ks_call *call, const struct plan *plan,
+                          const INTERNAL(HsmReply) * reply, STORED(KeyMaterial) * material)
+{
+    *material = (STORED(KeyMaterial))STORED_NEW(KEY_MATERIAL);
+    material->material_id = reply->material_id;
+    material->generation = plan->generation;
+    material->ekt = reply->ekt;
+    material->created_at_ms = ks_call_now_ms(call);
+}
+
+static void commit_key(struct ks_call *call, const STORED(KeyRecord) * record)
+{
+    const struct plan *plan = call->state;
+    struct ks_name name = ks_name_key(record->account, record->key_id);
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_compare(&change, ks_name_bytes(&name), 0);
+    ks_change_compare(&change, KS_NAME_DOMAIN_CURRENT, plan->current_revision);
+    ks_change_put(&change, ks_name_bytes(&name), &record->base);
+
+    struct ks_arn_home home = {call->env->partition, call->env->region, record->account};
+    struct ks_arn arn;
+    ks_arn_of_key(&home, record->key_id, &arn);
+    KMS(CreateKeyResponse) response = KMS_NEW(CREATE_KEY_RESPONSE);
+    response.key_metadata = ks_metadata_of(call, record, &arn);
+    ks_call_commit(call, &change, &response.base);
+}
+
+static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_OK);
+        return;
+    }
+    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
+    const struct plan *plan = call->state;
+    STORED(KeyMaterial) material;
+    fill_material(call, plan, reply, &material);
+    STORED(KeyMaterial) *materials[] = {&material};
+
+    STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
+    record.format = KS_RECORD_FORMAT;
+    record.account = call->item->account;
+    record.key_id = ks_lend_text(plan->key_id);
+    record.state = STORED_ENUM(KEY_STATE__KEY_STATE_ENABLED);
+    record.spec = STORED_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
+    record.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    record.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
+    record.description = request->description;
+    record.tags = tags_of(call, request);
+    record.n_tags = request->n_tags;
+    record.created_at_ms = ks_call_now_ms(call);
+    record.materials = materials;
+    record.n_materials = KS_COUNT(materials);
+    commit_key(call, &record);
+}
+
+static void ask_for_key(struct ks_call *call, const struct plan *plan)
+{
+    INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
+    binding.region = ks_lend_text(call->env->region);
+    binding.account = call->item->account;
+    binding.key_id = ks_lend_text(plan->key_id);
+    binding.spec = STORED_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
+    binding.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    binding.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
+    INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);
+    create.binding = &binding;
+    create.generation = plan->generation;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_CREATE_KEY);
+    request.create_key = &create;
+    ks_call_ask(call, &request, key_is_made);
+}
+
+void ks_run_create_key(struct ks_call *call)
+{
+    struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
+    call->state = plan;
+    ks_result result = ks_quota_take(call->env->quota, &call->view, call->item->account,
+                                     ks_call_now_ms(call));
+    if (result.code == KS_LIMIT_EXCEEDED) {
+        ks_call_rest_on(call, call->view.data_revision);
+        ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
+                          KS_QUOTA_KEYS);
+        return;
+    }
+    if (!ks_failed(result)) {
+        result = read_current(call, plan);
+    }
+    if (!ks_failed(result)) {
+        result = draw_key_id(plan->key_id);
+    }
+    if (ks_failed(result)) {
+        ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
+        return;
+    }
+    ask_for_key(call, plan);
+}

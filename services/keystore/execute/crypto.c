@@ -1,0 +1,73 @@
+#include "services/keystore/execute/crypto.h"
+
+#include <stddef.h>
+
+#include "keystead/kms/v1/crypto.pb-c.h"
+#include "services/keystore/execute/limits.h"
+#include "services/keystore/records/record.h"
+
+/* protoc-c makes a struct for each map; all have this form. */
+struct map_entry {
+    ProtobufCMessage base;
+    char *key;
+    char *value;
+};
+
+#define SAME_FORM(type)                                                                            \
+    _Static_assert(offsetof(KMS(type), key) == offsetof(struct map_entry, key) &&                  \
+                       offsetof(KMS(type), value) == offsetof(struct map_entry, value) &&          \
+                       sizeof(KMS(type)) == sizeof(struct map_entry),                              \
+                   #type)
+
+SAME_FORM(EncryptRequest__EncryptionContextEntry);
+SAME_FORM(DecryptRequest__EncryptionContextEntry);
+SAME_FORM(ReEncryptRequest__SourceEncryptionContextEntry);
+SAME_FORM(ReEncryptRequest__DestinationEncryptionContextEntry);
+SAME_FORM(GenerateDataKeyRequest__EncryptionContextEntry);
+SAME_FORM(GenerateDataKeyWithoutPlaintextRequest__EncryptionContextEntry);
+
+INTERNAL(KeyBinding) *
+    ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
+                      const STORED(KeyMaterial) * material)
+{
+    INTERNAL(KeyBinding) *binding = ks_call_alloc(call, 1, sizeof(*binding));
+    *binding = (INTERNAL(KeyBinding))INTERNAL_NEW(KEY_BINDING);
+    binding->region = ks_lend_text(call->env->region);
+    binding->account = target->key->account;
+    binding->key_id = target->key->key_id;
+    binding->material_id = material->material_id;
+    binding->spec = target->key->spec;
+    binding->usage = target->key->usage;
+    binding->origin = target->key->origin;
+    return binding;
+}
+
+INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *entries,
+                                            size_t count)
+{
+    const struct map_entry *const *from = entries;
+    INTERNAL(ContextEntry) **context = ks_call_alloc(call, count + 1, sizeof(*context));
+    INTERNAL(ContextEntry) *values = ks_call_alloc(call, count + 1, sizeof(*values));
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (INTERNAL(ContextEntry))INTERNAL_NEW(CONTEXT_ENTRY);
+        values[i].key = from[i]->key;
+        values[i].value = from[i]->value;
+        context[i] = &values[i];
+    }
+    return context;
+}
+
+const STORED(KeyMaterial) *
+    ks_crypto_material_of_blob(struct ks_call *call, const struct ks_target *target)
+{
+    const STORED(KeyMaterial) *material = ks_record_material(target->key, target->material_id);
+    if (!material) {
+        ks_call_fail(call, KS_INVALID_CIPHERTEXT);
+    }
+    return material;
+}
+
+bool ks_crypto_check_algorithm(struct ks_call *call, const char *member, int algorithm)
+{
+    return ks_limit_enum(call, member, algorithm, "SYMMETRIC_DEFAULT");
+}

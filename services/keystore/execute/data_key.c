@@ -1,0 +1,165 @@
+#include "keystead/kms/v1/crypto.pb-c.h"
+#include "services/keystore/execute/call.h"
+#include "services/keystore/execute/crypto.h"
+#include "services/keystore/execute/handlers.h"
+#include "services/keystore/execute/limits.h"
+#include "services/keystore/records/record.h"
+
+/* What both requests have, in the same words. */
+struct wish {
+    int spec;
+    bool has_number;
+    int32_t number;
+    const void *context;
+    size_t context_count;
+    size_t grant_token_count;
+    bool dry_run;
+    bool without_plaintext;
+};
+
+#define WISH_OF(request)                                                                           \
+    {                                                                                              \
+        .spec = (int)(request)->key_spec,                                                          \
+        .has_number = (request)->number_of_bytes_presence_case != 0,                               \
+        .number = (request)->number_of_bytes, .context = (request)->encryption_context,            \
+        .context_count = (request)->n_encryption_context,                                          \
+        .grant_token_count = (request)->n_grant_tokens, .dry_run = (request)->dry_run              \
+    }
+
+static struct wish wish_of(const struct ks_call *call)
+{
+    const KMS(GenerateDataKeyRequest) *request =
+        (const KMS(GenerateDataKeyRequest) *)call->request;
+    struct wish wish = WISH_OF(request);
+    return wish;
+}
+
+static struct wish wish_without_plaintext_of(const struct ks_call *call)
+{
+    const KMS(GenerateDataKeyWithoutPlaintextRequest) *request =
+        (const KMS(GenerateDataKeyWithoutPlaintextRequest) *)call->request;
+    struct wish wish = WISH_OF(request);
+    wish.without_plaintext = true;
+    return wish;
+}
+
+static int32_t bytes_of(const struct wish *wish)
+{
+    static const int32_t lengths[] = {
+        [KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_256)] = 32,
+        [KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_128)] = 16,
+    };
+    return wish->has_number ? wish->number : lengths[wish->spec];
+}
+
+static bool check(struct ks_call *call, const struct wish *wish)
+{
+    if (wish->spec < 0 || wish->spec > (int)KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_128)) {
+        ks_call_fail_text(call, KS_VALIDATION,
+                          "1 validation error detected: Value '%d' at 'keySpec' failed to satisfy "
+                          "constraint: Member must satisfy enum value set: [AES_256, AES_128]",
+                          wish->spec);
+        return false;
+    }
+    if (wish->has_number == (wish->spec != 0)) {
+        ks_call_fail_text(call, KS_VALIDATION,
+                          "Please specify either number of bytes or key spec.");
+        return false;
+    }
+    return ks_limit_range(call, "numberOfBytes", bytes_of(wish), 1, KS_LIMIT_RANDOM) &&
+           ks_limit_grant_tokens(call, wish->grant_token_count);
+}
+
+static void ask_hsm(struct ks_call *call, const struct wish *wish,
+                    void (*then)(struct ks_call *call, ks_result result,
+                                 const INTERNAL(HsmReply) * reply))
+{
+    const struct ks_target *target = &call->targets[0];
+    const STORED(KeyMaterial) *material = ks_record_current_material(target->key);
+    INTERNAL(HsmGenerateDataKey) generate = INTERNAL_NEW(HSM_GENERATE_DATA_KEY);
+    generate.binding = ks_crypto_binding(call, target, material);
+    generate.ekt = material->ekt;
+    generate.number_of_bytes = (uint32_t)bytes_of(wish);
+    generate.without_plaintext = wish->without_plaintext;
+    generate.context = ks_crypto_context(call, wish->context, wish->context_count);
+    generate.n_context = wish->context_count;
+    INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
+    ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_DATA_KEY);
+    ask.generate_data_key = &generate;
+    ks_call_ask(call, &ask, then);
+}
+
+static char *material_id_of(const struct ks_call *call)
+{
+    return ks_record_current_material(call->targets[0].key)->material_id;
+}
+
+/* GenerateDataKey */
+
+bool ks_check_generate_data_key(struct ks_call *call)
+{
+    const struct wish wish = wish_of(call);
+    return check(call, &wish);
+}
+
+static void is_generated(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_OK);
+        return;
+    }
+    KMS(GenerateDataKeyResponse) response = KMS_NEW(GENERATE_DATA_KEY_RESPONSE);
+    response.ciphertext_blob = reply->blob;
+    response.plaintext = reply->plaintext;
+    response.key_id = call->targets[0].arn.text;
+    response.key_material_id = material_id_of(call);
+    ks_call_reply(call, &response.base);
+}
+
+void ks_run_generate_data_key(struct ks_call *call)
+{
+    const struct wish wish = wish_of(call);
+    if (wish.dry_run) {
+        KMS(GenerateDataKeyResponse) response = KMS_NEW(GENERATE_DATA_KEY_RESPONSE);
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
+    ask_hsm(call, &wish, is_generated);
+}
+
+/* GenerateDataKeyWithoutPlaintext */
+
+bool ks_check_generate_data_key_without_plaintext(struct ks_call *call)
+{
+    const struct wish wish = wish_without_plaintext_of(call);
+    return check(call, &wish);
+}
+
+static void is_generated_without_plaintext(struct ks_call *call, ks_result result,
+                                           const INTERNAL(HsmReply) * reply)
+{
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_OK);
+        return;
+    }
+    KMS(GenerateDataKeyWithoutPlaintextResponse) response =
+        KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
+    response.ciphertext_blob = reply->blob;
+    response.key_id = call->targets[0].arn.text;
+    response.key_material_id = material_id_of(call);
+    ks_call_reply(call, &response.base);
+}
+
+void ks_run_generate_data_key_without_plaintext(struct ks_call *call)
+{
+    const struct wish wish = wish_without_plaintext_of(call);
+    if (wish.dry_run) {
+        KMS(GenerateDataKeyWithoutPlaintextResponse) response =
+            KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
+    ask_hsm(call, &wish, is_generated_without_plaintext);
+}

@@ -1,0 +1,59 @@
+#include "keystead/kms/v1/crypto.pb-c.h"
+#include "services/keystore/execute/call.h"
+#include "services/keystore/execute/crypto.h"
+#include "services/keystore/execute/handlers.h"
+#include "services/keystore/execute/limits.h"
+#include "services/keystore/records/record.h"
+
+bool ks_check_decrypt(struct ks_call *call)
+{
+    const KMS(DecryptRequest) *request = (const KMS(DecryptRequest) *)call->request;
+    return ks_limit_length(call, "ciphertextBlob", request->ciphertext_blob.len,
+                           KS_LIMIT_CIPHERTEXT) &&
+           ks_limit_grant_tokens(call, request->n_grant_tokens) &&
+           ks_crypto_check_algorithm(call, "encryptionAlgorithm",
+                                     (int)request->encryption_algorithm);
+}
+
+static void is_decrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_INVALID_CIPHERTEXT);
+        return;
+    }
+    const struct ks_target *target = &call->targets[0];
+    KMS(DecryptResponse) response = KMS_NEW(DECRYPT_RESPONSE);
+    response.key_id = ks_lend_text(target->arn.text);
+    response.plaintext = reply->plaintext;
+    response.encryption_algorithm =
+        KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT);
+    response.key_material_id = ks_lend_text(target->material_id);
+    ks_call_reply(call, &response.base);
+}
+
+void ks_run_decrypt(struct ks_call *call)
+{
+    const KMS(DecryptRequest) *request = (const KMS(DecryptRequest) *)call->request;
+    const struct ks_target *target = &call->targets[0];
+    const STORED(KeyMaterial) *material = ks_crypto_material_of_blob(call, target);
+    if (!material) {
+        return;
+    }
+    if (request->dry_run) {
+        KMS(DecryptResponse) response = KMS_NEW(DECRYPT_RESPONSE);
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
+    INTERNAL(HsmDecrypt) decrypt = INTERNAL_NEW(HSM_DECRYPT);
+    decrypt.binding = ks_crypto_binding(call, target, material);
+    decrypt.ekt = material->ekt;
+    decrypt.blob = request->ciphertext_blob;
+    decrypt.context =
+        ks_crypto_context(call, request->encryption_context, request->n_encryption_context);
+    decrypt.n_context = request->n_encryption_context;
+    INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
+    ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_DECRYPT);
+    ask.decrypt = &decrypt;
+    ks_call_ask(call, &ask, is_decrypted);
+}

@@ -1,0 +1,23 @@
+/*
+ * execute: items of a frontend's stream, from their bytes to their results.
+ *
+ * Threads: any; see call.h.
+ */
+#pragma once
+
+#include "pkg/base/bytes.h"
+#include "services/keystore/execute/call.h"
+
+#define KS_EXECUTE_ITEM_MAX (64U * 1024U) /* bytes; UpdateKeyDescription may have 32 KiB of text */
+
+/*
+ * Carries out one item (bytes of an internal.v1.Item) and calls done exactly once: on this thread
+ * before this returns, or on another one later.
+ *
+ * Fails: VALIDATION (the bytes are no Item: there is no tag to answer to, and done is not called).
+ */
+KS_MUST_USE ks_result ks_execute(const struct ks_execute_env *env, ks_bytes item,
+                                 ks_execute_done_fn done, void *user);
+
+/* A call from its first step, which it may take several times. */
+void ks_execute_begin(struct ks_call *call);

@@ -1,0 +1,73 @@
+#include "services/keystore/execute/metadata.h"
+
+#include "services/keystore/records/record.h"
+
+#define MS_PER_S  1000
+#define NS_PER_MS 1000000
+
+Google__Protobuf__Timestamp *ks_metadata_time(struct ks_call *call, int64_t ms)
+{
+    Google__Protobuf__Timestamp *time = ks_call_alloc(call, 1, sizeof(*time));
+    *time = (Google__Protobuf__Timestamp)GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    time->seconds = ms / MS_PER_S;
+    time->nanos = (int32_t)(ms % MS_PER_S) * NS_PER_MS;
+    return time;
+}
+
+static KMS(KeyState) state_of(const STORED(KeyRecord) * record)
+{
+    static const KMS(KeyState) states[] = {
+        [STORED_ENUM(KEY_STATE__KEY_STATE_ENABLED)] = KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED),
+        [STORED_ENUM(KEY_STATE__KEY_STATE_DISABLED)] = KMS_ENUM(KEY_STATE__KEY_STATE_DISABLED),
+        [STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION)] =
+            KMS_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION),
+    };
+    return (size_t)record->state < KS_COUNT(states)
+               ? states[record->state]
+               : KMS_ENUM(KEY_STATE__KEY_STATE_UNSPECIFIED);
+}
+
+/* One spec, usage and origin are stored so far. */
+KMS(KeyMetadata) * ks_metadata_of(struct ks_call *call, const STORED(KeyRecord) * record,
+                                  const struct ks_arn *arn)
+{
+    static KMS(EncryptionAlgorithm) algorithms[] = {
+        KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT)};
+    KMS(KeyMetadata) *metadata = ks_call_alloc(call, 1, sizeof(*metadata));
+    *metadata = (KMS(KeyMetadata))KMS_NEW(KEY_METADATA);
+    metadata->aws_account_id = record->account;
+    metadata->key_id = record->key_id;
+    metadata->arn = ks_lend_text(arn->text);
+    metadata->creation_date = ks_metadata_time(call, record->created_at_ms);
+    metadata->key_state = state_of(record);
+    metadata->enabled = metadata->key_state == KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED);
+    metadata->description = record->description;
+    if (record->deletion_at_ms > 0) {
+        metadata->deletion_date = ks_metadata_time(call, record->deletion_at_ms);
+    }
+    metadata->key_usage = KMS_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    metadata->origin = KMS_ENUM(ORIGIN__ORIGIN_AWS_KMS);
+    metadata->key_manager = KMS_ENUM(KEY_MANAGER__KEY_MANAGER_CUSTOMER);
+    metadata->customer_master_key_spec = KMS_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
+    metadata->key_spec = KMS_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
+    metadata->encryption_algorithms = algorithms;
+    metadata->n_encryption_algorithms = KS_COUNT(algorithms);
+    metadata->current_key_material_id = ks_record_current_material(record)->material_id;
+    return metadata;
+}
+
+KMS(AliasListEntry) * ks_metadata_alias(struct ks_call *call, const STORED(AliasRecord) * record)
+{
+    const struct ks_arn_home home = {call->env->partition, call->env->region, record->account};
+    struct ks_arn *arn = ks_call_alloc(call, 1, sizeof(*arn));
+    ks_arn_of_alias(&home, record->name, arn);
+
+    KMS(AliasListEntry) *entry = ks_call_alloc(call, 1, sizeof(*entry));
+    *entry = (KMS(AliasListEntry))KMS_NEW(ALIAS_LIST_ENTRY);
+    entry->alias_name = record->name;
+    entry->alias_arn = arn->text;
+    entry->target_key_id = record->key_id;
+    entry->creation_date = ks_metadata_time(call, record->created_at_ms);
+    entry->last_updated_date = ks_metadata_time(call, record->updated_at_ms);
+    return entry;
+}

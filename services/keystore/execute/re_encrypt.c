@@ -1,0 +1,90 @@
+#include "keystead/kms/v1/crypto.pb-c.h"
+#include "services/keystore/execute/call.h"
+#include "services/keystore/execute/crypto.h"
+#include "services/keystore/execute/handlers.h"
+#include "services/keystore/execute/limits.h"
+#include "services/keystore/records/record.h"
+
+/* Places in call->targets. */
+enum { SOURCE, DESTINATION };
+
+bool ks_check_re_encrypt(struct ks_call *call)
+{
+    const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
+    return ks_limit_length(call, "ciphertextBlob", request->ciphertext_blob.len,
+                           KS_LIMIT_CIPHERTEXT) &&
+           ks_limit_grant_tokens(call, request->n_grant_tokens) &&
+           ks_crypto_check_algorithm(call, "sourceEncryptionAlgorithm",
+                                     (int)request->source_encryption_algorithm) &&
+           ks_crypto_check_algorithm(call, "destinationEncryptionAlgorithm",
+                                     (int)request->destination_encryption_algorithm);
+}
+
+static void is_re_encrypted(struct ks_call *call, ks_result result,
+                            const INTERNAL(HsmReply) * reply)
+{
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_INVALID_CIPHERTEXT);
+        return;
+    }
+    const struct ks_target *source = &call->targets[SOURCE];
+    const struct ks_target *destination = &call->targets[DESTINATION];
+    KMS(ReEncryptResponse) response = KMS_NEW(RE_ENCRYPT_RESPONSE);
+    response.ciphertext_blob = reply->blob;
+    response.source_key_id = ks_lend_text(source->arn.text);
+    response.key_id = ks_lend_text(destination->arn.text);
+    response.source_encryption_algorithm =
+        KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT);
+    response.destination_encryption_algorithm =
+        KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT);
+    response.source_key_material_id = ks_lend_text(source->material_id);
+    response.destination_key_material_id =
+        ks_record_current_material(destination->key)->material_id;
+    ks_call_reply(call, &response.base);
+}
+
+static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
+{
+    const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
+    const struct ks_target *destination = &call->targets[DESTINATION];
+    const STORED(KeyMaterial) *under = ks_record_current_material(destination->key);
+
+    INTERNAL(HsmDecrypt) source = INTERNAL_NEW(HSM_DECRYPT);
+    source.binding = ks_crypto_binding(call, &call->targets[SOURCE], material);
+    source.ekt = material->ekt;
+    source.blob = request->ciphertext_blob;
+    source.context = ks_crypto_context(call, request->source_encryption_context,
+                                       request->n_source_encryption_context);
+    source.n_context = request->n_source_encryption_context;
+
+    INTERNAL(HsmReEncrypt) re_encrypt = INTERNAL_NEW(HSM_RE_ENCRYPT);
+    re_encrypt.source = &source;
+    re_encrypt.destination = ks_crypto_binding(call, destination, under);
+    re_encrypt.destination_ekt = under->ekt;
+    re_encrypt.destination_context =
+        ks_crypto_context(call, request->destination_encryption_context,
+                          request->n_destination_encryption_context);
+    re_encrypt.n_destination_context = request->n_destination_encryption_context;
+
+    INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
+    ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_RE_ENCRYPT);
+    ask.re_encrypt = &re_encrypt;
+    ks_call_ask(call, &ask, is_re_encrypted);
+}
+
+void ks_run_re_encrypt(struct ks_call *call)
+{
+    const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
+    const STORED(KeyMaterial) *material =
+        ks_crypto_material_of_blob(call, &call->targets[SOURCE]);
+    if (!material) {
+        return;
+    }
+    if (request->dry_run) {
+        KMS(ReEncryptResponse) response = KMS_NEW(RE_ENCRYPT_RESPONSE);
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
+    ask_hsm(call, material);
+}
