@@ -95,7 +95,7 @@ ks_result ks_admin_issue_certificate(struct ks_admin_try *attempt)
     if (strlen(request->csr_pem) > CSR_LEN_MAX) {
         return ks_admin_refuse(attempt, "csr_pem", "csr_pem must have at most 8192 bytes");
     }
-    Keystead__Storage__V1__UserRecord *user;
+    Keystead__Storage__V1__UserRecord *user = NULL;
     KS_TRY(load_user(attempt, request->account_id, request->user_name, &user));
 
     Keystead__Storage__V1__CertificateRecord record =

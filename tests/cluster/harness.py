@@ -30,7 +30,7 @@ import runit  # noqa: E402
 import topology as t  # noqa: E402
 
 PROTOS = ("keystead/kms/v1/*.proto", "keystead/admin/v1/*.proto", "google/rpc/*.proto")
-FIRST_PORT, PORTS_STRIDE = 22000, 1000
+FIRST_PORT, PORTS_STRIDE = 24000, 1000
 SECONDS = 10  # of a call: long enough for an election on a busy machine
 
 
