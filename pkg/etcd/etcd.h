@@ -10,6 +10,7 @@
  * Nothing that may have been sent is ever sent twice, except what only reads.
  *
  * Threads: one, the owner's; ks_etcd_wake alone may be called from any.
+ * The process ignores SIGPIPE.
  */
 #pragma once
 
@@ -88,40 +89,41 @@ struct ks_etcd_call {
 
 /* One transaction; answer: header, succeeded, ops. */
 KS_MUST_USE ks_result ks_etcd_txn(struct ks_etcd *client, const struct ks_etcd_txn *txn,
-                                  const struct ks_etcd_call *call);
+                                  const struct ks_etcd_call *options);
 
 /*
  * One range (op->kind is RANGE), cheaper than a transaction; answer: header, ops[0].
  * For pages at one state: revision = header.revision of the first page, key = last key and a NUL.
  */
 KS_MUST_USE ks_result ks_etcd_range(struct ks_etcd *client, const struct ks_etcd_op *op,
-                                    const struct ks_etcd_call *call);
+                                    const struct ks_etcd_call *options);
 
 /*
  * Forgets history below revision (itself it keeps). Cause COMPACTED: it was done before. The
  * space is given back in the background, some time after the answer.
  */
 KS_MUST_USE ks_result ks_etcd_compact(struct ks_etcd *client, int64_t revision,
-                                      const struct ks_etcd_call *call);
+                                      const struct ks_etcd_call *options);
 
 /* The state of one member, so pin it; answer: header, status. Not linearizable. */
-KS_MUST_USE ks_result ks_etcd_status(struct ks_etcd *client, const struct ks_etcd_call *call);
+KS_MUST_USE ks_result ks_etcd_status(struct ks_etcd *client, const struct ks_etcd_call *options);
 
 /* The alarms that are raised; answer: alarms. */
-KS_MUST_USE ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *call);
+KS_MUST_USE ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *options);
 
 /*
  * Takes back one alarm, as ks_etcd_alarms names it. NO_SPACE: after compaction and defragmentation
  * of the member; etcd raises it again at the next write if there is still no room.
  */
 KS_MUST_USE ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_alarm *alarm,
-                                     const struct ks_etcd_call *call);
+                                     const struct ks_etcd_call *options);
 
 /* Gives free pages of one member (pin it) back to its disk; it answers nobody meanwhile. */
-KS_MUST_USE ks_result ks_etcd_defragment(struct ks_etcd *client, const struct ks_etcd_call *call);
+KS_MUST_USE ks_result ks_etcd_defragment(struct ks_etcd *client,
+                                         const struct ks_etcd_call *options);
 
 /* The members of the cluster, as the member asked knows them; answer: members. */
-KS_MUST_USE ks_result ks_etcd_members(struct ks_etcd *client, const struct ks_etcd_call *call);
+KS_MUST_USE ks_result ks_etcd_members(struct ks_etcd *client, const struct ks_etcd_call *options);
 
 /* Why a watch ended. */
 struct ks_etcd_watch_end {
@@ -134,9 +136,13 @@ struct ks_etcd_watch_options {
     ks_bytes from; /* keys in [from, to); to empty: the one key */
     ks_bytes to;
     int64_t start_revision; /* the first to be delivered; 0: what comes after the created message */
-    int64_t idle_ms; /* ends when not a byte came for so long; 0: never. etcd alone sends signs of
-                        life every 10 minutes: use it where something is written all the time */
-    unsigned pin;    /* as in ks_etcd_call */
+    /*
+     * Ends when not a byte came for so long; 0: never. For where something is written all the
+     * time: an idle watch brings signs of life only every 10 minutes, or as often as etcd's
+     * --experimental-watch-progress-notify-interval says.
+     */
+    int64_t idle_ms;
+    unsigned pin; /* as in ks_etcd_call */
     /* message is borrowed during the callback. */
     void (*on_message)(void *user, const struct ks_etcd_watch_message *message);
     /* Once, and nothing after it; the watch is freed when it returns. Start anew from there. */
@@ -166,20 +172,20 @@ void ks_etcd_watch_stop(struct ks_etcd_watch *watch);
  *
  *     KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(client, &txn, NULL);
  *
- * call may be NULL; its done and user are not used. Never NULL: a call that could not start has
+ * options may be NULL; its done and user are not used. Never NULL: a call that could not start has
  * cause TOO_LARGE or TOO_MANY. The caller's to unref.
  */
 struct ks_etcd_answer *ks_etcd_txn_wait(struct ks_etcd *client, const struct ks_etcd_txn *txn,
-                                        const struct ks_etcd_call *call);
+                                        const struct ks_etcd_call *options);
 struct ks_etcd_answer *ks_etcd_range_wait(struct ks_etcd *client, const struct ks_etcd_op *op,
-                                          const struct ks_etcd_call *call);
+                                          const struct ks_etcd_call *options);
 struct ks_etcd_answer *ks_etcd_compact_wait(struct ks_etcd *client, int64_t revision,
-                                            const struct ks_etcd_call *call);
+                                            const struct ks_etcd_call *options);
 struct ks_etcd_answer *ks_etcd_disarm_wait(struct ks_etcd *client,
                                            const struct ks_etcd_alarm *alarm,
-                                           const struct ks_etcd_call *call);
+                                           const struct ks_etcd_call *options);
 
-/* The calls without arguments of their own: ks_etcd_wait(client, ks_etcd_status, &call). */
-typedef ks_result ks_etcd_start(struct ks_etcd *client, const struct ks_etcd_call *call);
+/* The calls without arguments of their own: ks_etcd_wait(client, ks_etcd_status, &options). */
+typedef ks_result ks_etcd_start(struct ks_etcd *client, const struct ks_etcd_call *options);
 struct ks_etcd_answer *ks_etcd_wait(struct ks_etcd *client, ks_etcd_start *start,
-                                    const struct ks_etcd_call *call);
+                                    const struct ks_etcd_call *options);

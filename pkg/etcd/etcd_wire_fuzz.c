@@ -1,6 +1,6 @@
 /*
- * etcd_wire_fuzz: any bytes as an answer of etcd of each kind, as its error, and as a watch's stream,
- * cut in two at a place that the first byte chooses.
+ * etcd_wire_fuzz: any bytes as an answer of etcd of each kind, as its error, and as a stream of a
+ * watch, cut in two at a place that the first byte chooses.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -150,15 +150,9 @@ static void on_end(void *user, const struct ks_etcd_transfer_end *end)
     end_watch(watch);
 }
 
-ks_result ks_etcd_watch_start(struct ks_etcd *client, const struct ks_etcd_watch_options *options,
-                              struct ks_etcd_watch **ret_watch)
+static struct ks_etcd_watch *new_watch(struct ks_etcd *client,
+                                       const struct ks_etcd_watch_options *options)
 {
-    assert(options->on_message && options->on_end);
-    assert(options->from.len > 0 && options->idle_ms >= 0 && options->start_revision >= 0);
-
-    if (client->watch_count == KS_ETCD_WATCHES_MAX || client->is_closing) {
-        return KS_RES(THROTTLED);
-    }
     struct ks_etcd_watch *watch = ks_alloc(1, sizeof(*watch));
     watch->client = client;
     watch->options = *options;
@@ -169,15 +163,14 @@ ks_result ks_etcd_watch_start(struct ks_etcd *client, const struct ks_etcd_watch
     watch->silent_at_ns = ks_etcd_now_ns(client);
     watch->endpoint = ks_etcd_endpoints_choose(&client->endpoints, options->pin);
     client->watches[client->watch_count++] = watch;
-    ks_result written =
-        ks_etcd_wire_watch(&watch->request, options->from, options->to, options->start_revision);
-    if (ks_failed(written)) {
-        free_watch(watch);
-        return written;
-    }
+    return watch;
+}
+
+static void post(struct ks_etcd_watch *watch)
+{
     char url[KS_ETCD_URL_MAX];
-    ks_etcd_url(client, watch->endpoint, WATCH_PATH, url);
-    struct ks_etcd_post post = {
+    ks_etcd_url(watch->client, watch->endpoint, WATCH_PATH, url);
+    struct ks_etcd_post request = {
         .url = url,
         .body = ks_buffer_bytes(&watch->request),
         .connect_ms = OPEN_MS,
@@ -186,8 +179,28 @@ ks_result ks_etcd_watch_start(struct ks_etcd *client, const struct ks_etcd_watch
         .on_end = on_end,
         .user = watch,
     };
-    watch->transfer = ks_etcd_transport_post(client->transport, &post);
+    watch->transfer = ks_etcd_transport_post(watch->client->transport, &request);
     assert(watch->transfer); /* watches and calls together are as many as transfers may be */
+}
+
+ks_result ks_etcd_watch_start(struct ks_etcd *client, const struct ks_etcd_watch_options *options,
+                              struct ks_etcd_watch **ret_watch)
+{
+    assert(options->on_message && options->on_end);
+    assert(options->from.len > 0 && options->idle_ms >= 0 && options->start_revision >= 0);
+    assert(options->pin <= client->endpoints.count);
+
+    if (client->watch_count == KS_ETCD_WATCHES_MAX || client->is_closing) {
+        return KS_RES(THROTTLED);
+    }
+    struct ks_etcd_watch *watch = new_watch(client, options);
+    ks_result written =
+        ks_etcd_wire_watch(&watch->request, options->from, options->to, options->start_revision);
+    if (ks_failed(written)) {
+        free_watch(watch);
+        return written;
+    }
+    post(watch);
     *ret_watch = watch;
     return KS_RES(OK);
 }

@@ -409,6 +409,7 @@ static void survives_every_damage(void **state)
 
 struct seen {
     char text[64];
+    size_t len;
     size_t count;
     size_t stop_at;
 };
@@ -416,8 +417,8 @@ struct seen {
 static bool on_line(void *user, ks_bytes line)
 {
     struct seen *seen = user;
-    strncat(seen->text, (const char *)line.ptr, line.len);
-    strcat(seen->text, "|");
+    seen->len += (size_t)snprintf(seen->text + seen->len, sizeof(seen->text) - seen->len, "%.*s|",
+                                  (int)line.len, (const char *)line.ptr);
     return ++seen->count != seen->stop_at;
 }
 

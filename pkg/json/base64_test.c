@@ -56,7 +56,7 @@ static void every_byte_at_every_place_comes_back(void **state)
     }
 }
 
-/* One text for one run of bytes: whatever differs in a character is refused or means other bytes. */
+/* One text for one run of bytes: what differs in a character is refused or means other bytes. */
 static void no_other_text_means_the_same(void **state)
 {
     (void)state;

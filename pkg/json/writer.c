@@ -26,7 +26,7 @@ static void append_line(struct ks_json_writer *writer)
     }
 }
 
-/* Bytes of the UTF-8 character at the front (RFC 3629: no surrogates, nothing over-long); 0: none. */
+/* Bytes of the UTF-8 character at the front (RFC 3629: no surrogates, none over-long); 0: none. */
 static size_t character_len(ks_bytes text)
 {
     uint8_t first = text.ptr[0];

@@ -37,79 +37,65 @@ static void run(const char *const *argv)
     }
 }
 
-/* A new key and a certificate for it, signed by issuer; by itself, as a root, if that is NULL. */
-static void make(const char *folder, const char *name, const char *issuer)
+/* What both kinds of certificate begin with; a new key each. */
+#define NEW_CERTIFICATE                                                                            \
+    "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",   \
+        "-days", "2", "-subj", "/O=keystead-test"
+
+static void make_root(const char *folder, const char *name)
 {
     struct path key = path_of(folder, name, ".key");
     struct path cert = path_of(folder, name, ".pem");
-    struct path issuer_key = path_of(folder, issuer ? issuer : name, ".key");
-    struct path issuer_cert = path_of(folder, issuer ? issuer : name, ".pem");
-    const char *root[] = {
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/O=keystead-test",
-        "-keyout",
-        key.text,
-        "-out",
-        cert.text,
-        "-addext",
-        "keyUsage=critical,keyCertSign",
-        NULL,
-    };
-    const char *leaf[] = {
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/O=keystead-test",
-        "-keyout",
-        key.text,
-        "-out",
-        cert.text,
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1,DNS:localhost",
-        "-addext",
-        "extendedKeyUsage=serverAuth,clientAuth",
-        "-CA",
-        issuer_cert.text,
-        "-CAkey",
-        issuer_key.text,
-        NULL,
-    };
-    run(issuer ? leaf : root);
+    const char *argv[] = {NEW_CERTIFICATE,
+                          "-keyout",
+                          key.text,
+                          "-out",
+                          cert.text,
+                          "-addext",
+                          "keyUsage=critical,keyCertSign",
+                          NULL};
+    run(argv);
+}
+
+/* For servers and clients alike, signed by the issuer's root. */
+static void make_leaf(const char *folder, const char *name, const char *issuer)
+{
+    struct path key = path_of(folder, name, ".key");
+    struct path cert = path_of(folder, name, ".pem");
+    struct path issuer_key = path_of(folder, issuer, ".key");
+    struct path issuer_cert = path_of(folder, issuer, ".pem");
+    const char *argv[] = {NEW_CERTIFICATE,
+                          "-keyout",
+                          key.text,
+                          "-out",
+                          cert.text,
+                          "-CA",
+                          issuer_cert.text,
+                          "-CAkey",
+                          issuer_key.text,
+                          "-addext",
+                          "basicConstraints=critical,CA:FALSE",
+                          "-addext",
+                          "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                          "-addext",
+                          "extendedKeyUsage=serverAuth,clientAuth",
+                          NULL};
+    run(argv);
 }
 
 void etcd_certs_make(const char *folder)
 {
-    make(folder, "ca", NULL);
-    make(folder, "member", "ca");
-    make(folder, "client", "ca");
-    make(folder, "foreign-ca", NULL);
-    make(folder, "foreign", "foreign-ca");
+    make_root(folder, "ca");
+    make_leaf(folder, "member", "ca");
+    make_leaf(folder, "client", "ca");
+    make_root(folder, "foreign-ca");
+    make_leaf(folder, "foreign", "foreign-ca");
 }
 
 void etcd_certs_renew_client(const char *folder)
 {
     static const char *const suffixes[] = {".key", ".pem"};
-    make(folder, "renewed", "ca");
+    make_leaf(folder, "renewed", "ca");
     for (size_t i = 0; i < 2; i++) {
         struct path from = path_of(folder, "renewed", suffixes[i]);
         struct path to = path_of(folder, "client", suffixes[i]);

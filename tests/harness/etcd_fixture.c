@@ -374,26 +374,26 @@ const char *etcd_fixture_folder(const struct etcd_fixture *cell)
     return cell->folder.chars;
 }
 
-void etcd_fixture_kill(struct etcd_fixture *cell, size_t index)
+void etcd_fixture_kill(struct etcd_fixture *cell, size_t member)
 {
-    assert(index < cell->options.member_count);
+    assert(member < cell->options.member_count);
 
-    struct member *member = &cell->members[index];
-    if (member->pid > 0) {
-        kill(member->pid, SIGKILL);
-        waitpid(member->pid, NULL, 0);
-        member->pid = 0;
+    struct member *killed = &cell->members[member];
+    if (killed->pid > 0) {
+        kill(killed->pid, SIGKILL);
+        waitpid(killed->pid, NULL, 0);
+        killed->pid = 0;
     }
 }
 
-void etcd_fixture_restart(struct etcd_fixture *cell, size_t index, bool wait)
+void etcd_fixture_restart(struct etcd_fixture *cell, size_t member, bool wait)
 {
-    assert(cell->members[index].pid == 0);
+    assert(cell->members[member].pid == 0);
 
-    spawn(cell, index);
+    spawn(cell, member);
     if (wait) {
         KS_ETCD_AUTO *client = new_client(cell);
-        wait_for_member(cell, client, index);
+        wait_for_member(cell, client, member);
     }
 }
 
@@ -406,18 +406,18 @@ static void signal_member(struct etcd_fixture *cell, size_t index, int signal_nu
 }
 
 /* The signal alone returns while threads of the member may still run on another processor. */
-void etcd_fixture_pause(struct etcd_fixture *cell, size_t index)
+void etcd_fixture_pause(struct etcd_fixture *cell, size_t member)
 {
     int status;
-    signal_member(cell, index, SIGSTOP);
-    if (waitpid(cell->members[index].pid, &status, WUNTRACED) < 0 || !WIFSTOPPED(status)) {
-        give_up("etcd member %zu did not stop", index);
+    signal_member(cell, member, SIGSTOP);
+    if (waitpid(cell->members[member].pid, &status, WUNTRACED) < 0 || !WIFSTOPPED(status)) {
+        give_up("etcd member %zu did not stop", member);
     }
 }
 
-void etcd_fixture_resume(struct etcd_fixture *cell, size_t index)
+void etcd_fixture_resume(struct etcd_fixture *cell, size_t member)
 {
-    signal_member(cell, index, SIGCONT);
+    signal_member(cell, member, SIGCONT);
 }
 
 static bool is_leader(struct ks_etcd *client, size_t member)
