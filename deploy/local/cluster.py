@@ -17,7 +17,13 @@ import runit
 import setup
 import topology as t
 
-BINARIES = ("keystead-hsm", "keystead-keystore", "keystead-frontend", "keystead-control", "keystead")
+BINARIES = (
+    "keystead-hsm",
+    "keystead-keystore",
+    "keystead-frontend",
+    "keystead-control",
+    "keystead",
+)
 
 
 class Progress:
@@ -50,9 +56,13 @@ def install_binaries(topology, built):
 
 def affected(topology, binaries, services):
     """Running services that must be restarted: their binary or their run script changed."""
-    uses = {name: pathlib.Path(binary) for name in runit.names(topology)
-            for binary in binaries if name.startswith(binary.removeprefix("keystead-") + "-")
-            or name == binary.removeprefix("keystead-")}
+    uses = {
+        name: pathlib.Path(binary)
+        for name in runit.names(topology)
+        for binary in binaries
+        if name.startswith(binary.removeprefix("keystead-") + "-")
+        or name == binary.removeprefix("keystead-")
+    }
     return sorted(set(uses) | (set(services) & set(runit.names(topology))))
 
 
@@ -103,7 +113,10 @@ def find(arguments):
 def down(topology, reset):
     left = runit.stop(topology)
     if left:
-        print(f"would not stop in time: {', '.join(left)}; see {topology.folder('log')}", file=sys.stderr)
+        print(
+            f"would not stop in time: {', '.join(left)}; see {topology.folder('log')}",
+            file=sys.stderr,
+        )
     if reset:
         if topology.netns:
             network.remove(topology)
@@ -111,7 +124,10 @@ def down(topology, reset):
         shutil.rmtree(topology.home)
         print(f"stopped; {topology.home} and every key in it are gone")
     else:
-        print(f"stopped; its data stays in {topology.home} (deploy/up resumes, deploy/down --reset wipes)")
+        print(
+            f"stopped; its data stays in {topology.home} "
+            "(deploy/up resumes, deploy/down --reset wipes)"
+        )
     return 1 if left else 0
 
 
@@ -129,7 +145,9 @@ def main():
     parser.add_argument("command", choices=("up", "down", "env"))
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--built", help="folder of the built programs")
-    parser.add_argument("--no-remember", action="store_true", help="deploy/env goes on meaning another one")
+    parser.add_argument(
+        "--no-remember", action="store_true", help="deploy/env goes on meaning another one"
+    )
     parser.add_argument("--reset", action="store_true")
     parser.add_argument("--region")
     arguments = parser.parse_args()

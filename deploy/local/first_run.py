@@ -43,15 +43,20 @@ def read_demo(topology):
 
 
 def keystead(topology, region, *words, stdin=None, check=True):
-    environment = {**os.environ, **{k: str(v) for k, v in client_environment(topology, region).items()}}
+    environment = {
+        **os.environ,
+        **{k: str(v) for k, v in client_environment(topology, region).items()},
+    }
     command = [str(topology.folder("bin", "keystead")), *map(str, words)]
     if topology.netns:
         command = ["ip", "netns", "exec", topology.control_host.netns, *command]
     done = subprocess.run(command, env=environment, stdin=stdin, capture_output=True, check=False)
     if check and done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
-        raise SystemExit(f"keystead {' '.join(map(str, words[:2]))} failed: {said}\n"
-                         f"Logs: {topology.folder('log')}/*/current")
+        raise SystemExit(
+            f"keystead {' '.join(map(str, words[:2]))} failed: {said}\n"
+            f"Logs: {topology.folder('log')}/*/current"
+        )
     return done
 
 
@@ -66,16 +71,27 @@ def make_operator(topology):
         if not (where / "operator.key").exists():
             pki.write(where / "operator.key", pki.new_key(), 0o400)
         csr = pki.openssl("req", "-new", "-key", where / "operator.key", "-subj", "/O=Keystead")
-        extensions = ("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                      f"extendedKeyUsage=clientAuth\nsubjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/operator/local\n")
+        extensions = (
+            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            "extendedKeyUsage=clientAuth\n"
+            f"subjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/operator/local\n"
+        )
         pem = pki.sign(topology.folder("control", "client-root"), csr, extensions, OPERATOR_SECONDS)
         pki.write(where / "operator.pem", pem, 0o444)
     tls = topology.tls("operator")
-    lines = ["# Where the processes of this installation are: for keystead cluster and keystead zone.",
-             "keystores: [" + ", ".join(f"{z.region}/{z.name}/{z.keystore}" for z in topology.zones) + "]",
-             "frontends: [" + ", ".join(f"{f.region}/{f.name}/{f.endpoint}" for f in topology.frontends) + "]",
-             f"control: {topology.control}", f"ca_file: {tls}/ca-process.pem",
-             f"cert_file: {tls}/process.pem", f"key_file: {tls}/process.key"]
+    lines = [
+        "# Where the processes of this installation are: for keystead cluster and keystead zone.",
+        "keystores: ["
+        + ", ".join(f"{z.region}/{z.name}/{z.keystore}" for z in topology.zones)
+        + "]",
+        "frontends: ["
+        + ", ".join(f"{f.region}/{f.name}/{f.endpoint}" for f in topology.frontends)
+        + "]",
+        f"control: {topology.control}",
+        f"ca_file: {tls}/ca-process.pem",
+        f"cert_file: {tls}/process.pem",
+        f"key_file: {tls}/process.key",
+    ]
     pki.write(where / "cluster.yaml", "\n".join(lines) + "\n", 0o400)
     here = pki.folder(topology.folder("client"), 0o755)
     pki.write(here / "ca.pem", (topology.folder("roots", "process", "ca.pem")).read_bytes(), 0o444)
@@ -87,9 +103,25 @@ def put_rosters(topology, say):
         roster = topology.folder("offline", f"{region.name}.roster")
         if roster.exists():
             continue
-        hsms = [f"{zone.name}={topology.folder(zone.name, 'hsm', 'identity.pem')}" for zone in region.zones]
-        keystead(topology, region.name, "zone", "add", "--region", region.name, "--hsm-root",
-                 topology.folder("offline", "hsm-root"), "--roster", roster, "--wait", f"{READY_SECONDS}s", *hsms)
+        hsms = [
+            f"{zone.name}={topology.folder(zone.name, 'hsm', 'identity.pem')}"
+            for zone in region.zones
+        ]
+        keystead(
+            topology,
+            region.name,
+            "zone",
+            "add",
+            "--region",
+            region.name,
+            "--hsm-root",
+            topology.folder("offline", "hsm-root"),
+            "--roster",
+            roster,
+            "--wait",
+            f"{READY_SECONDS}s",
+            *hsms,
+        )
         say(f"{region.name}: hsms enrolled")
 
 
@@ -99,18 +131,48 @@ def make_demo(topology):
     save = lambda: pki.write(topology.folder("client", "demo.json"), json.dumps(demo) + "\n", 0o644)
     first = topology.regions[0].name
     if "account" not in demo:
-        demo["account"] = answer(topology, first, "account", "create", "--name", DEMO_ACCOUNT)["AccountId"]
+        demo["account"] = answer(topology, first, "account", "create", "--name", DEMO_ACCOUNT)[
+            "AccountId"
+        ]
         save()
     certificate = topology.folder("client", f"{DEMO_USER}.pem")
     if not certificate.exists():
-        keystead(topology, first, "user", "create", "--account", demo["account"], "--name", DEMO_USER, check=False)
+        keystead(
+            topology,
+            first,
+            "user",
+            "create",
+            "--account",
+            demo["account"],
+            "--name",
+            DEMO_USER,
+            check=False,
+        )
     if pki.is_due(certificate, time.time()):
-        keystead(topology, first, "user", "certificate", "--account", demo["account"], "--name", DEMO_USER,
-                 "--out", topology.folder("client"))
+        keystead(
+            topology,
+            first,
+            "user",
+            "certificate",
+            "--account",
+            demo["account"],
+            "--name",
+            DEMO_USER,
+            "--out",
+            topology.folder("client"),
+        )
     for region in topology.regions:
         if region.name not in demo.setdefault("keys", {}):
-            made = answer(topology, region.name, "key", "create", "--alias", DEMO_ALIAS,
-                          "--description", "made by deploy/up")
+            made = answer(
+                topology,
+                region.name,
+                "key",
+                "create",
+                "--alias",
+                DEMO_ALIAS,
+                "--description",
+                "made by deploy/up",
+            )
             demo["keys"][region.name] = made["KeyMetadata"]["Arn"]
             save()
 
@@ -131,14 +193,28 @@ def prove(topology, say):
         plain, sealed = pathlib.Path(work) / "file", pathlib.Path(work) / "file.sealed"
         plain.write_bytes(os.urandom(DEMO_FILE_BYTES))
         with plain.open("rb") as source:
-            sealed.write_bytes(keystead(topology, region, "encrypt", "--key", DEMO_ALIAS, "--context",
-                                        "purpose=first-minute", stdin=source).stdout)
+            sealed.write_bytes(
+                keystead(
+                    topology,
+                    region,
+                    "encrypt",
+                    "--key",
+                    DEMO_ALIAS,
+                    "--context",
+                    "purpose=first-minute",
+                    stdin=source,
+                ).stdout
+            )
         with sealed.open("rb") as source:
-            opened = keystead(topology, region, "decrypt", "--context", "purpose=first-minute",
-                              stdin=source).stdout
+            opened = keystead(
+                topology, region, "decrypt", "--context", "purpose=first-minute", stdin=source
+            ).stdout
         if hashlib.sha256(opened).digest() != hashlib.sha256(plain.read_bytes()).digest():
             raise SystemExit("what was decrypted is not what was encrypted")
-        say(f"a file of {DEMO_FILE_BYTES >> 20} MiB encrypted ({sealed.stat().st_size} bytes) and decrypted")
+        say(
+            f"a file of {DEMO_FILE_BYTES >> 20} MiB encrypted ({sealed.stat().st_size} bytes) "
+            "and decrypted"
+        )
 
 
 def explain(topology):
@@ -149,13 +225,21 @@ def explain(topology):
     for region in topology.regions:
         lines.append(f"  {region.name:<12} gRPC {', '.join(f.endpoint for f in region.frontends)}")
         lines.append(f"  {'':<12} key  {demo['keys'][region.name]}")
-    lines += [f"  {'control':<12} gRPC {topology.control}", "",
-              f"  account {demo['account']}, user {DEMO_USER}; her certificate: {topology.folder('client')}", "",
-              "Point a client at it (any gRPC client: mutual TLS with KEYSTEAD_CA, _CERT, _CERT_KEY):",
-              f'  eval "$(deploy/env{flag})"', "", "Then try:",
-              "  echo hello | keystead encrypt --key alias/demo > hello.sealed",
-              "  keystead decrypt < hello.sealed",
-              "  keystead key list",
-              "  keystead cluster status",
-              f"Stop it with deploy/down{flag}; wipe it with deploy/down{flag} --reset.", ""]
+    lines += [
+        f"  {'control':<12} gRPC {topology.control}",
+        "",
+        f"  account {demo['account']}, user {DEMO_USER}; "
+        f"her certificate: {topology.folder('client')}",
+        "",
+        "Point a client at it (any gRPC client: mutual TLS with KEYSTEAD_CA, _CERT, _CERT_KEY):",
+        f'  eval "$(deploy/env{flag})"',
+        "",
+        "Then try:",
+        "  echo hello | keystead encrypt --key alias/demo > hello.sealed",
+        "  keystead decrypt < hello.sealed",
+        "  keystead key list",
+        "  keystead cluster status",
+        f"Stop it with deploy/down{flag}; wipe it with deploy/down{flag} --reset.",
+        "",
+    ]
     return "\n".join(lines)

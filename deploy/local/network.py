@@ -1,7 +1,8 @@
 """Zones as hosts of their own: a network namespace each, joined by a bridge in one more.
 
 Only for failure drills and tests: a zone is cut off by taking its link down, and nothing of this
-touches the machine's own network. Names start with the installation's prefix, so that two can't meet.
+touches the machine's own network. Names start with the installation's prefix, so that two can't
+meet.
 """
 
 import subprocess
@@ -34,7 +35,20 @@ def make(topology):
     for host in hosts(topology):
         link = link_of(host)
         ip("netns", "add", host.netns)
-        ip("-n", net, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", host.netns)
+        ip(
+            "-n",
+            net,
+            "link",
+            "add",
+            link,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            host.netns,
+        )
         ip("-n", net, "link", "set", link, "master", "br0", "up")
         ip("-n", host.netns, "link", "set", "lo", "up")
         ip("-n", host.netns, "addr", "add", f"{host.address}/16", "dev", "eth0")

@@ -1,8 +1,8 @@
 """Roots of trust and the certificates under them.
 
 One root for each thing that may trust: each etcd cluster, our processes, the hsms, the clients. A
-leaf keeps its key and gets a new certificate at two thirds of its life, swapped in by one rename, so
-that a reader sees the old pair or the new one. Keys are P-256 (hsm root: P-384) made by openssl.
+leaf keeps its key and gets a new certificate at two thirds of its life, swapped in by one rename,
+so that a reader sees the old pair or the new one. Keys are P-256 (hsm root: P-384) made by openssl.
 
     tls/<process>/<purpose>.{key,pem}   a pair; `ca-<purpose>.pem` beside it is the root it trusts
     roots/<root>/{ca.key,ca.pem}        of the roots that renewal needs: user keystead-ca alone
@@ -25,9 +25,13 @@ LEAF_SECONDS = int(os.environ.get("KEYSTEAD_CERT_SECONDS", 30 * 24 * 3600))
 
 
 def openssl(*args, stdin=None):
-    done = subprocess.run(["openssl", *map(str, args)], input=stdin, capture_output=True, check=False)
+    done = subprocess.run(
+        ["openssl", *map(str, args)], input=stdin, capture_output=True, check=False
+    )
     if done.returncode != 0:
-        raise SystemExit(f"openssl {args[0]} failed: {done.stderr.decode(errors='replace').strip()}")
+        raise SystemExit(
+            f"openssl {args[0]} failed: {done.stderr.decode(errors='replace').strip()}"
+        )
     return done.stdout
 
 
@@ -71,29 +75,44 @@ def make_root(where, name, user, curve="P-256"):
         return
     folder(where, 0o750, user)
     write(where / "ca.key", new_key(curve), 0o400, user)
-    pem = openssl("req", "-x509", "-new", "-sha384", "-key", where / "ca.key", "-days", ROOT_DAYS,
-                  "-subj", f"/O=Keystead/CN={name}",
-                  "-addext", "basicConstraints=critical,CA:TRUE,pathlen:0",
-                  "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    pem = openssl(
+        "req",
+        "-x509",
+        "-new",
+        "-sha384",
+        "-key",
+        where / "ca.key",
+        "-days",
+        ROOT_DAYS,
+        "-subj",
+        f"/O=Keystead/CN={name}",
+        "-addext",
+        "basicConstraints=critical,CA:TRUE,pathlen:0",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
     write(where / "ca.pem", pem, 0o444, user)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
     """One certificate: who it names, and which root signs it."""
-    root: str      # folder of the root
-    process: str   # folder below tls/
-    purpose: str   # file name
-    group: str     # who may read it
+
+    root: str  # folder of the root
+    process: str  # folder below tls/
+    purpose: str  # file name
+    group: str  # who may read it
     uri: str | None
     addresses: tuple[str, ...] = ("127.0.0.1",)
 
     def extensions(self):
         names = [f"IP:{a}" for a in self.addresses] + ["DNS:localhost"]
         names += [f"URI:{self.uri}"] if self.uri else []
-        return ("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                "extendedKeyUsage=serverAuth,clientAuth\n"
-                f"subjectAltName={','.join(names)}\n")
+        return (
+            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            "extendedKeyUsage=serverAuth,clientAuth\n"
+            f"subjectAltName={','.join(names)}\n"
+        )
 
 
 def sign(root, csr, extensions, seconds):
@@ -114,11 +133,32 @@ def _ca_sign(root, csr, extensions, start, end):
         (work / "config").write_text(
             "[ca]\ndefault_ca=here\n[here]\n"
             f"database={work}/index\nnew_certs_dir={work}\nrand_serial=yes\ndefault_md=sha384\n"
-            "policy=any\nunique_subject=no\ncopy_extensions=none\n[any]\norganizationName=supplied\n")
-        openssl("ca", "-batch", "-notext", "-config", work / "config", "-keyfile", root / "ca.key",
-                "-cert", root / "ca.pem", "-in", work / "request", "-out", work / "leaf",
-                "-startdate", start.strftime("%Y%m%d%H%M%SZ"), "-enddate", end.strftime("%Y%m%d%H%M%SZ"),
-                "-extfile", work / "extensions", "-extensions", "leaf")
+            "policy=any\nunique_subject=no\ncopy_extensions=none\n"
+            "[any]\norganizationName=supplied\n"
+        )
+        openssl(
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            work / "config",
+            "-keyfile",
+            root / "ca.key",
+            "-cert",
+            root / "ca.pem",
+            "-in",
+            work / "request",
+            "-out",
+            work / "leaf",
+            "-startdate",
+            start.strftime("%Y%m%d%H%M%SZ"),
+            "-enddate",
+            end.strftime("%Y%m%d%H%M%SZ"),
+            "-extfile",
+            work / "extensions",
+            "-extensions",
+            "leaf",
+        )
         return (work / "leaf").read_bytes()
 
 
@@ -134,15 +174,24 @@ def issue(topology, leaf):
     csr = openssl("req", "-new", "-key", key, "-subj", "/O=Keystead")
     pem = sign(root, csr, leaf.extensions(), LEAF_SECONDS)
     write(where / f"{leaf.purpose}.pem", pem, 0o444, t.USERS["ca"], leaf.group)
-    write(where / f"ca-{leaf.purpose}.pem", (root / "ca.pem").read_bytes(), 0o444, t.USERS["ca"], leaf.group)
+    write(
+        where / f"ca-{leaf.purpose}.pem",
+        (root / "ca.pem").read_bytes(),
+        0o444,
+        t.USERS["ca"],
+        leaf.group,
+    )
 
 
 def validity(pem_file):
     """Start and end of a certificate, in seconds since 1970."""
     text = openssl("x509", "-in", pem_file, "-noout", "-startdate", "-enddate").decode()
     ends = [line.split("=", 1)[1] for line in text.splitlines()]
-    parse = lambda when: datetime.datetime.strptime(when, "%b %d %H:%M:%S %Y %Z").replace(
-        tzinfo=datetime.timezone.utc).timestamp()
+    parse = (
+        lambda when: datetime.datetime.strptime(when, "%b %d %H:%M:%S %Y %Z")
+        .replace(tzinfo=datetime.timezone.utc)
+        .timestamp()
+    )
     return parse(ends[0]), parse(ends[1])
 
 
@@ -155,39 +204,80 @@ def is_due(pem_file, now):
 
 
 def leaves(topology):
-    """Every certificate of the installation's processes; the clients' and hsms' are made elsewhere."""
+    """The certificates of all processes; the clients' and hsms' are made elsewhere."""
     domain = f"spiffe://{t.TRUST_DOMAIN}"
     users = t.USERS
     found = []
     for zone in topology.zones:
         address = (zone.host.address,)
         keystore = f"keystore-{zone.name}"
-        found.append(Leaf("process", keystore, "process", users["keystore"],
-                          f"{domain}/region/{zone.region}/keystore/{zone.name}", address))
+        found.append(
+            Leaf(
+                "process",
+                keystore,
+                "process",
+                users["keystore"],
+                f"{domain}/region/{zone.region}/keystore/{zone.name}",
+                address,
+            )
+        )
         if topology.embedded:
             continue
         cell = f"etcd-{zone.region}"
         member = f"etcd-{zone.name}"
-        found.append(Leaf(cell, member, "etcd", users["etcd"], None, tuple(dict.fromkeys(address + ("127.0.0.1",)))))
+        found.append(
+            Leaf(
+                cell,
+                member,
+                "etcd",
+                users["etcd"],
+                None,
+                tuple(dict.fromkeys(address + ("127.0.0.1",))),
+            )
+        )
         found.append(Leaf(cell, keystore, "etcd", users["keystore"], None, address))
     for frontend in topology.frontends:
         address = (frontend.host.address,)
-        found.append(Leaf("process", frontend.name, "process", users["frontend"],
-                          f"{domain}/region/{frontend.region}/frontend/{frontend.name}", address))
+        found.append(
+            Leaf(
+                "process",
+                frontend.name,
+                "process",
+                users["frontend"],
+                f"{domain}/region/{frontend.region}/frontend/{frontend.name}",
+                address,
+            )
+        )
     address = (topology.control_host.address,)
-    found.append(Leaf("process", "control", "process", users["control"], f"{domain}/control", address))
+    found.append(
+        Leaf("process", "control", "process", users["control"], f"{domain}/control", address)
+    )
     if not topology.embedded:
-        found.append(Leaf("etcd-control", "etcd-control", "etcd", users["etcd"], None, tuple(dict.fromkeys(address + ("127.0.0.1",)))))
+        found.append(
+            Leaf(
+                "etcd-control",
+                "etcd-control",
+                "etcd",
+                users["etcd"],
+                None,
+                tuple(dict.fromkeys(address + ("127.0.0.1",))),
+            )
+        )
         found.append(Leaf("etcd-control", "control", "etcd", users["control"], None, address))
     # What operators' tools show to keystores (status, rosters): root alone reads it.
-    found.append(Leaf("process", "operator", "process", "root", f"{domain}/operator/local", address))
+    found.append(
+        Leaf("process", "operator", "process", "root", f"{domain}/operator/local", address)
+    )
     return found
 
 
 def renew(topology, now):
     """Renews what is due; returns how many."""
-    due = [leaf for leaf in leaves(topology)
-           if is_due(topology.tls(leaf.process) / f"{leaf.purpose}.pem", now)]
+    due = [
+        leaf
+        for leaf in leaves(topology)
+        if is_due(topology.tls(leaf.process) / f"{leaf.purpose}.pem", now)
+    ]
     for leaf in due:
         issue(topology, leaf)
     return len(due)

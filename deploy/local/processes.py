@@ -19,9 +19,9 @@ class Process:
     name: str
     user: str
     argv: tuple[str, ...]
-    config: str = ""             # written to etc/<name>.yaml when not empty
+    config: str = ""  # written to etc/<name>.yaml when not empty
     env: tuple[tuple[str, str], ...] = ()
-    groups: tuple[str, ...] = () # besides the user's own
+    groups: tuple[str, ...] = ()  # besides the user's own
     netns: str | None = None
     capabilities: tuple[str, ...] = ()
     folders: tuple[pathlib.Path, ...] = ()  # made for the user alone
@@ -30,20 +30,67 @@ class Process:
 def etcd(topology, name, host, tls, members, folder, client, peer):
     cert = topology.tls(tls)
     pair = [f"{cert}/etcd.pem", f"{cert}/etcd.key", f"{cert}/ca-etcd.pem"]
-    argv = ("/usr/bin/etcd", "--name", name, "--data-dir", str(folder),
-            "--listen-client-urls", f"https://{client}", "--advertise-client-urls", f"https://{client}",
-            "--listen-peer-urls", f"https://{peer}", "--initial-advertise-peer-urls", f"https://{peer}",
-            "--initial-cluster", ",".join(f"{n}=https://{p}" for n, p in members),
-            "--initial-cluster-token", tls if len(members) == 1 else name[:-1],
-            "--client-cert-auth", "--cert-file", pair[0], "--key-file", pair[1], "--trusted-ca-file", pair[2],
-            "--peer-client-cert-auth", "--peer-cert-file", pair[0], "--peer-key-file", pair[1],
-            "--peer-trusted-ca-file", pair[2], "--cipher-suites", ETCD_CIPHERS,
-            "--heartbeat-interval", "50", "--election-timeout", "400",
-            "--max-txn-ops", str(ETCD_MAX_TXN_OPS), "--max-request-bytes", str(ETCD_MAX_REQUEST_BYTES),
-            "--quota-backend-bytes", str(ETCD_QUOTA_BYTES), "--snapshot-count", "10000",
-            "--logger", "zap", "--log-level", "error", "--log-outputs", "stderr")
-    return Process(name, t.USERS["etcd"], argv, env=(("GOMAXPROCS", "1"), ("GODEBUG", "madvdontneed=1")),
-                   netns=host.netns, folders=(folder,))
+    argv = (
+        "/usr/bin/etcd",
+        "--name",
+        name,
+        "--data-dir",
+        str(folder),
+        "--listen-client-urls",
+        f"https://{client}",
+        "--advertise-client-urls",
+        f"https://{client}",
+        "--listen-peer-urls",
+        f"https://{peer}",
+        "--initial-advertise-peer-urls",
+        f"https://{peer}",
+        "--initial-cluster",
+        ",".join(f"{n}=https://{p}" for n, p in members),
+        "--initial-cluster-token",
+        tls if len(members) == 1 else name[:-1],
+        "--client-cert-auth",
+        "--cert-file",
+        pair[0],
+        "--key-file",
+        pair[1],
+        "--trusted-ca-file",
+        pair[2],
+        "--peer-client-cert-auth",
+        "--peer-cert-file",
+        pair[0],
+        "--peer-key-file",
+        pair[1],
+        "--peer-trusted-ca-file",
+        pair[2],
+        "--cipher-suites",
+        ETCD_CIPHERS,
+        "--heartbeat-interval",
+        "50",
+        "--election-timeout",
+        "400",
+        "--max-txn-ops",
+        str(ETCD_MAX_TXN_OPS),
+        "--max-request-bytes",
+        str(ETCD_MAX_REQUEST_BYTES),
+        "--quota-backend-bytes",
+        str(ETCD_QUOTA_BYTES),
+        "--snapshot-count",
+        "10000",
+        "--logger",
+        "zap",
+        "--log-level",
+        "error",
+        "--log-outputs",
+        "stderr",
+    )
+    return Process(
+        name,
+        t.USERS["etcd"],
+        argv,
+        env=(("GOMAXPROCS", "1"), ("GODEBUG", "madvdontneed=1")),
+        netns=host.netns,
+        folders=(folder,),
+    )
 
 
 def etcd_members(topology):
@@ -52,9 +99,28 @@ def etcd_members(topology):
         members = [(f"etcd-{zone.name}", zone.etcd_peer) for zone in region.zones]
         for zone in region.zones:
             name = f"etcd-{zone.name}"
-            found.append(etcd(topology, name, zone.host, name, members,
-                              topology.folder(zone.name, "etcd"), zone.etcd_client, zone.etcd_peer))
-    found.append(etcd(topology, "etcd-control", topology.control_host, "etcd-control",
-                      [("etcd-control", topology.control_etcd_peer)], topology.folder("control", "etcd"),
-                      topology.control_etcd_client, topology.control_etcd_peer))
+            found.append(
+                etcd(
+                    topology,
+                    name,
+                    zone.host,
+                    name,
+                    members,
+                    topology.folder(zone.name, "etcd"),
+                    zone.etcd_client,
+                    zone.etcd_peer,
+                )
+            )
+    found.append(
+        etcd(
+            topology,
+            "etcd-control",
+            topology.control_host,
+            "etcd-control",
+            [("etcd-control", topology.control_etcd_peer)],
+            topology.folder("control", "etcd"),
+            topology.control_etcd_client,
+            topology.control_etcd_peer,
+        )
+    )
     return found

@@ -1,7 +1,7 @@
 """The certificate service: renews each certificate at two thirds of its life.
 
-Runs as keystead-ca, the one user that reads the keys of the process and etcd roots; the roots of the
-hsms and of the clients are not among them.
+Runs as keystead-ca, the one user that reads the keys of the process and etcd roots; the roots of
+the hsms and of the clients are not among them.
 """
 
 import pathlib

@@ -12,16 +12,29 @@ LOG_CONFIG = "s2000000\nn5\n"
 
 
 def run_script(topology, process):
-    """Starts a process with its user, its groups, its capabilities (none, as a rule) and no more."""
+    """Starts a process with its user, its groups, its capabilities (none, as a rule)."""
     words = ["ip", "netns", "exec", process.netns] if process.netns else []
     kept = ",".join(["-all"] + [f"+{capability}" for capability in process.capabilities])
     groups = f"--groups={','.join(process.groups)}" if process.groups else "--clear-groups"
-    words += ["setpriv", f"--reuid={process.user}", f"--regid={process.user}", groups, "--no-new-privs",
-              f"--inh-caps={kept}", f"--ambient-caps={kept}", f"--bounding-set={kept}"]
-    words += ["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin"] + [f"{k}={v}" for k, v in process.env]
+    words += [
+        "setpriv",
+        f"--reuid={process.user}",
+        f"--regid={process.user}",
+        groups,
+        "--no-new-privs",
+        f"--inh-caps={kept}",
+        f"--ambient-caps={kept}",
+        f"--bounding-set={kept}",
+    ]
+    words += ["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin"] + [
+        f"{k}={v}" for k, v in process.env
+    ]
     words += process.argv
-    return ("#!/bin/sh\nexec 2>&1\nulimit -c 0\nulimit -n \"$(ulimit -H -n)\"\nexec "
-            + " ".join(shlex.quote(str(w)) for w in words) + "\n")
+    return (
+        '#!/bin/sh\nexec 2>&1\nulimit -c 0\nulimit -n "$(ulimit -H -n)"\nexec '
+        + " ".join(shlex.quote(str(w)) for w in words)
+        + "\n"
+    )
 
 
 def write_service(topology, process):
@@ -34,7 +47,10 @@ def write_service(topology, process):
     (logs / "config").write_text(LOG_CONFIG)
     log_script = f"#!/bin/sh\nexec svlogd {shlex.quote(str(logs))}\n"
     changed = False
-    for path, text in ((where / "run", run_script(topology, process)), (where / "log" / "run", log_script)):
+    for path, text in (
+        (where / "run", run_script(topology, process)),
+        (where / "log" / "run", log_script),
+    ):
         if not path.exists() or path.read_text() != text:
             pki.write(path, text, 0o755)
             changed = True
@@ -57,15 +73,23 @@ def start(topology):
     if supervisor_pid(topology):
         return
     log = open(topology.folder("log", "supervisor"), "ab")
-    child = subprocess.Popen(["runsvdir", "-P", str(topology.folder("services"))], stdin=subprocess.DEVNULL,
-                             stdout=log, stderr=log, start_new_session=True, cwd="/")
+    child = subprocess.Popen(
+        ["runsvdir", "-P", str(topology.folder("services"))],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        cwd="/",
+    )
     pki.write(topology.folder("supervisor.pid"), f"{child.pid}\n", 0o644)
 
 
 def sv(topology, verb, *names, seconds=10):
     """Tells services to go up, down or restart; returns whether all did within `seconds`."""
     paths = [str(topology.folder("services", name)) for name in names]
-    done = subprocess.run(["sv", "-w", str(seconds), verb, *paths], capture_output=True, check=False)
+    done = subprocess.run(
+        ["sv", "-w", str(seconds), verb, *paths], capture_output=True, check=False
+    )
     return done.returncode == 0
 
 
@@ -75,9 +99,11 @@ def names(topology):
 
 
 def stop(topology):
-    """Stops frontends first, then what they need; then the supervisor. Returns what would not stop."""
+    """Stops frontends first, then what they need. Returns what would not stop."""
     order = ("frontend", "keystore", "control", "hsm", "certificates", "etcd")
-    rank = lambda name: next((i for i, prefix in enumerate(order) if name.startswith(prefix)), len(order))
+    rank = lambda name: next(
+        (i for i, prefix in enumerate(order) if name.startswith(prefix)), len(order)
+    )
     left = []
     everything = sorted(names(topology), key=rank)
     for level in sorted({rank(name) for name in everything}):

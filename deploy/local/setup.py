@@ -18,15 +18,33 @@ def make_users():
         try:
             pwd.getpwnam(user)
         except KeyError:
-            subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
-                            "/nonexistent", "--shell", "/usr/sbin/nologin", user], check=True)
+            subprocess.run(
+                [
+                    "useradd",
+                    "--system",
+                    "--user-group",
+                    "--no-create-home",
+                    "--home-dir",
+                    "/nonexistent",
+                    "--shell",
+                    "/usr/sbin/nologin",
+                    user,
+                ],
+                check=True,
+            )
 
 
 def make_folders(topology):
-    for path, mode in ((topology.home, 0o755), (topology.folder("log"), 0o755),
-                       (topology.folder("etc"), 0o755), (topology.folder("services"), 0o755),
-                       (topology.folder("tls"), 0o755), (topology.folder("roots"), 0o755),
-                       (topology.folder("offline"), 0o700), (topology.folder("control"), 0o755)):
+    for path, mode in (
+        (topology.home, 0o755),
+        (topology.folder("log"), 0o755),
+        (topology.folder("etc"), 0o755),
+        (topology.folder("services"), 0o755),
+        (topology.folder("tls"), 0o755),
+        (topology.folder("roots"), 0o755),
+        (topology.folder("offline"), 0o700),
+        (topology.folder("control"), 0o755),
+    ):
         pki.folder(path, mode)
     for zone in topology.zones:
         pki.folder(topology.folder(zone.name), 0o755)
@@ -41,8 +59,11 @@ def make_run_folders(topology):
 
 
 def make_roots(topology):
-    roots = ["process"] + ([] if topology.embedded else
-                           [f"etcd-{region.name}" for region in topology.regions] + ["etcd-control"])
+    roots = ["process"] + (
+        []
+        if topology.embedded
+        else [f"etcd-{region.name}" for region in topology.regions] + ["etcd-control"]
+    )
     for root in roots:
         pki.make_root(topology.folder("roots", root), f"Keystead {root}", t.USERS["ca"])
     pki.make_root(topology.folder("offline", "hsm-root"), "Keystead hsm", "root", "P-384")
@@ -55,10 +76,17 @@ def token_environment(topology, zone):
 
 def as_hsm(topology, zone, *argv, pin=None):
     env = dict(token_environment(topology, zone), PATH="/usr/bin:/bin")
-    done = subprocess.run(["chpst", "-u", f"{t.USERS['hsm']}:{t.USERS['hsm']}", *map(str, argv)], env=env,
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["chpst", "-u", f"{t.USERS['hsm']}:{t.USERS['hsm']}", *map(str, argv)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
-        raise SystemExit(f"{pathlib.Path(str(argv[0])).name} failed for {zone.name}: {done.stderr.strip()}")
+        raise SystemExit(
+            f"{pathlib.Path(str(argv[0])).name} failed for {zone.name}: {done.stderr.strip()}"
+        )
 
 
 def make_hsm(topology, zone):
@@ -67,32 +95,59 @@ def make_hsm(topology, zone):
     if (where / "enrolled").exists():
         return
     tokens = pki.folder(where / "tokens", 0o700, t.USERS["hsm"])
-    pki.write(where / "softhsm2.conf", f"directories.tokendir = {tokens}\nobjectstore.backend = file\n"
-              "log.level = ERROR\nslots.removable = false\n", 0o400, t.USERS["hsm"])
+    pki.write(
+        where / "softhsm2.conf",
+        f"directories.tokendir = {tokens}\nobjectstore.backend = file\n"
+        "log.level = ERROR\nslots.removable = false\n",
+        0o400,
+        t.USERS["hsm"],
+    )
     if not (where / "pin").exists():
         pin, so_pin = secrets.token_hex(16), secrets.token_hex(16)
         # The SO PIN could reset the user PIN; nobody needs it again, so nobody keeps it.
-        as_hsm(topology, zone, "softhsm2-util", "--init-token", "--free", "--label", zone.name,
-               "--so-pin", so_pin, "--pin", pin)
+        as_hsm(
+            topology,
+            zone,
+            "softhsm2-util",
+            "--init-token",
+            "--free",
+            "--label",
+            zone.name,
+            "--so-pin",
+            so_pin,
+            "--pin",
+            pin,
+        )
         pki.write(where / "pin", pin, 0o400, t.USERS["hsm"])
-    program, config = topology.folder("bin", "keystead-hsm"), topology.folder("etc", f"hsm-{zone.name}.yaml")
+    program, config = topology.folder("bin", "keystead-hsm"), topology.folder(
+        "etc", f"hsm-{zone.name}.yaml"
+    )
     csr, leaf, root = where / "identity.csr", where / "identity.pem", where / "root.pem"
     as_hsm(topology, zone, program, "init", "--config", config, "--csr", csr)
     offline = topology.folder("offline", "hsm-root")
-    extensions = ("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                  f"subjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/hsm/{zone.region}/{zone.name}\n")
+    extensions = (
+        "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+        f"subjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/hsm/{zone.region}/{zone.name}\n"
+    )
     pem = pki.sign(offline, csr.read_bytes(), extensions, pki.ROOT_DAYS * 24 * 3600)
     pki.write(leaf, pem, 0o444, t.USERS["hsm"])
     pki.write(root, (offline / "ca.pem").read_bytes(), 0o444, t.USERS["hsm"])
-    as_hsm(topology, zone, program, "enrol", "--config", config, "--certificate", leaf, "--root", root)
+    as_hsm(
+        topology, zone, program, "enrol", "--config", config, "--certificate", leaf, "--root", root
+    )
     pki.write(where / "enrolled", "", 0o444, t.USERS["hsm"])
 
 
 def write_configs(topology, everything):
     for process in everything:
         if process.config:
-            pki.write(topology.folder("etc", f"{process.name}.yaml"), process.config, 0o640,
-                      "root", process.user)
+            pki.write(
+                topology.folder("etc", f"{process.name}.yaml"),
+                process.config,
+                0o640,
+                "root",
+                process.user,
+            )
         for folder in process.folders:
             pki.folder(folder, 0o700, process.user)
 

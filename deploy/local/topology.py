@@ -10,7 +10,9 @@ ZONE_LETTERS = "abc"
 TRUST_DOMAIN = "keystead"
 
 # One user for each role, so that what a process may hold is what its files' owner allows.
-USERS = {role: f"keystead-{role}" for role in ("etcd", "keystore", "hsm", "frontend", "control", "ca")}
+USERS = {
+    role: f"keystead-{role}" for role in ("etcd", "keystore", "hsm", "frontend", "control", "ca")
+}
 
 # All listeners stand below 32768: above is the kernel's range for outgoing connections.
 DEFAULT_PORT_BASE = 21000
@@ -20,6 +22,7 @@ REGION_STRIDE, ZONE_STRIDE, FRONTEND_OFFSET, HEALTH_OFFSET, CONTROL_OFFSET = 100
 @dataclasses.dataclass(frozen=True)
 class Host:
     """An address, and the network namespace that has it (None: this machine's own)."""
+
     address: str
     netns: str | None = None
 
@@ -83,18 +86,27 @@ class Topology:
         if region_index == 0:
             return Host("10.199.0.1", f"{self.netns}-net")
         letter = ZONE_LETTERS[zone_index]
-        return Host(f"10.199.{region_index}.{zone_index + 1}", f"{self.netns}-{region_index}{letter}")
+        return Host(
+            f"10.199.{region_index}.{zone_index + 1}", f"{self.netns}-{region_index}{letter}"
+        )
 
     def _region(self, index, name):
         base = self.port_base + index * REGION_STRIDE
         letters = ZONE_LETTERS[:1] if self.embedded else ZONE_LETTERS
         zones = tuple(
             Zone(name, name + letter, self._host(index + 1, z), base + z * ZONE_STRIDE)
-            for z, letter in enumerate(letters))
+            for z, letter in enumerate(letters)
+        )
         frontends = tuple(
-            Frontend(name, f"frontend-{name}-{f}", zones[f].host, base + FRONTEND_OFFSET + f,
-                     base + HEALTH_OFFSET + f)
-            for f in range(min(2, len(zones))))
+            Frontend(
+                name,
+                f"frontend-{name}-{f}",
+                zones[f].host,
+                base + FRONTEND_OFFSET + f,
+                base + HEALTH_OFFSET + f,
+            )
+            for f in range(min(2, len(zones)))
+        )
         return Region(name, zones, frontends)
 
     def region(self, name):
@@ -137,16 +149,26 @@ class Topology:
 
 
 def from_environment(embedded):
-    """The installation that KEYSTEAD_HOME, KEYSTEAD_PORT_BASE and KEYSTEAD_NETNS name, or the default."""
-    home = os.environ.get("KEYSTEAD_HOME") or "/var/lib/keystead/" + ("embedded" if embedded else "cluster")
+    """What KEYSTEAD_HOME, KEYSTEAD_PORT_BASE and KEYSTEAD_NETNS say, or the default."""
+    home = os.environ.get("KEYSTEAD_HOME") or "/var/lib/keystead/" + (
+        "embedded" if embedded else "cluster"
+    )
     base = int(os.environ.get("KEYSTEAD_PORT_BASE", DEFAULT_PORT_BASE + (2000 if embedded else 0)))
     return Topology(home, embedded, base, os.environ.get("KEYSTEAD_NETNS") or None)
 
 
 def save(topology):
     """Keeps what the installation was made with: a later run must not move its ports."""
-    topology.folder("installation.json").write_text(json.dumps(
-        {"embedded": topology.embedded, "port_base": topology.port_base, "netns": topology.netns}) + "\n")
+    topology.folder("installation.json").write_text(
+        json.dumps(
+            {
+                "embedded": topology.embedded,
+                "port_base": topology.port_base,
+                "netns": topology.netns,
+            }
+        )
+        + "\n"
+    )
 
 
 def load(home):

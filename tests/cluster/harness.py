@@ -36,14 +36,31 @@ SECONDS = 10  # of a call: long enough for an election on a busy machine
 
 def make_stubs():
     """Python messages and stubs of our protos, made by Debian's grpc_tools."""
-    sources = [str(p.relative_to(ROOT / "proto")) for pattern in PROTOS for p in (ROOT / "proto").glob(pattern)]
+    sources = [
+        str(p.relative_to(ROOT / "proto"))
+        for pattern in PROTOS
+        for p in (ROOT / "proto").glob(pattern)
+    ]
     newest = max((ROOT / "proto" / s).stat().st_mtime for s in sources)
     stamp = STUBS / "made"
     if stamp.exists() and stamp.stat().st_mtime > newest:
         return
     STUBS.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", ROOT / "proto", "-I", "/usr/include",
-                    f"--python_out={STUBS}", f"--grpc_python_out={STUBS}", *sources], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "grpc_tools.protoc",
+            "-I",
+            ROOT / "proto",
+            "-I",
+            "/usr/include",
+            f"--python_out={STUBS}",
+            f"--grpc_python_out={STUBS}",
+            *sources,
+        ],
+        check=True,
+    )
     stamp.touch()
 
 
@@ -56,7 +73,9 @@ from keystead.kms.v1 import kms_pb2_grpc  # noqa: E402
 
 def build():
     """The folder of the built programs."""
-    return subprocess.run([ROOT / "deploy" / "build"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return subprocess.run(
+        [ROOT / "deploy" / "build"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
 
 def error_info(error):
@@ -103,8 +122,11 @@ class Cluster:
     def __init__(self, name, index=0, embedded=False, netns=False):
         self.home = pathlib.Path("/var/lib/keystead-test") / name
         self.embedded, self.netns = embedded, f"kt{index}" if netns else None
-        self.environment = {**os.environ, "KEYSTEAD_HOME": str(self.home),
-                            "KEYSTEAD_PORT_BASE": str(FIRST_PORT + index * PORTS_STRIDE)}
+        self.environment = {
+            **os.environ,
+            "KEYSTEAD_HOME": str(self.home),
+            "KEYSTEAD_PORT_BASE": str(FIRST_PORT + index * PORTS_STRIDE),
+        }
         if self.netns:
             self.environment["KEYSTEAD_NETNS"] = self.netns
         self.built = build()
@@ -114,8 +136,12 @@ class Cluster:
 
     def _deploy(self, command, *words):
         flags = ["--embedded"] if self.embedded else []
-        subprocess.run([sys.executable, ROOT / "deploy/local/cluster.py", command, *flags, *words],
-                       env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, ROOT / "deploy/local/cluster.py", command, *flags, *words],
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     def up(self):
         began = time.monotonic()
@@ -133,6 +159,7 @@ class Cluster:
     def _enter(netns):
         """This process moves into the namespace where clients stand."""
         import ctypes
+
         descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
         if ctypes.CDLL(None, use_errno=True).setns(descriptor, 0x40000000) != 0:
             raise OSError(ctypes.get_errno(), "setns")
@@ -155,48 +182,72 @@ class Cluster:
         """(root, key, certificate) of the demo user, or of a name that user() gave."""
         here = self.home / "client"
         name = certificate or "alice"
-        return grpc.ssl_channel_credentials((here / "ca.pem").read_bytes(), (here / f"{name}.key").read_bytes(),
-                                            (here / f"{name}.pem").read_bytes())
+        return grpc.ssl_channel_credentials(
+            (here / "ca.pem").read_bytes(),
+            (here / f"{name}.key").read_bytes(),
+            (here / f"{name}.pem").read_bytes(),
+        )
 
     def channel(self, address, certificate=None):
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0),
-                   ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50),
-                   ("grpc.max_reconnect_backoff_ms", 200)]
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_retries", 0),
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 200),
+        ]
         return grpc.secure_channel(address, self.credentials(certificate), options)
 
     def kms(self, region=None, frontend=0, certificate=None, seconds=SECONDS):
         address = self.topology.region(region or self.region).frontends[frontend].endpoint
-        return Stub(kms_pb2_grpc.KeyManagementServiceStub(self.channel(address, certificate)), seconds)
+        return Stub(
+            kms_pb2_grpc.KeyManagementServiceStub(self.channel(address, certificate)), seconds
+        )
 
     def admin(self):
         here = self.home / "operator"
-        credentials = grpc.ssl_channel_credentials((self.home / "client" / "ca.pem").read_bytes(),
-                                                   (here / "operator.key").read_bytes(),
-                                                   (here / "operator.pem").read_bytes())
-        return Stub(admin_pb2_grpc.AdminServiceStub(grpc.secure_channel(self.topology.control, credentials)))
+        credentials = grpc.ssl_channel_credentials(
+            (self.home / "client" / "ca.pem").read_bytes(),
+            (here / "operator.key").read_bytes(),
+            (here / "operator.pem").read_bytes(),
+        )
+        return Stub(
+            admin_pb2_grpc.AdminServiceStub(grpc.secure_channel(self.topology.control, credentials))
+        )
 
     def user(self, name, account=None):
-        """Makes a user (and an account, unless one is given) with a certificate; returns (account, serial)."""
+        """Makes a user (and an account, unless given) with a certificate: (account, serial)."""
         admin = self.admin()
         if account is None:
-            account = admin.CreateAccount(admin_pb2.CreateAccountRequest(display_name=name)).account.account_id
+            account = admin.CreateAccount(
+                admin_pb2.CreateAccountRequest(display_name=name)
+            ).account.account_id
         admin.CreateUser(admin_pb2.CreateUserRequest(account_id=account, user_name=name))
         key = pki.new_key()
         here = self.home / "client"
         (here / f"{name}.key").write_bytes(key)
         csr = pki.openssl("req", "-new", "-key", here / f"{name}.key", "-subj", "/O=x").decode()
-        issued = admin.IssueCertificate(admin_pb2.IssueCertificateRequest(
-            account_id=account, user_name=name, csr_pem=csr))
+        issued = admin.IssueCertificate(
+            admin_pb2.IssueCertificateRequest(account_id=account, user_name=name, csr_pem=csr)
+        )
         (here / f"{name}.pem").write_text(issued.certificate_pem)
         return account, issued.serial
 
     def cli(self, *words, region=None, stdin=b"", check=True):
         import first_run
+
         region = region or self.region
-        environment = {**os.environ, **{k: str(v) for k, v in
-                                        first_run.client_environment(self.topology, region).items()}}
-        done = subprocess.run([self.home / "bin" / "keystead", *map(str, words)], env=environment, input=stdin,
-                              capture_output=True, check=False)
+        environment = {
+            **os.environ,
+            **{k: str(v) for k, v in first_run.client_environment(self.topology, region).items()},
+        }
+        done = subprocess.run(
+            [self.home / "bin" / "keystead", *map(str, words)],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
         assert not check or done.returncode == 0, f"keystead {words}: {done.stderr.decode()}"
         return done
 
@@ -232,21 +283,41 @@ class Cluster:
         zones = self.topology.region(region).zones
         tls = self.topology.tls(f"etcd-{zones[0].name}")
         endpoints = ",".join(f"https://{zone.etcd_client}" for zone in zones)
-        return subprocess.run(["etcdctl", "--endpoints", endpoints, "--cacert", tls / "ca-etcd.pem", "--cert",
-                               tls / "etcd.pem", "--key", tls / "etcd.key", *words], capture_output=True, text=True,
-                              env={**os.environ, "ETCDCTL_API": "3"}, check=False)
+        return subprocess.run(
+            [
+                "etcdctl",
+                "--endpoints",
+                endpoints,
+                "--cacert",
+                tls / "ca-etcd.pem",
+                "--cert",
+                tls / "etcd.pem",
+                "--key",
+                tls / "etcd.key",
+                *words,
+            ],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "ETCDCTL_API": "3"},
+            check=False,
+        )
 
     def leader(self, region):
         """The zone whose etcd member leads."""
         status = json.loads(self.etcd(region, "endpoint", "status", "-w", "json").stdout)
         for member in status:
             if member["Status"]["leader"] == member["Status"]["header"]["member_id"]:
-                return next(z.name for z in self.topology.region(region).zones
-                            if z.etcd_client in member["Endpoint"])
+                return next(
+                    z.name
+                    for z in self.topology.region(region).zones
+                    if z.etcd_client in member["Endpoint"]
+                )
         raise AssertionError("nobody leads")
 
     def logs(self):
-        return "\n".join(p.read_text(errors="replace") for p in sorted(self.home.glob("log/*/current")))
+        return "\n".join(
+            p.read_text(errors="replace") for p in sorted(self.home.glob("log/*/current"))
+        )
 
 
 def until(condition, seconds, what):
@@ -306,7 +377,9 @@ def main(scope, **options):
             try:
                 said = test(cluster)
                 print(f"PASS {name} {test_name.removeprefix('test_')}", flush=True)
-                print(f"#   {time.monotonic() - began:.1f} s{'; ' + said if said else ''}", flush=True)
+                print(
+                    f"#   {time.monotonic() - began:.1f} s{'; ' + said if said else ''}", flush=True
+                )
             except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
                 failed += 1
                 traceback.print_exc(file=sys.stdout)

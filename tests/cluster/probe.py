@@ -19,7 +19,9 @@ def main():
     read = lambda name: open(f"{client}/{name}", "rb").read()
     credentials = grpc.ssl_channel_credentials(read("ca.pem"), read("alice.key"), read("alice.pem"))
     kms = kms_pb2_grpc.KeyManagementServiceStub(grpc.secure_channel(address, credentials))
-    request = ba.DecryptBatchRequest(entries=[cr.DecryptRequest(ciphertext_blob=bytes.fromhex(blob))] * 25)
+    request = ba.DecryptBatchRequest(
+        entries=[cr.DecryptRequest(ciphertext_blob=bytes.fromhex(blob))] * 25
+    )
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     tries = 0

@@ -61,21 +61,34 @@ def test_encrypt_decrypt_and_context(cluster):
     key = cluster.key()
     for size in (1, 36, 256, 4095, 4096):
         data = bytes(i & 0xFF for i in range(size))
-        sealed = kms.Encrypt(cr.EncryptRequest(key_id=key, plaintext=data, encryption_context=CONTEXT))
+        sealed = kms.Encrypt(
+            cr.EncryptRequest(key_id=key, plaintext=data, encryption_context=CONTEXT)
+        )
         assert sealed.key_id == key and len(sealed.ciphertext_blob) <= 6144
-        opened = kms.Decrypt(cr.DecryptRequest(ciphertext_blob=sealed.ciphertext_blob, encryption_context=CONTEXT))
-        assert opened.plaintext == data and opened.key_id == key and len(opened.key_material_id) == 64
+        opened = kms.Decrypt(
+            cr.DecryptRequest(ciphertext_blob=sealed.ciphertext_blob, encryption_context=CONTEXT)
+        )
+        assert (
+            opened.plaintext == data and opened.key_id == key and len(opened.key_material_id) == 64
+        )
     for context in ({}, {"tenant": "b", "path": "/x"}, {"tenant": "a"}, {**CONTEXT, "more": ""}):
         with refused("InvalidCiphertextException"):
-            kms.Decrypt(cr.DecryptRequest(ciphertext_blob=sealed.ciphertext_blob, encryption_context=context))
+            kms.Decrypt(
+                cr.DecryptRequest(
+                    ciphertext_blob=sealed.ciphertext_blob, encryption_context=context
+                )
+            )
 
 
 def test_plaintext_limits(cluster):
     kms = cluster.kms()
     with refused("ValidationException", "plaintext"):
         kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b""))
-    with refused("ValidationException", "Value at 'plaintext' failed to satisfy constraint: Member must "
-                 "have length less than or equal to 4096"):
+    with refused(
+        "ValidationException",
+        "Value at 'plaintext' failed to satisfy constraint: Member must "
+        "have length less than or equal to 4096",
+    ):
         kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x" * 4097))
     with refused("ValidationException", "6144"):
         kms.Decrypt(cr.DecryptRequest(ciphertext_blob=b"x" * 6145))
@@ -87,17 +100,32 @@ def test_data_keys(cluster):
     kms = cluster.kms()
     key = cluster.key()
     for size in (1, 1024):
-        made = kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=key, number_of_bytes=size, encryption_context=CONTEXT))
+        made = kms.GenerateDataKey(
+            cr.GenerateDataKeyRequest(key_id=key, number_of_bytes=size, encryption_context=CONTEXT)
+        )
         assert len(made.plaintext) == size
-        opened = kms.Decrypt(cr.DecryptRequest(ciphertext_blob=made.ciphertext_blob, encryption_context=CONTEXT))
+        opened = kms.Decrypt(
+            cr.DecryptRequest(ciphertext_blob=made.ciphertext_blob, encryption_context=CONTEXT)
+        )
         assert opened.plaintext == made.plaintext
     for spec, size in ((ty.DATA_KEY_SPEC_AES_256, 32), (ty.DATA_KEY_SPEC_AES_128, 16)):
-        assert len(kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=key, key_spec=spec)).plaintext) == size
+        assert (
+            len(kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=key, key_spec=spec)).plaintext)
+            == size
+        )
         hidden = kms.GenerateDataKeyWithoutPlaintext(
-            cr.GenerateDataKeyWithoutPlaintextRequest(key_id=key, key_spec=spec))
-        assert len(kms.Decrypt(cr.DecryptRequest(ciphertext_blob=hidden.ciphertext_blob)).plaintext) == size
-    for request in (dict(number_of_bytes=0), dict(number_of_bytes=1025), dict(),
-                    dict(number_of_bytes=16, key_spec=ty.DATA_KEY_SPEC_AES_128)):
+            cr.GenerateDataKeyWithoutPlaintextRequest(key_id=key, key_spec=spec)
+        )
+        assert (
+            len(kms.Decrypt(cr.DecryptRequest(ciphertext_blob=hidden.ciphertext_blob)).plaintext)
+            == size
+        )
+    for request in (
+        dict(number_of_bytes=0),
+        dict(number_of_bytes=1025),
+        dict(),
+        dict(number_of_bytes=16, key_spec=ty.DATA_KEY_SPEC_AES_128),
+    ):
         with refused("ValidationException"):
             kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=key, **request))
 
@@ -121,18 +149,33 @@ def test_random(cluster):
 def test_re_encrypt(cluster):
     kms = cluster.kms()
     source, target = new_key(kms), new_key(kms)
-    blob = kms.Encrypt(cr.EncryptRequest(key_id=source.arn, plaintext=b"moved", encryption_context={"a": "1"})).ciphertext_blob
-    moved = kms.ReEncrypt(cr.ReEncryptRequest(ciphertext_blob=blob, source_encryption_context={"a": "1"},
-                                              destination_key_id=target.key_id,
-                                              destination_encryption_context={"b": "2"}))
+    blob = kms.Encrypt(
+        cr.EncryptRequest(key_id=source.arn, plaintext=b"moved", encryption_context={"a": "1"})
+    ).ciphertext_blob
+    moved = kms.ReEncrypt(
+        cr.ReEncryptRequest(
+            ciphertext_blob=blob,
+            source_encryption_context={"a": "1"},
+            destination_key_id=target.key_id,
+            destination_encryption_context={"b": "2"},
+        )
+    )
     assert moved.source_key_id == source.arn and moved.key_id == target.arn
-    opened = kms.Decrypt(cr.DecryptRequest(ciphertext_blob=moved.ciphertext_blob, encryption_context={"b": "2"}))
+    opened = kms.Decrypt(
+        cr.DecryptRequest(ciphertext_blob=moved.ciphertext_blob, encryption_context={"b": "2"})
+    )
     assert opened.plaintext == b"moved" and opened.key_id == target.arn
     with refused("InvalidCiphertextException"):
         kms.ReEncrypt(cr.ReEncryptRequest(ciphertext_blob=blob, destination_key_id=target.key_id))
     with refused("IncorrectKeyException"):
-        kms.ReEncrypt(cr.ReEncryptRequest(ciphertext_blob=blob, source_encryption_context={"a": "1"},
-                                          source_key_id=target.arn, destination_key_id=target.key_id))
+        kms.ReEncrypt(
+            cr.ReEncryptRequest(
+                ciphertext_blob=blob,
+                source_encryption_context={"a": "1"},
+                source_key_id=target.arn,
+                destination_key_id=target.key_id,
+            )
+        )
 
 
 def test_states(cluster):
@@ -151,14 +194,21 @@ def test_states(cluster):
         kms.CancelKeyDeletion(ke.CancelKeyDeletionRequest(key_id=key.key_id))
     for days in (6, 31):
         with refused("ValidationException", "pendingWindowInDays"):
-            kms.ScheduleKeyDeletion(ke.ScheduleKeyDeletionRequest(key_id=key.key_id, pending_window_in_days=days))
-    scheduled = kms.ScheduleKeyDeletion(ke.ScheduleKeyDeletionRequest(key_id=key.key_id, pending_window_in_days=7))
+            kms.ScheduleKeyDeletion(
+                ke.ScheduleKeyDeletionRequest(key_id=key.key_id, pending_window_in_days=days)
+            )
+    scheduled = kms.ScheduleKeyDeletion(
+        ke.ScheduleKeyDeletionRequest(key_id=key.key_id, pending_window_in_days=7)
+    )
     assert scheduled.key_id == key.arn and scheduled.pending_window_in_days == 7
     assert scheduled.key_state == ty.KEY_STATE_PENDING_DELETION
     with refused("KMSInvalidStateException", "is pending deletion"):
         kms.Decrypt(cr.DecryptRequest(ciphertext_blob=blob))
-    for call, request in ((kms.EnableKey, ke.EnableKeyRequest), (kms.DisableKey, ke.DisableKeyRequest),
-                          (kms.ScheduleKeyDeletion, ke.ScheduleKeyDeletionRequest)):
+    for call, request in (
+        (kms.EnableKey, ke.EnableKeyRequest),
+        (kms.DisableKey, ke.DisableKeyRequest),
+        (kms.ScheduleKeyDeletion, ke.ScheduleKeyDeletionRequest),
+    ):
         with refused("KMSInvalidStateException", "is pending deletion"):
             call(request(key_id=key.key_id))
     assert kms.CancelKeyDeletion(ke.CancelKeyDeletionRequest(key_id=key.key_id)).key_id == key.arn
@@ -170,10 +220,17 @@ def test_description(cluster):
     kms = cluster.kms()
     key = new_key(kms)
     for text in ("", "short", "x" * 8192):
-        kms.UpdateKeyDescription(ke.UpdateKeyDescriptionRequest(key_id=key.key_id, description=text))
-        assert kms.DescribeKey(ke.DescribeKeyRequest(key_id=key.key_id)).key_metadata.description == text
+        kms.UpdateKeyDescription(
+            ke.UpdateKeyDescriptionRequest(key_id=key.key_id, description=text)
+        )
+        assert (
+            kms.DescribeKey(ke.DescribeKeyRequest(key_id=key.key_id)).key_metadata.description
+            == text
+        )
     with refused("ValidationException", "description"):
-        kms.UpdateKeyDescription(ke.UpdateKeyDescriptionRequest(key_id=key.key_id, description="x" * 8193))
+        kms.UpdateKeyDescription(
+            ke.UpdateKeyDescriptionRequest(key_id=key.key_id, description="x" * 8193)
+        )
 
 
 def test_aliases(cluster):
@@ -212,9 +269,13 @@ def test_alias_quota(cluster):
     kms = cluster.kms()
     key = new_key(kms)
     for i in range(50):
-        kms.CreateAlias(al.CreateAliasRequest(alias_name=f"alias/q{key.key_id}-{i}", target_key_id=key.key_id))
+        kms.CreateAlias(
+            al.CreateAliasRequest(alias_name=f"alias/q{key.key_id}-{i}", target_key_id=key.key_id)
+        )
     with refused("LimitExceededException"):
-        kms.CreateAlias(al.CreateAliasRequest(alias_name=f"alias/q{key.key_id}-50", target_key_id=key.key_id))
+        kms.CreateAlias(
+            al.CreateAliasRequest(alias_name=f"alias/q{key.key_id}-50", target_key_id=key.key_id)
+        )
 
 
 def test_pagination(cluster):
@@ -273,9 +334,11 @@ def test_absent_and_foreign_look_alike(cluster):
     absent = theirs.rsplit("/", 1)[0] + "/" + ABSENT
     texts = set()
     for name in (theirs, absent):
-        for call in (lambda n: mallory.Encrypt(cr.EncryptRequest(key_id=n, plaintext=b"x")),
-                     lambda n: mallory.DescribeKey(ke.DescribeKeyRequest(key_id=n)),
-                     lambda n: mallory.DisableKey(ke.DisableKeyRequest(key_id=n))):
+        for call in (
+            lambda n: mallory.Encrypt(cr.EncryptRequest(key_id=n, plaintext=b"x")),
+            lambda n: mallory.DescribeKey(ke.DescribeKeyRequest(key_id=n)),
+            lambda n: mallory.DisableKey(ke.DisableKeyRequest(key_id=n)),
+        ):
             try:
                 call(name)
                 raise AssertionError("allowed")
@@ -295,15 +358,23 @@ def test_absent_and_foreign_look_alike(cluster):
 
 def test_damaged_blobs_never_open(cluster):
     kms = cluster.kms()
-    blob = kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"secret", encryption_context=CONTEXT)).ciphertext_blob
+    blob = kms.Encrypt(
+        cr.EncryptRequest(key_id=cluster.key(), plaintext=b"secret", encryption_context=CONTEXT)
+    ).ciphertext_blob
     allowed = {"InvalidCiphertextException", "AccessDeniedException", "ValidationException"}
     damaged = [blob[:n] for n in range(len(blob))]
-    damaged += [bytes(b ^ (1 << bit) if i == at else b for i, b in enumerate(blob))
-                for at in range(len(blob)) for bit in range(8)]
+    damaged += [
+        bytes(b ^ (1 << bit) if i == at else b for i, b in enumerate(blob))
+        for at in range(len(blob))
+        for bit in range(8)
+    ]
     damaged.append(blob + b"\0")
     # By the batch form: a hundred at a time.
     for first in range(0, len(damaged), 100):
-        part = [cr.DecryptRequest(ciphertext_blob=d, encryption_context=CONTEXT) for d in damaged[first:first + 100]]
+        part = [
+            cr.DecryptRequest(ciphertext_blob=d, encryption_context=CONTEXT)
+            for d in damaged[first : first + 100]
+        ]
         for result in kms.DecryptBatch(ba.DecryptBatchRequest(entries=part)).results:
             assert result.WhichOneof("outcome") == "error", "a damaged blob was opened"
             assert result.error.code in allowed, result.error.code
@@ -314,7 +385,11 @@ def test_blob_of_another_region(cluster):
     if len(cluster.topology.regions) < 2:
         return "one region only"
     here, there = (r.name for r in cluster.topology.regions)
-    blob = cluster.kms(here).Encrypt(cr.EncryptRequest(key_id=cluster.key(here), plaintext=b"x")).ciphertext_blob
+    blob = (
+        cluster.kms(here)
+        .Encrypt(cr.EncryptRequest(key_id=cluster.key(here), plaintext=b"x"))
+        .ciphertext_blob
+    )
     with refused("InvalidCiphertextException", metadata={"region": here}):
         cluster.kms(there).Decrypt(cr.DecryptRequest(ciphertext_blob=blob))
     return None
@@ -328,14 +403,21 @@ def test_batches(cluster):
     results = kms.EncryptBatch(ba.EncryptBatchRequest(entries=entries)).results
     assert len(results) == 16 and results[5].error.code == "NotFoundException"
     blobs = [r.response.ciphertext_blob for i, r in enumerate(results) if i != 5]
-    opened = kms.DecryptBatch(ba.DecryptBatchRequest(
-        entries=[cr.DecryptRequest(ciphertext_blob=b) for b in blobs])).results
+    opened = kms.DecryptBatch(
+        ba.DecryptBatchRequest(entries=[cr.DecryptRequest(ciphertext_blob=b) for b in blobs])
+    ).results
     assert [r.response.plaintext for r in opened] == [bytes([i]) for i in range(16) if i != 5]
-    keys = kms.GenerateDataKeyBatch(ba.GenerateDataKeyBatchRequest(
-        entries=[cr.GenerateDataKeyRequest(key_id=key, number_of_bytes=32)] * 3)).results
+    keys = kms.GenerateDataKeyBatch(
+        ba.GenerateDataKeyBatchRequest(
+            entries=[cr.GenerateDataKeyRequest(key_id=key, number_of_bytes=32)] * 3
+        )
+    ).results
     assert len({r.response.plaintext for r in keys}) == 3
-    moved = kms.ReEncryptBatch(ba.ReEncryptBatchRequest(
-        entries=[cr.ReEncryptRequest(ciphertext_blob=blobs[0], destination_key_id=key)])).results
+    moved = kms.ReEncryptBatch(
+        ba.ReEncryptBatchRequest(
+            entries=[cr.ReEncryptRequest(ciphertext_blob=blobs[0], destination_key_id=key)]
+        )
+    ).results
     assert moved[0].response.key_id == key
     kms.EncryptBatch(ba.EncryptBatchRequest(entries=[entries[0]] * 100))
     for count in (0, 101):
@@ -348,7 +430,9 @@ def test_exactly_once(cluster):
     request_id = uuid.uuid4().hex
     first = kms.CreateKey(ke.CreateKeyRequest(description="once", request_id=request_id))
     for frontend in (0, len(cluster.topology.regions[0].frontends) - 1):
-        again = cluster.kms(frontend=frontend).CreateKey(ke.CreateKeyRequest(description="once", request_id=request_id))
+        again = cluster.kms(frontend=frontend).CreateKey(
+            ke.CreateKeyRequest(description="once", request_id=request_id)
+        )
         assert again == first
     with refused("ConflictException"):
         kms.CreateKey(ke.CreateKeyRequest(description="twice", request_id=request_id))
@@ -362,20 +446,31 @@ def test_dry_run(cluster):
 
 def test_revoked_certificates_and_deleted_users(cluster):
     from keystead.admin.v1 import admin_pb2
+
     account, serial = cluster.user("eve")
     kms = cluster.kms(certificate="eve")
     key = new_key(kms).arn
     cluster.admin().RevokeCertificate(admin_pb2.RevokeCertificateRequest(serial=serial))
-    denied = lambda: _is_refused(lambda: kms.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")),
-                                 "UnrecognizedClientException")
+    denied = lambda: _is_refused(
+        lambda: kms.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")),
+        "UnrecognizedClientException",
+    )
     took = harness.until(denied, 5, "the revoked certificate is refused")
     cluster.user("dave", account)
     dave = cluster.kms(certificate="dave")
-    harness.until(lambda: dave.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")), 5, "dave is known")
+    harness.until(
+        lambda: dave.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")), 5, "dave is known"
+    )
     cluster.admin().DeleteUser(admin_pb2.DeleteUserRequest(account_id=account, user_name="dave"))
     cluster.admin().CreateUser(admin_pb2.CreateUserRequest(account_id=account, user_name="dave"))
-    harness.until(lambda: _is_refused(lambda: dave.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")),
-                                      "UnrecognizedClientException"), 5, "the old dave is refused")
+    harness.until(
+        lambda: _is_refused(
+            lambda: dave.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")),
+            "UnrecognizedClientException",
+        ),
+        5,
+        "the old dave is refused",
+    )
     return f"refused {took * 1000:.0f} ms after RevokeCertificate returned"
 
 
@@ -390,7 +485,8 @@ def _is_refused(call, reason):
 
 def test_unknown_method(cluster):
     call = cluster.channel(cluster.topology.regions[0].frontends[0].endpoint).unary_unary(
-        "/keystead.kms.v1.KeyManagementService/Nothing")
+        "/keystead.kms.v1.KeyManagementService/Nothing"
+    )
     try:
         call(b"", timeout=5)
         raise AssertionError("answered")

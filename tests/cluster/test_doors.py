@@ -22,11 +22,17 @@ def internal_ports(cluster):
     topology = cluster.topology
     found = []
     for zone in topology.zones:
-        for what, address in (("etcd", zone.etcd_client), ("etcd peer", zone.etcd_peer),
-                              ("keystore", zone.keystore)):
+        for what, address in (
+            ("etcd", zone.etcd_client),
+            ("etcd peer", zone.etcd_peer),
+            ("keystore", zone.keystore),
+        ):
             found.append((f"{what} {zone.name}", *address.split(":")))
-    for what, address in (("control etcd", topology.control_etcd_client), ("control", topology.control),
-                          ("control internal", topology.control_internal)):
+    for what, address in (
+        ("control etcd", topology.control_etcd_client),
+        ("control", topology.control),
+        ("control internal", topology.control_internal),
+    ):
         found.append((what, *address.split(":")))
     return found
 
@@ -53,12 +59,15 @@ def handshake(host, port, certificate=None, version=None):
 def test_tenants_certificate_opens_no_other_port(cluster):
     alice = cluster.home / "client" / "alice"
     frontend = cluster.topology.frontends[0]
-    assert handshake(*frontend.endpoint.split(":"), certificate=alice), "the probe works where it should"
+    assert handshake(
+        *frontend.endpoint.split(":"), certificate=alice
+    ), "the probe works where it should"
     for what, host, port in internal_ports(cluster):
         if what == "control":
             continue  # the same root: it is the SPIFFE path that is refused there, see below
         assert not handshake(host, port, certificate=alice), f"{what} let a tenant in"
     from keystead.admin.v1 import admin_pb2, admin_pb2_grpc
+
     stub = admin_pb2_grpc.AdminServiceStub(cluster.channel(cluster.topology.control, "alice"))
     with refused("AccessDeniedException"):
         stub.ListAccounts(admin_pb2.ListAccountsRequest(), timeout=5)
@@ -66,7 +75,9 @@ def test_tenants_certificate_opens_no_other_port(cluster):
 
 
 def test_no_certificate_and_old_tls_open_nothing(cluster):
-    everything = internal_ports(cluster) + [(f.name, *f.endpoint.split(":")) for f in cluster.topology.frontends]
+    everything = internal_ports(cluster) + [
+        (f.name, *f.endpoint.split(":")) for f in cluster.topology.frontends
+    ]
     alice = cluster.home / "client" / "alice"
     for what, host, port in everything:
         assert not handshake(host, port), f"{what} let in who has no certificate"
@@ -82,13 +93,16 @@ def test_process_certificates_are_no_clients(cluster):
     other = cluster.topology.regions[-1].zones[0]
     pair = cluster.topology.tls(f"keystore-{cluster.topology.zones[0].name}") / "etcd"
     if other.region != cluster.region:
-        assert not handshake(*other.etcd_client.split(":"), certificate=pair), "one cell's root in another's place"
+        assert not handshake(
+            *other.etcd_client.split(":"), certificate=pair
+        ), "one cell's root in another's place"
     assert not handshake(*cluster.topology.control_etcd_client.split(":"), certificate=pair)
 
 
 def raw(cluster, method, payload, seconds=10):
     call = cluster.channel(cluster.topology.frontends[0].endpoint).unary_unary(
-        "/keystead.kms.v1.KeyManagementService/" + method)
+        "/keystead.kms.v1.KeyManagementService/" + method
+    )
     return call(payload, timeout=seconds)
 
 
@@ -99,30 +113,53 @@ def test_malformed_messages_harm_nobody(cluster):
     nested = b""
     for _ in range(200):
         nested = b"\x1a" + bytes([0x80 | (len(nested) & 0x7F), len(nested) >> 7]) + nested
-    bad = [b"\xff" * 50, good[:-1], b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28", b"\x0a\x03a\0b", nested,
-           good + good, b"\x0b" * 100, b"\x80" * 11, b"\x0a\x03abc" * 5000, b"\x1a\x04\x0a\x02\xff\xfe"]
+    bad = [
+        b"\xff" * 50,
+        good[:-1],
+        b"\x0a\xff\xff\xff\xff\x0f",
+        b"\x0a\x02\xc3\x28",
+        b"\x0a\x03a\0b",
+        nested,
+        good + good,
+        b"\x0b" * 100,
+        b"\x80" * 11,
+        b"\x0a\x03abc" * 5000,
+        b"\x1a\x04\x0a\x02\xff\xfe",
+    ]
     for message in bad:
         for method in ("Encrypt", "Decrypt", "CreateKey"):
             try:
                 raw(cluster, method, message)
             except grpc.RpcError as error:
-                assert error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED,
-                                        grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED), \
-                    (method, message[:20], error.code())
+                assert error.code() in (
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    grpc.StatusCode.NOT_FOUND,
+                    grpc.StatusCode.PERMISSION_DENIED,
+                ), (method, message[:20], error.code())
             else:
                 assert method == "CreateKey", (method, message[:20])
     for megabytes in (1, 5):
         try:
-            raw(cluster, "Encrypt", b"\x12" + bytes([0x80, 0x80, 0x80 | (megabytes << 6 & 0x7F), megabytes >> 1])
-                + b"x" * (megabytes << 20))
+            raw(
+                cluster,
+                "Encrypt",
+                b"\x12"
+                + bytes([0x80, 0x80, 0x80 | (megabytes << 6 & 0x7F), megabytes >> 1])
+                + b"x" * (megabytes << 20),
+            )
             raise AssertionError("oversized message taken")
         except grpc.RpcError as error:
-            assert error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED), error
+            assert error.code() in (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+            ), error
     assert kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x")).ciphertext_blob
     assert before == {name: cluster.pid(name) for name in cluster.processes()}, "a process died"
 
 
 # ---- Secrets ----
+
 
 def maps(pid):
     for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
@@ -157,9 +194,15 @@ def test_plaintexts_rest_nowhere(cluster):
     for _ in range(20):
         canary = b"CANARY-" + uuid.uuid4().hex.encode()
         canaries.append(canary)
-        blob = kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=canary)).ciphertext_blob
+        blob = kms.Encrypt(
+            cr.EncryptRequest(key_id=cluster.key(), plaintext=canary)
+        ).ciphertext_blob
         assert kms.Decrypt(cr.DecryptRequest(ciphertext_blob=blob)).plaintext == canary
-        canaries.append(kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=cluster.key(), number_of_bytes=32)).plaintext)
+        canaries.append(
+            kms.GenerateDataKey(
+                cr.GenerateDataKeyRequest(key_id=cluster.key(), number_of_bytes=32)
+            ).plaintext
+        )
     time.sleep(1)
     for path in cluster.home.rglob("*"):
         if path.is_file() and not path.is_symlink():
@@ -168,8 +211,11 @@ def test_plaintexts_rest_nowhere(cluster):
     # Buffers of the libraries in between (TLS records, HTTP/2 frames) are reused: push them out.
     for _ in range(300):
         kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"y" * 64))
-    left = {name: len(memory_holds(cluster.pid(name), canaries)) for name in cluster.processes()
-            if cluster.region in name and not name.startswith("frontend")}
+    left = {
+        name: len(memory_holds(cluster.pid(name), canaries))
+        for name in cluster.processes()
+        if cluster.region in name and not name.startswith("frontend")
+    }
     kept = {name: n for name, n in left.items() if n}
     assert not kept, f"plaintexts stayed in memory: {kept}"
     return f"{len(canaries)} canaries, {len(left)} processes"
@@ -192,7 +238,7 @@ def hsm_secrets(cluster, zone):
             memory.seek(start)
             data = memory.read(end - start)
             for at in range(0, len(data) - 32, 8):
-                run = data[at:at + 32]
+                run = data[at : at + 32]
                 if len(set(run)) >= 28 and sum(b == 0 for b in run) == 0:
                     runs.append(run)
     return set(runs)
@@ -216,7 +262,7 @@ def test_key_material_is_in_no_process_but_the_hsm(cluster):
 
 
 def _is_public(cluster, run):
-    """Whether the run stands in something public: certificates, blobs, EKTs and envelopes on disk."""
+    """Whether the run stands in a file: a certificate, a blob, an EKT, an envelope."""
     for path in cluster.home.rglob("*"):
         if path.is_file() and "hsm/tokens" not in str(path) and run in path.read_bytes():
             return True
@@ -225,10 +271,14 @@ def _is_public(cluster, run):
 
 def test_hsm_is_sealed(cluster):
     import pwd
+
     for zone in cluster.topology.zones:
         pid = cluster.pid(f"hsm-{zone.name}")
-        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-                      if ":\t" in line)
+        status = dict(
+            line.split(":\t", 1)
+            for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+            if ":\t" in line
+        )
         assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
         assert int(status["VmLck"].split()[0]) > 0 and int(status["CapEff"], 16) == 0
         assert status["Uid"].split()[0] == str(pwd.getpwnam("keystead-hsm").pw_uid)

@@ -7,6 +7,7 @@ from test_api import *  # noqa: F401,F403: the whole of it, against the embedded
 
 def test_restart_is_quick_and_keeps_everything(cluster):
     import time
+
     before = cluster.key()
     cluster.down(reset=False)
     began = time.monotonic()

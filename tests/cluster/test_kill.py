@@ -21,7 +21,9 @@ class Client:
 
     def __init__(self, cluster, seconds=3):
         count = len(cluster.topology.regions[0].frontends)
-        self.stubs = itertools.cycle([cluster.kms(frontend=i, seconds=seconds) for i in range(count)])
+        self.stubs = itertools.cycle(
+            [cluster.kms(frontend=i, seconds=seconds) for i in range(count)]
+        )
         self.retries = 0
 
     def call(self, name, request):
@@ -46,12 +48,18 @@ class Work:
 
         def use():
             text = uuid.uuid4().bytes
-            blob = crypto.call("Encrypt", cr.EncryptRequest(key_id=key, plaintext=text)).ciphertext_blob
-            assert crypto.call("Decrypt", cr.DecryptRequest(ciphertext_blob=blob)).plaintext == text, "wrong plaintext"
+            blob = crypto.call(
+                "Encrypt", cr.EncryptRequest(key_id=key, plaintext=text)
+            ).ciphertext_blob
+            assert (
+                crypto.call("Decrypt", cr.DecryptRequest(ciphertext_blob=blob)).plaintext == text
+            ), "wrong plaintext"
 
         def create():
             name = uuid.uuid4().hex
-            made = writer.call("CreateKey", ke.CreateKeyRequest(description=name, request_id=name)).key_metadata
+            made = writer.call(
+                "CreateKey", ke.CreateKeyRequest(description=name, request_id=name)
+            ).key_metadata
             assert made.description == name, "an answer to another request"
             with self.lock:
                 self.created.append((made.key_id, name))
@@ -85,11 +93,19 @@ class Work:
         lost = [key for key, _ in self.created if key not in listed]
         assert not lost, f"{len(lost)} acknowledged keys lost"
         for key, name in self.created[-20:]:
-            assert client.call("DescribeKey", ke.DescribeKeyRequest(key_id=key)).key_metadata.description == name
+            assert (
+                client.call(
+                    "DescribeKey", ke.DescribeKeyRequest(key_id=key)
+                ).key_metadata.description
+                == name
+            )
 
     def report(self):
         crypto, writes = (load.gap_ms() for load in self.loads)
-        return f"longest gap crypto {crypto:.0f} ms, writes {writes:.0f} ms; {len(self.created)} keys made"
+        return (
+            f"longest gap crypto {crypto:.0f} ms, writes {writes:.0f} ms; "
+            f"{len(self.created)} keys made"
+        )
 
 
 def all_well(cluster):
@@ -101,17 +117,32 @@ def in_region(cluster, name):
 
 
 def test_kill_each_process(cluster):
-    targets = [name for name in cluster.processes() if in_region(cluster, name)] + ["control", "etcd-control"]
+    targets = [name for name in cluster.processes() if in_region(cluster, name)] + [
+        "control",
+        "etcd-control",
+    ]
     recoveries = []
     with Work(cluster) as work:
         for name in targets:
             before = cluster.pid(name)
             cluster.kill(name)
-            harness.until(lambda: cluster.pid(name) not in (None, before), 20, f"{name} is restarted")
-            recoveries.append((harness.until(lambda: all_well(cluster), 40, f"all well after {name} was killed"), name))
+            harness.until(
+                lambda: cluster.pid(name) not in (None, before), 20, f"{name} is restarted"
+            )
+            recoveries.append(
+                (
+                    harness.until(
+                        lambda: all_well(cluster), 40, f"all well after {name} was killed"
+                    ),
+                    name,
+                )
+            )
     work.check(cluster)
     slowest = max(recoveries)
-    return f"{len(targets)} processes; slowest recovery {slowest[0]:.1f} s ({slowest[1]}); {work.report()}"
+    return (
+        f"{len(targets)} processes; slowest recovery {slowest[0]:.1f} s ({slowest[1]}); "
+        f"{work.report()}"
+    )
 
 
 def test_kill_a_zone(cluster):
@@ -135,7 +166,9 @@ def test_kill_a_zone(cluster):
 def test_retry_over_a_dead_keystore_makes_one_key(cluster):
     """One request_id, while every keystore is killed again and again: one key."""
     request_id = uuid.uuid4().hex
-    keystores = [n for n in cluster.processes() if n.startswith("keystore-") and in_region(cluster, n)]
+    keystores = [
+        n for n in cluster.processes() if n.startswith("keystore-") and in_region(cluster, n)
+    ]
     stop = threading.Event()
 
     def killer():
@@ -149,8 +182,11 @@ def test_retry_over_a_dead_keystore_makes_one_key(cluster):
     client = Client(cluster, seconds=1)
     try:
         for _ in range(10):
-            made.add(client.call("CreateKey", ke.CreateKeyRequest(
-                description="once", request_id=request_id)).key_metadata.key_id)
+            made.add(
+                client.call(
+                    "CreateKey", ke.CreateKeyRequest(description="once", request_id=request_id)
+                ).key_metadata.key_id
+            )
     finally:
         stop.set()
         thread.join()

@@ -17,15 +17,29 @@ class Probe:
 
     def __init__(self, cluster, frontend, blob):
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", frontend.host.netns, sys.executable, harness.ROOT / "tests/cluster/probe.py",
-             frontend.endpoint, cluster.home / "client", blob.hex()],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [
+                "ip",
+                "netns",
+                "exec",
+                frontend.host.netns,
+                sys.executable,
+                harness.ROOT / "tests/cluster/probe.py",
+                frontend.endpoint,
+                cluster.home / "client",
+                blob.hex(),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def end(self):
         out, _ = self.process.communicate(timeout=20)
         lines = [line.split() for line in out.splitlines()]
-        return ([float(v) for kind, v in lines if kind == "success"],
-                sum(int(v) for kind, v in lines if kind == "tries"))
+        return (
+            [float(v) for kind, v in lines if kind == "success"],
+            sum(int(v) for kind, v in lines if kind == "tries"),
+        )
 
 
 def disable_with_cut(cluster, zone_index):
@@ -42,7 +56,9 @@ def disable_with_cut(cluster, zone_index):
         end = time.monotonic() + 20
         while True:
             try:
-                kms.DisableKey(ke.DisableKeyRequest(key_id=key, request_id="cut-" + key.rsplit("/", 1)[1]))
+                kms.DisableKey(
+                    ke.DisableKeyRequest(key_id=key, request_id="cut-" + key.rsplit("/", 1)[1])
+                )
                 break
             except grpc.RpcError:
                 assert time.monotonic() < end, "DisableKey does not get through the majority"
@@ -53,8 +69,12 @@ def disable_with_cut(cluster, zone_index):
         found = [probe.end() for probe in probes]
     late = [s for successes, _ in found for s in successes if s > returned]
     assert not late, f"{len(late)} batches opened after DisableKey had returned"
-    assert all(successes for successes, _ in found), "a frontend never opened anything: the test shows nothing"
-    harness.until(lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again")
+    assert all(
+        successes for successes, _ in found
+    ), "a frontend never opened anything: the test shows nothing"
+    harness.until(
+        lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again"
+    )
     return sum(tries for _, tries in found)
 
 
@@ -74,11 +94,19 @@ def test_majority_serves_on(cluster):
     kms = cluster.kms(frontend=0, seconds=3)
     network.set_link(cluster.topology, cut, up=False)
     try:
-        took = harness.until(lambda: kms.CreateKey(ke.CreateKeyRequest()), 15, "a write gets through")
-        harness.until(lambda: kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x")), 5, "crypto")
+        took = harness.until(
+            lambda: kms.CreateKey(ke.CreateKeyRequest()), 15, "a write gets through"
+        )
+        harness.until(
+            lambda: kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x")),
+            5,
+            "crypto",
+        )
     finally:
         network.set_link(cluster.topology, cut, up=True)
-    harness.until(lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again")
+    harness.until(
+        lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again"
+    )
     return f"first write after {took:.1f} s"
 
 

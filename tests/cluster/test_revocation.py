@@ -22,8 +22,12 @@ class Prober:
     def __init__(self, cluster, frontend, blob):
         self.successes, self.tries, self.lock = [], 0, threading.Lock()
         self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(cluster.kms(frontend=frontend, seconds=4), blob))
-                        for _ in range(2)]
+        self.threads = [
+            threading.Thread(
+                target=self.run, args=(cluster.kms(frontend=frontend, seconds=4), blob)
+            )
+            for _ in range(2)
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -60,10 +64,17 @@ def disable_while(cluster, disturb, settle_seconds=1.0):
             end = time.monotonic() + 20
             while True:
                 try:
-                    kms.DisableKey(ke.DisableKeyRequest(key_id=key, request_id="disable-" + key.rsplit("/", 1)[1]))
+                    kms.DisableKey(
+                        ke.DisableKeyRequest(
+                            key_id=key, request_id="disable-" + key.rsplit("/", 1)[1]
+                        )
+                    )
                     break
                 except grpc.RpcError as error:
-                    assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
+                    assert error.code() in (
+                        grpc.StatusCode.UNAVAILABLE,
+                        grpc.StatusCode.DEADLINE_EXCEEDED,
+                    ), error
                     assert time.monotonic() < end, "DisableKey does not get through"
             returned = time.monotonic()
         time.sleep(settle_seconds)
@@ -71,8 +82,12 @@ def disable_while(cluster, disturb, settle_seconds=1.0):
         for prober in probers:
             prober.end()
     late = [s for p in probers for s in p.successes if s[0] > returned]
-    assert not late, f"{sum(n for _, n in late)} Decrypts succeeded that started after DisableKey returned"
-    assert sum(len(p.successes) for p in probers) > 0, "the key never worked: the test shows nothing"
+    assert (
+        not late
+    ), f"{sum(n for _, n in late)} Decrypts succeeded that started after DisableKey returned"
+    assert (
+        sum(len(p.successes) for p in probers) > 0
+    ), "the key never worked: the test shows nothing"
     return sum(p.tries for p in probers)
 
 
@@ -118,6 +133,7 @@ def test_paused_leader_with_its_keystore(cluster):
     def pick(_):
         leader = cluster.leader(cluster.region)
         return (f"etcd-{leader}", f"keystore-{leader}")
+
     return rounds(cluster, pick)
 
 

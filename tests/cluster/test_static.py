@@ -22,9 +22,15 @@ def test_without_the_control_plane(cluster):
     cluster.service("down", "control", "etcd-control")
     try:
         assert serves(cluster)
-        for name in [n for n in cluster.processes() if n.startswith(("keystore-", "frontend-")) and cluster.region in n]:
+        for name in [
+            n
+            for n in cluster.processes()
+            if n.startswith(("keystore-", "frontend-")) and cluster.region in n
+        ]:
             cluster.kill(name)
-        took = harness.until(lambda: serves(cluster, 0) and serves(cluster, 1), 30, "serves after all restarted")
+        took = harness.until(
+            lambda: serves(cluster, 0) and serves(cluster, 1), 30, "serves after all restarted"
+        )
         assert cluster.kms().CreateKey(ke.CreateKeyRequest()).key_metadata.enabled
     finally:
         cluster.service("up", "etcd-control", "control")
@@ -40,7 +46,9 @@ def test_without_the_other_region(cluster):
         assert cluster.kms().CreateKey(ke.CreateKeyRequest()).key_metadata.enabled
     finally:
         cluster.service("up", *gone)
-    harness.until(lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again")
+    harness.until(
+        lambda: cluster.cli("cluster", "status", check=False).returncode == 0, 60, "all well again"
+    )
 
 
 def test_restart_keeps_everything(cluster):
@@ -59,6 +67,7 @@ def test_certificates_are_renewed_without_restart(cluster):
     """Every leaf is replaced by a new one (as the certificate service does when it is due); the old
     ones, and whoever holds only them, would be refused after their end."""
     import topology as t
+
     before = {name: cluster.pid(name) for name in cluster.processes()}
     serials = {}
     for leaf in pki.leaves(cluster.topology):
@@ -71,14 +80,33 @@ def test_certificates_are_renewed_without_restart(cluster):
     for pem, old in serials.items():
         assert pki.openssl("x509", "-in", pem, "-noout", "-serial") != old
     frontend = cluster.topology.frontends[0]
-    shown = subprocess.run(["openssl", "s_client", "-connect", frontend.endpoint, "-cert",
-                            cluster.home / "client/alice.pem", "-key", cluster.home / "client/alice.key"],
-                           stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+    shown = subprocess.run(
+        [
+            "openssl",
+            "s_client",
+            "-connect",
+            frontend.endpoint,
+            "-cert",
+            cluster.home / "client/alice.pem",
+            "-key",
+            cluster.home / "client/alice.key",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    ).stdout
     served = pki.openssl("x509", "-noout", "-serial", stdin=shown)
-    on_disk = pki.openssl("x509", "-in", pathlib.Path(cluster.topology.tls(frontend.name)) / "process.pem",
-                          "-noout", "-serial")
+    on_disk = pki.openssl(
+        "x509",
+        "-in",
+        pathlib.Path(cluster.topology.tls(frontend.name)) / "process.pem",
+        "-noout",
+        "-serial",
+    )
     assert served == on_disk, "the listener still shows the old certificate"
-    assert before == {name: cluster.pid(name) for name in cluster.processes()}, "something restarted"
+    assert before == {
+        name: cluster.pid(name) for name in cluster.processes()
+    }, "something restarted"
 
 
 if __name__ == "__main__":
