@@ -96,6 +96,12 @@ size_t ks_roster_strike_zone(struct ks_roster *roster, const char *zone)
     return struck;
 }
 
+bool ks_roster_equal(const struct ks_roster *a, const struct ks_roster *b)
+{
+    return a->number == b->number && a->count == b->count && strcmp(a->region, b->region) == 0 &&
+           memcmp(a->entries, b->entries, a->count * sizeof(a->entries[0])) == 0;
+}
+
 bool ks_roster_admits(const struct ks_roster *roster, const struct ks_peer *peer)
 {
     size_t at = place_of(roster, peer->fingerprint);

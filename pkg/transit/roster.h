@@ -61,6 +61,9 @@ KS_MUST_USE ks_result ks_roster_strike(struct ks_roster *roster,
 /* Strikes every entry of a zone; answers how many there were. */
 size_t ks_roster_strike_zone(struct ks_roster *roster, const char *zone);
 
+/* Same number, region and entries. */
+bool ks_roster_equal(const struct ks_roster *a, const struct ks_roster *b);
+
 /* Whether this hsm, region and zone too, stands on the roster. */
 bool ks_roster_admits(const struct ks_roster *roster, const struct ks_peer *peer);
 

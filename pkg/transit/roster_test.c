@@ -81,7 +81,9 @@ static void opens_what_it_has_signed(void **state)
     assert_int_equal(ks_roster_sign(&roster, root, &out).code, KS_OK);
 
     assert_int_equal(ks_roster_open(ks_buffer_bytes(&out), root, &got).code, KS_OK);
-    assert_memory_equal(&got, &roster, sizeof(got));
+    assert_true(ks_roster_equal(&got, &roster));
+    got.entries[2].zone[10] = 'x';
+    assert_false(ks_roster_equal(&got, &roster));
     assert_int_equal(ks_roster_read(ks_buffer_bytes(&out), &got).code, KS_OK);
 }
 
@@ -130,6 +132,26 @@ static void refuses_every_damage(void **state)
     }
     assert_int_equal(ks_buffer_append(&out, KS_LITERAL("\0")).code, KS_OK);
     assert_int_equal(open_copy(ks_buffer_bytes(&out)), KS_VALIDATION);
+}
+
+/* One content, one form: a roster in another order is refused though the root signed it. */
+static void refuses_entries_out_of_order_or_doubled(void **state)
+{
+    (void)state;
+    struct ks_roster swapped = three_zones();
+    struct ks_roster doubled = three_zones();
+    struct ks_roster_entry first = swapped.entries[0];
+    swapped.entries[0] = swapped.entries[1];
+    swapped.entries[1] = first;
+    doubled.entries[1] = doubled.entries[0];
+    KS_BUFFER_AUTO a = {.len_max = KS_ROSTER_LEN_MAX};
+    KS_BUFFER_AUTO b = {.len_max = KS_ROSTER_LEN_MAX};
+
+    assert_int_equal(ks_roster_sign(&swapped, root, &a).code, KS_OK);
+    assert_int_equal(ks_roster_sign(&doubled, root, &b).code, KS_OK);
+
+    assert_int_equal(open_copy(ks_buffer_bytes(&a)), KS_VALIDATION);
+    assert_int_equal(open_copy(ks_buffer_bytes(&b)), KS_VALIDATION);
 }
 
 static void admits_only_the_hsm_in_its_zone(void **state)
@@ -217,6 +239,7 @@ int main(void)
         cmocka_unit_test(opens_what_it_has_signed),
         cmocka_unit_test(refuses_the_signature_of_another_root),
         cmocka_unit_test(refuses_every_damage),
+        cmocka_unit_test(refuses_entries_out_of_order_or_doubled),
         cmocka_unit_test(admits_only_the_hsm_in_its_zone),
         cmocka_unit_test(strikes_one_or_a_zone),
         cmocka_unit_test(keeps_both_sides_of_its_limits),

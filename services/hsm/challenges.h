@@ -1,0 +1,39 @@
+/*
+ * challenges: those that this hsm has issued and that nobody has answered yet. Each is answered
+ * once: taking it strikes it out, whatever becomes of the answer.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pkg/transit/challenge.h"
+
+#define KS_CHALLENGES_MAX        32U
+#define KS_CHALLENGE_LIFETIME_NS (600LL * 1000000000LL)
+
+struct ks_issued {
+    bool open;
+    int64_t issued_ns; /* boot clock */
+    enum ks_transit_purpose purpose;
+    uint32_t generation; /* of the domain key that was asked for */
+    uint8_t nonce[KS_TRANSIT_NONCE_LEN];
+    uint8_t hash[KS_TRANSIT_HASH_LEN];
+};
+
+/* {0}: none issued. */
+struct ks_challenges {
+    struct ks_issued issued[KS_CHALLENGES_MAX];
+};
+
+/* Remembers one; where all places are taken, the oldest is forgotten. */
+void ks_challenges_add(struct ks_challenges *challenges, const struct ks_issued *issued);
+
+/*
+ * Strikes the challenge with that nonce out and gives it.
+ * Fails: INVALID_CIPHERTEXT (never issued, answered, forgotten, or older than its lifetime).
+ */
+KS_MUST_USE ks_result ks_challenges_take(struct ks_challenges *challenges, const uint8_t *nonce,
+                                         int64_t now_ns, struct ks_issued *ret_issued);

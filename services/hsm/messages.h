@@ -1,0 +1,51 @@
+/*
+ * messages: short names for the generated messages of hsm.proto, and the one way in and out of
+ * their bytes: a frame becomes a batch of requests in an arena, replies become a frame.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include "keystead/internal/v1/hsm.pb-c.h"
+#include "pkg/base/arena.h"
+#include "pkg/base/bytes.h"
+
+#define KS_HSM_BATCH_MAX 256U /* requests in a batch; at least 1 */
+
+typedef Keystead__Internal__V1__HsmBatch HsmBatch;
+typedef Keystead__Internal__V1__HsmBatchReply HsmBatchReply;
+typedef Keystead__Internal__V1__HsmRequest HsmRequest;
+typedef Keystead__Internal__V1__HsmReply HsmReply;
+typedef Keystead__Internal__V1__HsmStatus HsmStatus;
+typedef Keystead__Internal__V1__KeyBinding KeyBinding;
+typedef Keystead__Internal__V1__ContextEntry ContextEntry;
+typedef Keystead__Internal__V1__HsmEncrypt HsmEncrypt;
+typedef Keystead__Internal__V1__HsmDecrypt HsmDecrypt;
+typedef Keystead__Internal__V1__HsmGenerateDataKey HsmGenerateDataKey;
+typedef Keystead__Internal__V1__HsmReEncrypt HsmReEncrypt;
+
+/* What a request may need of its arena at most: requests, replies, and what they carry. */
+#define KS_HSM_ARENA_MAX (8U * 1024U * 1024U)
+
+/*
+ * Reads a batch.
+ *
+ * ret_batch  lasts as long as arena, points to nothing in frame.
+ *
+ * Fails: VALIDATION (malformed, empty, or over KS_HSM_BATCH_MAX), LIMIT_EXCEEDED (arena full).
+ */
+KS_MUST_USE ks_result ks_hsm_batch_read(ks_bytes frame, struct ks_arena *arena,
+                                        HsmBatch **ret_batch);
+
+/*
+ * Appends the frame of a reply: head and bytes.
+ * Fails: VALIDATION (longer than a frame may be), LIMIT_EXCEEDED (the buffer's cap).
+ */
+KS_MUST_USE ks_result ks_hsm_reply_append(const HsmBatchReply *reply, struct ks_buffer *out);
+
+/* Zeroed room for len bytes in arena, as a field of a message. Fails: LIMIT_EXCEEDED. */
+KS_MUST_USE ks_result ks_hsm_place(struct ks_arena *arena, size_t len,
+                                   ProtobufCBinaryData *ret_place);
+
+/* A field's bytes, borrowed. */
+ks_bytes ks_hsm_field(const ProtobufCBinaryData *field);
