@@ -185,6 +185,9 @@ static void a_damaged_private_key_is_refused_or_whole(void **state)
         KS_EC_AUTO *read = NULL;
         assert_int_equal(ks_ec_read_private((ks_bytes){der.ptr, len}, &read).code, KS_VALIDATION);
     }
+    KS_EC_AUTO *longer = NULL;
+    assert_int_equal(ks_buffer_append(&der, KS_LITERAL("\0")).code, KS_OK);
+    assert_int_equal(ks_ec_read_private(ks_buffer_bytes(&der), &longer).code, KS_VALIDATION);
 }
 
 /* A point off its curve gives away bits of the private key that meets it. */

@@ -68,11 +68,20 @@ static void refuses_names_and_keys_that_are_not_ours(void **state)
 {
     (void)state;
     const char *const others[] = {
-        vector_leaf_two_uris, vector_leaf_too_long_uri,
-        vector_leaf_nul_uri,  vector_leaf_blank_uri,
-        vector_leaf_high_uri, vector_leaf_rsa,
-        vector_leaf_p521,     vector_leaf_twice_basic_constraints,
-        vector_csr,           vector_key_p256,
+        vector_leaf_two_uris,
+        vector_leaf_off_curve,
+        vector_leaf_hybrid_point,
+        vector_leaf_unused_key_bit,
+        vector_leaf_unused_signature_bit,
+        vector_leaf_too_long_uri,
+        vector_leaf_nul_uri,
+        vector_leaf_blank_uri,
+        vector_leaf_high_uri,
+        vector_leaf_rsa,
+        vector_leaf_p521,
+        vector_leaf_twice_basic_constraints,
+        vector_csr,
+        vector_key_p256,
     };
     struct ks_x509_info info;
     assert_int_equal(ks_x509_read(ks_bytes_of(vector_leaf_long_uri), &info).code, KS_OK);
@@ -99,6 +108,16 @@ static void every_cut_and_every_byte_behind_is_refused(void **state)
     assert_int_equal(ks_x509_read(ks_buffer_bytes(&der), &info).code, KS_VALIDATION);
 }
 
+static ks_code read_lines(const char *const *lines, size_t line_count)
+{
+    struct ks_x509_info info;
+    KS_BUFFER_AUTO text = {.len_max = KS_PEM_LEN_MAX};
+    for (size_t i = 0; i < line_count; i++) {
+        assert_int_equal(ks_buffer_append(&text, ks_bytes_of(lines[i])).code, KS_OK);
+    }
+    return ks_x509_read(ks_buffer_bytes(&text), &info).code;
+}
+
 static void a_certificate_has_a_size_limit(void **state)
 {
     (void)state;
@@ -106,6 +125,9 @@ static void a_certificate_has_a_size_limit(void **state)
     struct ks_x509_info info;
     KS_BUFFER_AUTO pem = {.len_max = KS_PEM_LEN_MAX};
 
+    assert_int_equal(read_lines(vector_leaf_large, KS_COUNT(vector_leaf_large)), KS_OK);
+    assert_int_equal(read_lines(vector_leaf_too_large, KS_COUNT(vector_leaf_too_large)),
+                     KS_VALIDATION);
     assert_int_equal(ks_x509_read((ks_bytes){large, sizeof(large)}, &info).code, KS_VALIDATION);
     assert_int_equal(ks_pem_encode(KS_PEM_CERTIFICATE, (ks_bytes){large, sizeof(large)}, &pem).code,
                      KS_OK);

@@ -131,6 +131,7 @@ static const struct variant variants[] = {
     {"unwraps", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_UNWRAP, CK_TRUE},
     {"derives", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_DERIVE, CK_TRUE},
     {"signs", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_SIGN, CK_TRUE},
+    {"encrypts not", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_ENCRYPT, CK_FALSE},
     {"decrypts not", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_DECRYPT, CK_FALSE},
     {"short", CKM_AES_KEY_GEN, CKK_AES, 16, CKA_WRAP, CK_FALSE},
     {"generic", CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_WRAP, CK_FALSE},

@@ -60,7 +60,8 @@ def ca(key, since=FROM, until=UNTIL, is_ca=True, certify=True, name=CA_NAME):
 
 
 def leaf(uris=(SPIFFE,), since=FROM, until=UNTIL, usages=(Usage.CLIENT_AUTH,), key=LEAF_KEY,
-         issuer=CA_KEY, is_ca=False, extra=None, algorithm=hashes.SHA384, issuer_name=CA_NAME):
+         issuer=CA_KEY, is_ca=False, extra=None, critical=True, algorithm=hashes.SHA384,
+         issuer_name=CA_NAME):
     names = [x509.UniformResourceIdentifier(uri) for uri in uris]
     names += [x509.DNSName("frontend.example"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     builder = (x509.CertificateBuilder().subject_name(name_of("leaf", "Keystead"))
@@ -71,10 +72,13 @@ def leaf(uris=(SPIFFE,), since=FROM, until=UNTIL, usages=(Usage.CLIENT_AUTH,), k
                .add_extension(x509.SubjectAlternativeName(names), False)
                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(
                    issuer.public_key()), False))
+    if is_ca:
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     if usages:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), False)
     if extra:
-        builder = builder.add_extension(extra, True)
+        builder = builder.add_extension(extra, critical)
     return sign(builder, issuer, algorithm)
 
 
@@ -108,6 +112,23 @@ def swapped(certificate, old, new):
     return to_pem(der.replace(old, new), "CERTIFICATE")
 
 
+def even_key():
+    """A key whose point ends in a 0 bit, which a reader may take for unused."""
+    names = (f"even {number}" for number in range(64))
+    return next(key for key in (draw_key(name, ec.SECP256R1) for name in names)
+                if point(key)[-1] % 2 == 0)
+
+
+def even_signature():
+    """A leaf whose signature ends in a 0 bit, said to be unused: the same leaf in another form."""
+    while True:
+        certificate = leaf()
+        signature = certificate.signature
+        if signature[-1] % 2 == 0:
+            head = bytes([3, len(signature) + 1])
+            return swapped(certificate, head + b"\0" + signature, head + b"\1" + signature)
+
+
 def point(key):
     return key.public_key().public_bytes(serialization.Encoding.X962,
                                          serialization.PublicFormat.UncompressedPoint)
@@ -122,6 +143,11 @@ def private_pem(key, form=serialization.PrivateFormat.PKCS8):
                              serialization.NoEncryption()).decode()
 
 
+def note(length):
+    """An extension that nobody knows."""
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(length))
+
+
 def unix_seconds(moment):
     return int((moment - datetime.datetime(1970, 1, 1)).total_seconds())
 
@@ -129,7 +155,6 @@ def unix_seconds(moment):
 def main():
     rsa_key = rsa.generate_private_key(65537, 2048)
     good = leaf()
-    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
     two_eku = leaf(usages=(Usage.SERVER_AUTH, Usage.CLIENT_AUTH))
     rows = {
         "ca": pem(ca(CA_KEY)),
@@ -150,7 +175,7 @@ def main():
         "leaf_server": pem(leaf(usages=(Usage.SERVER_AUTH,))),
         "leaf_no_usage": pem(leaf(usages=())),
         "leaf_is_ca": pem(leaf(is_ca=True)),
-        "leaf_unknown_critical": pem(leaf(extra=unknown)),
+        "leaf_unknown_critical": pem(leaf(extra=note(2))),
         "leaf_sha1": pem(leaf(algorithm=hashes.SHA1)),
         "leaf_other_issuer": pem(leaf(issuer=OTHER_KEY)),
         "leaf_other_issuer_name": pem(leaf(issuer_name=name_of("another root", "Keystead"))),
@@ -161,6 +186,11 @@ def main():
             two_eku, bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d13")),
         "leaf_off_curve": swapped(good, point(LEAF_KEY), point(LEAF_KEY)[:-1] + b"\0"),
         "leaf_hybrid_point": swapped(good, point(LEAF_KEY), hybrid(point(LEAF_KEY))),
+        "leaf_unused_key_bit": swapped(
+            leaf(key=even_key()), bytes.fromhex("03420004"), bytes.fromhex("03420104")),
+        "leaf_unused_signature_bit": even_signature(),
+        "leaf_large": pem(leaf(extra=note(3500), critical=False)),
+        "leaf_too_large": pem(leaf(extra=note(3700), critical=False)),
         "leaf_rsa": pem(leaf(key=rsa_key)),
         "leaf_p521": pem(leaf(key=draw_key("p521", ec.SECP521R1))),
         "csr": pem(request(LEAF_KEY)),
@@ -183,8 +213,12 @@ def main():
     print(f"#define VECTOR_UNTIL_S     {unix_seconds(UNTIL)}LL")
     print(f'#define VECTOR_LEAF_SHA256 "{good.fingerprint(hashes.SHA256()).hex()}"\n')
     for name, text in rows.items():
-        print(f"static const char vector_{name}[] =")
-        print("\n".join(f'    "{line}\\n"' for line in text.splitlines()) + ";\n")
+        if len(text) > 4095:  # what a string of ISO C has to hold
+            print(f"static const char *const vector_{name}[] = {{")
+            print("\n".join(f'    "{line}\\n",' for line in text.splitlines()) + "\n};\n")
+        else:
+            print(f"static const char vector_{name}[] =")
+            print("\n".join(f'    "{line}\\n"' for line in text.splitlines()) + ";\n")
 
 
 if __name__ == "__main__":
