@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -50,15 +49,14 @@ static struct sealed seal(const struct ks_blob_content *content)
 static ks_code open_copy(struct ks_mac *mac, ks_bytes bytes, ks_bytes context, uint8_t *got,
                          size_t *got_len)
 {
-    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
-    assert_non_null(copy);
+    uint8_t *copy = ks_alloc(1, bytes.len);
     memcpy(copy, bytes.ptr, bytes.len);
     struct ks_blob blob;
     ks_result r = ks_blob_parse((ks_bytes){copy, bytes.len}, &blob);
     if (!ks_failed(r)) {
         r = ks_blob_open(crypto, mac, &blob, context, got, got_len);
     }
-    free(copy);
+    ks_free(copy);
     return r.code;
 }
 

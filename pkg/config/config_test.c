@@ -3,11 +3,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "pkg/base/mem.h"
 #include "pkg/config/config.h"
 
 struct settings {
@@ -164,7 +164,7 @@ static void survives_every_damage(void **state)
 static void refuses_a_file_that_is_too_long(void **state)
 {
     (void)state;
-    char *text = malloc(KS_CONFIG_FILE_MAX + 2);
+    KS_AUTO_FREE char *text = ks_alloc(1, KS_CONFIG_FILE_MAX + 2);
     memset(text, '\n', KS_CONFIG_FILE_MAX + 1);
     memcpy(text, "socket: /s", 10);
     text[KS_CONFIG_FILE_MAX] = '\0';
@@ -175,17 +175,15 @@ static void refuses_a_file_that_is_too_long(void **state)
     assert_int_equal(parse(text), KS_VALIDATION);
 
     assert_string_equal(error, "f:1: longer than 65536 bytes");
-    free(text);
 }
 
 static void refuses_more_options_than_there_can_be(void **state)
 {
     (void)state;
-    char text[2048] = "";
+    char text[2048];
+    size_t len = 0;
     for (int i = 0; i < 65; i++) {
-        char line[32];
-        snprintf(line, sizeof(line), "o%d: 1\n", i);
-        strcat(text, line);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "o%d: 1\n", i);
     }
 
     assert_int_equal(parse(text), KS_VALIDATION);
@@ -207,7 +205,7 @@ static void answers_not_found_for_an_absent_file(void **state)
 static void prints_an_example_that_reads_back(void **state)
 {
     (void)state;
-    char *text = NULL;
+    KS_AUTO_FREE char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     ks_config_example(&table, out);
@@ -229,7 +227,6 @@ static void prints_an_example_that_reads_back(void **state)
 
     assert_int_equal(got.window_ms, 2000);
     assert_int_equal(got.peers.count, 2);
-    free(text);
 }
 
 int main(void)

@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -62,13 +61,12 @@ static struct bytes seal(const struct bytes *binding)
 /* An exact heap copy, so that a sanitizer sees each read past the end. */
 static ks_code open_copy(const struct bytes *binding, ks_bytes ekt)
 {
-    uint8_t *copy = malloc(ekt.len ? ekt.len : 1);
-    assert_non_null(copy);
+    uint8_t *copy = ks_alloc(1, ekt.len);
     memcpy(copy, ekt.ptr, ekt.len);
     KS_SECRET_AUTO got = {.len = 0};
     ks_result r = ks_ekt_open(crypto, domain, view(binding), (ks_bytes){copy, ekt.len}, &got);
     assert_int_equal(got.len, ks_failed(r) ? 0 : hbk.len);
-    free(copy);
+    ks_free(copy);
     return r.code;
 }
 

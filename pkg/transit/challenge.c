@@ -132,6 +132,7 @@ ks_result ks_challenge_wants(const struct ks_challenge *challenge,
     bool same = challenge->purpose == KS_TRANSIT_DOMAIN_KEY &&
                 ks_bytes_equal(challenge->destination,
                                (ks_bytes){wish->destination, sizeof(wish->destination)}) &&
-                memcmp(challenge->request_hash, wish->request_hash, KS_TRANSIT_REQUEST_LEN) == 0;
+                ks_bytes_equal((ks_bytes){challenge->request_hash, KS_TRANSIT_REQUEST_LEN},
+                               (ks_bytes){wish->request_hash, KS_TRANSIT_REQUEST_LEN});
     return same ? KS_RES(OK) : KS_RES(ACCESS_DENIED);
 }

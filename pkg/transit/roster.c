@@ -24,6 +24,11 @@ ks_result ks_roster_init(const char *region, struct ks_roster *ret_roster)
     return KS_RES(OK);
 }
 
+static ks_bytes fingerprint_at(const struct ks_roster *roster, size_t at)
+{
+    return (ks_bytes){roster->entries[at].fingerprint, KS_FINGERPRINT_LEN};
+}
+
 /* Index of the first entry whose fingerprint is not less. */
 static size_t place_of(const struct ks_roster *roster, const uint8_t *fingerprint)
 {
@@ -31,7 +36,8 @@ static size_t place_of(const struct ks_roster *roster, const uint8_t *fingerprin
 
     size_t at = 0;
     while (at < roster->count &&
-           memcmp(roster->entries[at].fingerprint, fingerprint, KS_FINGERPRINT_LEN) < 0) {
+           ks_bytes_compare(fingerprint_at(roster, at),
+                            (ks_bytes){fingerprint, KS_FINGERPRINT_LEN}) < 0) {
         at++;
     }
     return at;
@@ -40,7 +46,7 @@ static size_t place_of(const struct ks_roster *roster, const uint8_t *fingerprin
 static bool stands_at(const struct ks_roster *roster, size_t at, const uint8_t *fingerprint)
 {
     return at < roster->count &&
-           memcmp(roster->entries[at].fingerprint, fingerprint, KS_FINGERPRINT_LEN) == 0;
+           ks_bytes_equal(fingerprint_at(roster, at), (ks_bytes){fingerprint, KS_FINGERPRINT_LEN});
 }
 
 ks_result ks_roster_add(struct ks_roster *roster,
@@ -96,10 +102,15 @@ size_t ks_roster_strike_zone(struct ks_roster *roster, const char *zone)
     return struck;
 }
 
+static ks_bytes entries_of(const struct ks_roster *roster)
+{
+    return (ks_bytes){(const uint8_t *)roster->entries, roster->count * sizeof(roster->entries[0])};
+}
+
 bool ks_roster_equal(const struct ks_roster *a, const struct ks_roster *b)
 {
     return a->number == b->number && a->count == b->count && strcmp(a->region, b->region) == 0 &&
-           memcmp(a->entries, b->entries, a->count * sizeof(a->entries[0])) == 0;
+           ks_bytes_equal(entries_of(a), entries_of(b));
 }
 
 bool ks_roster_admits(const struct ks_roster *roster, const struct ks_peer *peer)

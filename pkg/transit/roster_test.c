@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -39,7 +38,7 @@ static struct ks_peer peer(uint8_t first, const char *zone)
 {
     struct ks_peer got = {.region = "ap-seoul-1"};
     memcpy(got.fingerprint, fingerprint(first), KS_FINGERPRINT_LEN);
-    strcpy(got.zone, zone);
+    memcpy(got.zone, zone, strlen(zone) + 1);
     return got;
 }
 
@@ -104,12 +103,11 @@ static void refuses_the_signature_of_another_root(void **state)
 
 static ks_code open_copy(ks_bytes bytes)
 {
-    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
-    assert_non_null(copy);
+    uint8_t *copy = ks_alloc(1, bytes.len);
     memcpy(copy, bytes.ptr, bytes.len);
     struct ks_roster got;
     ks_result r = ks_roster_open((ks_bytes){copy, bytes.len}, root, &got);
-    free(copy);
+    ks_free(copy);
     return r.code;
 }
 
@@ -162,7 +160,7 @@ static void admits_only_the_hsm_in_its_zone(void **state)
     struct ks_peer unknown = peer(9, "ap-seoul-1a");
     struct ks_peer moved = peer(1, "ap-seoul-1b");
     struct ks_peer abroad = one;
-    strcpy(abroad.region, "us-oregon-1");
+    memcpy(abroad.region, "us-oregon-1", sizeof("us-oregon-1"));
 
     assert_true(ks_roster_admits(&roster, &one));
     assert_false(ks_roster_admits(&roster, &unknown));

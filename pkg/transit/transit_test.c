@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -41,8 +40,7 @@ static struct ks_envelope_receiver receiver(void)
 /* All that a receiver does, over an exact heap copy. */
 static ks_code receive(ks_bytes bytes, const struct ks_envelope_receiver *as, uint8_t *got)
 {
-    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
-    assert_non_null(copy);
+    uint8_t *copy = ks_alloc(1, bytes.len);
     memcpy(copy, bytes.ptr, bytes.len);
     struct ks_envelope parts;
     struct ks_peer peer;
@@ -55,15 +53,14 @@ static ks_code receive(ks_bytes bytes, const struct ks_envelope_receiver *as, ui
         assert_int_equal(parts.sealed.len, 32 + KS_ENVELOPE_TAG_LEN);
         r = ks_envelope_open(crypto, &parts, as, got);
     }
-    free(copy);
+    ks_free(copy);
     return r.code;
 }
 
 /* All that a sender checks, over an exact heap copy. */
 static ks_code admit(ks_bytes bytes, const struct ks_peer_trust *trusted)
 {
-    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
-    assert_non_null(copy);
+    uint8_t *copy = ks_alloc(1, bytes.len);
     memcpy(copy, bytes.ptr, bytes.len);
     struct ks_challenge parts;
     struct ks_peer peer;
@@ -74,7 +71,7 @@ static ks_code admit(ks_bytes bytes, const struct ks_peer_trust *trusted)
     if (!ks_failed(r)) {
         r = ks_challenge_wants(&parts, &wish);
     }
-    free(copy);
+    ks_free(copy);
     return r.code;
 }
 
@@ -226,8 +223,7 @@ static void refuses_every_damage_to_the_seal(void **state)
     const struct ks_envelope_receiver as = receiver();
     uint8_t got[32];
     assert_int_equal(ks_envelope_read(ks_vector_view(&envelope), &parts).code, KS_OK);
-    uint8_t *sealed = malloc(parts.sealed.len);
-    assert_non_null(sealed);
+    uint8_t *sealed = ks_alloc(1, parts.sealed.len);
     memcpy(sealed, parts.sealed.ptr, parts.sealed.len);
     parts.sealed.ptr = sealed;
 
@@ -237,7 +233,7 @@ static void refuses_every_damage_to_the_seal(void **state)
         sealed[bit / 8] ^= (uint8_t)(1U << (bit % 8));
     }
     assert_int_equal(ks_envelope_open(crypto, &parts, &as, got).code, KS_OK);
-    free(sealed);
+    ks_free(sealed);
 }
 
 static void refuses_another_challenge_receiver_or_purpose(void **state)

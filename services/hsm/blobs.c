@@ -97,7 +97,8 @@ static ks_result open_blob(struct ks_hsm_call *call, const HsmDecrypt *decrypt,
     KS_TRY(prepare(call->hsm, &use, &ready));
     KS_TRY(ks_blob_parse(ks_hsm_field(&decrypt->blob), &blob));
     if (!ks_key_name_equal(&blob.name, &ready.binding.name) ||
-        memcmp(blob.material_id, ready.binding.material_id, KS_MATERIAL_ID_LEN) != 0) {
+        !ks_bytes_equal((ks_bytes){blob.material_id, KS_MATERIAL_ID_LEN},
+                        (ks_bytes){ready.binding.material_id, KS_MATERIAL_ID_LEN})) {
         return KS_RES(INVALID_CIPHERTEXT);
     }
     ProtobufCBinaryData plaintext;

@@ -31,7 +31,8 @@ ks_result ks_challenges_take(struct ks_challenges *challenges, const uint8_t *no
 
     for (size_t i = 0; i < KS_CHALLENGES_MAX; i++) {
         struct ks_issued *issued = &challenges->issued[i];
-        if (!issued->open || memcmp(issued->nonce, nonce, KS_TRANSIT_NONCE_LEN) != 0) {
+        if (!issued->open || !ks_bytes_equal((ks_bytes){issued->nonce, KS_TRANSIT_NONCE_LEN},
+                                             (ks_bytes){nonce, KS_TRANSIT_NONCE_LEN})) {
             continue;
         }
         issued->open = false;

@@ -67,9 +67,15 @@ static struct entry *bucket_of(struct ks_key_cache *cache, const uint8_t *materi
     return &cache->entries[(hash & (cache->bucket_count - 1)) * KS_KEY_CACHE_WAYS];
 }
 
+static bool is_of(const struct entry *entry, const uint8_t *material_id)
+{
+    return entry->mac && ks_bytes_equal((ks_bytes){entry->material_id, KS_MATERIAL_ID_LEN},
+                                        (ks_bytes){material_id, KS_MATERIAL_ID_LEN});
+}
+
 static bool is(const struct entry *entry, const struct ks_key_cache_id *id)
 {
-    return entry->mac && memcmp(entry->material_id, id->material_id, KS_MATERIAL_ID_LEN) == 0 &&
+    return is_of(entry, id->material_id) &&
            ks_bytes_equal((ks_bytes){entry->ekt, entry->ekt_len}, id->ekt) &&
            ks_bytes_equal((ks_bytes){entry->binding, entry->binding_len}, id->binding);
 }
@@ -128,7 +134,7 @@ void ks_key_cache_evict(struct ks_key_cache *cache, const uint8_t *material_id)
 
     struct entry *bucket = bucket_of(cache, material_id);
     for (size_t i = 0; i < KS_KEY_CACHE_WAYS; i++) {
-        if (bucket[i].mac && memcmp(bucket[i].material_id, material_id, KS_MATERIAL_ID_LEN) == 0) {
+        if (is_of(&bucket[i], material_id)) {
             wipe(&bucket[i]);
         }
     }
