@@ -39,6 +39,8 @@ static const struct curve {
 
 static const struct curve *curve_row(const struct ks_ec_key *key)
 {
+    assert(key);
+
     return &curves[key->curve];
 }
 

@@ -76,9 +76,10 @@ static ks_result find_block(const char *label, ks_bytes text, ks_bytes *ret_body
 static ks_result append_packed(ks_bytes body, struct ks_buffer *packed)
 {
     for (size_t i = 0; i < body.len; i++) {
-        if (!memchr(" \t\r\n", body.ptr[i], 4)) {
-            KS_TRY(ks_buffer_append(packed, (ks_bytes){body.ptr + i, 1}));
+        if (memchr(" \t\r\n", body.ptr[i], 4)) {
+            continue;
         }
+        KS_TRY(ks_buffer_append(packed, (ks_bytes){body.ptr + i, 1}));
     }
     return KS_RES(OK);
 }
