@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import pki
 import topology as t
 
 ETCD_QUOTA_BYTES = 4 * 1024**3
@@ -124,3 +125,69 @@ def etcd_members(topology):
         )
     )
     return found
+
+
+def hsm(topology, zone):
+    where = topology.folder(zone.name, "hsm")
+    config = (
+        f"region: {zone.region}\n"
+        f"zone: {zone.name}\n"
+        f"token_config: {where}/softhsm2.conf\n"
+        f"token_label: {zone.name}\n"
+        f"pin_file: {where}/pin\n"
+        f"csr_file: {where}/identity.csr\n"
+        f"socket: {topology.hsm_socket(zone)}\n"
+        f"peer_user: {t.USERS['keystore']}\n"
+    )
+    name = f"hsm-{zone.name}"
+    argv = (
+        str(topology.folder("bin", "keystead-hsm")),
+        "serve",
+        "--config",
+        str(topology.folder("etc", f"{name}.yaml")),
+    )
+    # Its memory is locked, and RLIMIT_MEMLOCK is 8 MiB as a rule; the capability goes when it is.
+    return Process(name, t.USERS["hsm"], argv, config, capabilities=("ipc_lock",))
+
+
+def control(topology):
+    process = topology.tls("control")
+    engine = "embedded" if topology.embedded else "replicated"
+    config = (
+        f"admin_address: {topology.control}\n"
+        f"internal_address: {topology.control_internal}\n"
+        f"data_folder: {topology.folder('control', 'data')}\n"
+        f"engine: {engine}\n"
+        f"process_ca_file: {process}/ca-process.pem\n"
+        f"process_cert_file: {process}/process.pem\n"
+        f"process_key_file: {process}/process.key\n"
+        f"client_ca_file: {topology.folder('control', 'client-root', 'ca.pem')}\n"
+        f"client_ca_key_file: {topology.folder('control', 'client-root', 'ca.key')}\n"
+    )
+    if not topology.embedded:
+        config += (
+            f"etcd_endpoints: [https://{topology.control_etcd_client}]\n"
+            f"etcd_ca_file: {process}/ca-etcd.pem\n"
+            f"etcd_cert_file: {process}/etcd.pem\n"
+            f"etcd_key_file: {process}/etcd.key\n"
+        )
+    argv = (
+        str(topology.folder("bin", "keystead-control")),
+        "--config",
+        str(topology.folder("etc", "control.yaml")),
+    )
+    return Process(
+        "control",
+        t.USERS["control"],
+        argv,
+        config,
+        netns=topology.control_host.netns,
+        folders=(topology.folder("control", "data"),),
+    )
+
+
+def certificates(topology):
+    """The certificate service: see renewer.py."""
+    argv = ("/usr/bin/python3", str(topology.folder("lib", "renewer.py")), str(topology.home))
+    env = (("KEYSTEAD_CERT_SECONDS", str(pki.LEAF_SECONDS)),)
+    return Process("certificates", t.USERS["ca"], argv, env=env)

@@ -58,6 +58,13 @@ def make_run_folders(topology):
         pki.folder(topology.hsm_socket(zone).parent, 0o2750, t.USERS["hsm"], t.USERS["keystore"])
 
 
+def install_library(topology):
+    """The certificate service runs as a user that can't read a checkout: it has its own copy."""
+    where = pki.folder(topology.folder("lib"), 0o755)
+    for source in pathlib.Path(__file__).parent.glob("*.py"):
+        pki.write(where / source.name, source.read_bytes(), 0o444)
+
+
 def make_roots(topology):
     roots = ["process"] + (
         []
@@ -123,7 +130,7 @@ def make_hsm(topology, zone):
         "etc", f"hsm-{zone.name}.yaml"
     )
     csr, leaf, root = where / "identity.csr", where / "identity.pem", where / "root.pem"
-    as_hsm(topology, zone, program, "init", "--config", config, "--csr", csr)
+    as_hsm(topology, zone, program, "init", "--config", config)
     offline = topology.folder("offline", "hsm-root")
     extensions = (
         "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
@@ -158,6 +165,7 @@ def make(topology, say):
     make_users()
     make_folders(topology)
     make_run_folders(topology)
+    install_library(topology)
     if topology.netns:
         network.make(topology)
     say("certificates")
