@@ -1,0 +1,39 @@
+/*
+ * watch: keeps a stream of identities open to each keystore of the region, and hands what comes to
+ * the mirror.
+ *
+ * Threads: made and freed by main; the rest runs on its loop.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "pkg/base/result.h"
+#include "pkg/rpc/tls.h"
+#include "services/frontend/identity/mirror.h"
+
+struct ks_rcu;
+struct ks_rpc_loop;
+struct ks_watch;
+
+struct ks_watch_options {
+    struct ks_rpc_loop *loop; /* outlives the watch */
+    struct ks_rcu *identities;
+    const char *region;
+    const char *const *addresses; /* of the keystores' internal listeners */
+    size_t address_count;         /* 1 to KS_MIRROR_SOURCES_MAX */
+    struct ks_rpc_tls tls;        /* of the process root */
+    void (*on_first)(void *user); /* there is a version now; once, on the loop */
+    void *user;
+};
+
+/*
+ * Opens the streams. Everything in options is borrowed as long as the watch.
+ * ret_watch  free with ks_watch_free.
+ * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused).
+ */
+KS_MUST_USE ks_result ks_watch_new(const struct ks_watch_options *options,
+                                   struct ks_watch **ret_watch);
+
+/* Closes the streams. Not on the loop. NULL is fine. */
+void ks_watch_free(struct ks_watch *watch);

@@ -1,0 +1,153 @@
+#include "services/frontend/route/item.h"
+
+#include "keystead/internal/v1/internal.pb-c.h"
+#include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
+
+/* Numbers of the fields in internal.proto; item_test.c compares them with the generated code. */
+enum { TAG = 1, OPERATION, ACCOUNT, PRINCIPAL, REQUEST_ID, REQUEST, DECISION, VERSIONS };
+enum { KEY_VERSION = 1, ALIAS_VERSION };
+enum { RESULT_TAG = 1, CODE, RESPONSE, TEXT, VIEWS, DETAILS };
+enum { VIEW_VERSION = 1, VIEW_KEY_ARN, VIEW_POLICY };
+enum { DETAIL_KEY = 1, DETAIL_VALUE };
+
+/* 256 results with two views or four details of three fields each, and some room. */
+#define FIELDS_MAX 16384U
+
+#define VERSION_LEN_MAX 22U /* two varints with their tags */
+
+static ks_result put_version(const struct ks_item_version *version, struct ks_buffer *body)
+{
+    KS_BUFFER_AUTO inner = {.len_max = VERSION_LEN_MAX};
+    KS_TRY(ks_wire_put_varint(KEY_VERSION, (uint64_t)version->key, &inner));
+    KS_TRY(ks_wire_put_varint(ALIAS_VERSION, (uint64_t)version->alias, &inner));
+    return ks_wire_put_bytes(VERSIONS, ks_buffer_bytes(&inner), body);
+}
+
+ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body)
+{
+    KS_TRY(ks_wire_put_varint(OPERATION, item->operation, body));
+    KS_TRY(ks_wire_put_bytes(ACCOUNT, item->account, body));
+    KS_TRY(ks_wire_put_bytes(PRINCIPAL, item->principal, body));
+    if (item->request_id.len > 0) {
+        KS_TRY(ks_wire_put_bytes(REQUEST_ID, item->request_id, body));
+    }
+    KS_TRY(ks_wire_put_bytes(REQUEST, item->request, body));
+    KS_TRY(ks_wire_put_varint(DECISION, (uint64_t)item->decision, body));
+    for (size_t i = 0; i < item->version_count; i++) {
+        KS_TRY(put_version(&item->versions[i], body));
+    }
+    return KS_RES(OK);
+}
+
+ks_result ks_item_add(uint64_t tag, ks_bytes body, struct ks_buffer *message)
+{
+    KS_BUFFER_AUTO head = {.len_max = VERSION_LEN_MAX};
+    KS_TRY(ks_wire_put_varint(TAG, tag, &head));
+    size_t len = head.len + body.len;
+    size_t whole = ks_wire_head_len(KS_EXECUTE_ITEMS_FIELD, len) + len;
+    if (whole > message->len_max - message->len) {
+        return KS_RES(LIMIT_EXCEEDED);
+    }
+    KS_TRY(ks_wire_put_head(KS_EXECUTE_ITEMS_FIELD, len, message));
+    KS_TRY(ks_buffer_append(message, ks_buffer_bytes(&head)));
+    return ks_buffer_append(message, body);
+}
+
+ks_result ks_item_check_response(ks_bytes message)
+{
+    struct ks_codec_limits limits = {.field_count_max = FIELDS_MAX};
+    return ks_codec_check(&keystead__internal__v1__execute_response__descriptor, message, &limits,
+                          NULL);
+}
+
+/* The next field of a checked message; false at the end. */
+static bool next_field(ks_bytes *rest, struct ks_wire_field *field)
+{
+    return rest->len > 0 && !ks_failed(ks_wire_next(rest, field));
+}
+
+static void read_version(ks_bytes bytes, struct ks_view *view)
+{
+    struct ks_wire_field field;
+    while (next_field(&bytes, &field)) {
+        if (field.number == KEY_VERSION) {
+            view->key_version = (int64_t)field.value;
+        } else if (field.number == ALIAS_VERSION) {
+            view->alias_version = (int64_t)field.value;
+        }
+    }
+}
+
+static struct ks_view read_view(ks_bytes bytes)
+{
+    struct ks_view view = {0};
+    struct ks_wire_field field;
+    while (next_field(&bytes, &field)) {
+        if (field.number == VIEW_VERSION) {
+            read_version(field.bytes, &view);
+        } else if (field.number == VIEW_KEY_ARN) {
+            view.key_arn = field.bytes;
+        } else if (field.number == VIEW_POLICY) {
+            view.policy = field.bytes;
+        }
+    }
+    return view;
+}
+
+static struct ks_item_detail read_detail(ks_bytes bytes)
+{
+    struct ks_item_detail detail = {0};
+    struct ks_wire_field field;
+    while (next_field(&bytes, &field)) {
+        if (field.number == DETAIL_KEY) {
+            detail.name = field.bytes;
+        } else if (field.number == DETAIL_VALUE) {
+            detail.value = field.bytes;
+        }
+    }
+    return detail;
+}
+
+static void read_repeated(const struct ks_wire_field *field, struct ks_item_result *result)
+{
+    if (field->number == VIEWS) {
+        if (result->view_count < KS_IDENTIFIERS_MAX) {
+            result->views[result->view_count] = read_view(field->bytes);
+        }
+        result->view_count++;
+    } else if (field->number == DETAILS && result->detail_count < KS_ITEM_DETAILS_MAX) {
+        result->details[result->detail_count++] = read_detail(field->bytes);
+    }
+}
+
+static void read_result(ks_bytes bytes, struct ks_item_result *result)
+{
+    struct ks_wire_field field;
+    while (next_field(&bytes, &field)) {
+        if (field.number == RESULT_TAG) {
+            result->tag = field.value;
+        } else if (field.number == CODE) {
+            result->code = ks_code_from_number((unsigned)field.value);
+        } else if (field.number == RESPONSE) {
+            result->response = field.bytes;
+        } else if (field.number == TEXT) {
+            result->text = field.bytes;
+        } else {
+            read_repeated(&field, result);
+        }
+    }
+}
+
+bool ks_item_next_result(ks_bytes *rest, struct ks_item_result *ret_result)
+{
+    struct ks_wire_field field;
+    while (next_field(rest, &field)) {
+        if (field.number == KS_EXECUTE_ITEMS_FIELD) {
+            *ret_result = (struct ks_item_result){.code = KS_OK};
+            read_result(field.bytes, ret_result);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,69 @@
+/*
+ * item: one request on its way to a keystore and back: how internal.v1.Item is written and
+ * ItemResult is read. Written field by field: an item is a few of them around a request that was
+ * checked already, and this is the hot path.
+ *
+ * Threads: pure; any.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "services/frontend/api/operation.h"
+#include "services/frontend/route/views.h"
+
+#define KS_ITEM_LEN_MAX        (1024U * 1024U) /* bytes: the largest request is about 450 KiB */
+#define KS_ITEM_DETAILS_MAX    4U
+#define KS_EXECUTE_ITEMS_MAX   256U /* internal.v1.ExecuteRequest.items */
+#define KS_EXECUTE_ITEMS_FIELD 1U   /* number of `items` and of `results` */
+
+/* internal.v1.Decision */
+enum ks_decision { KS_UNDECIDED, KS_ALLOWED, KS_DENIED };
+
+/* All borrowed. */
+struct ks_item {
+    uint32_t operation;
+    ks_bytes account;
+    ks_bytes principal;
+    ks_bytes request_id; /* empty unless it is a mutation */
+    ks_bytes request;
+    enum ks_decision decision;
+    struct ks_item_version {
+        int64_t key;
+        int64_t alias;
+    } versions[KS_IDENTIFIERS_MAX];
+    size_t version_count;
+};
+
+/* Appends an Item without its tag. Fails: LIMIT_EXCEEDED (the buffer's cap). */
+KS_MUST_USE ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body);
+
+/* Appends it to an ExecuteRequest, with its tag. Fails: LIMIT_EXCEEDED (the cap; unchanged). */
+KS_MUST_USE ks_result ks_item_add(uint64_t tag, ks_bytes body, struct ks_buffer *message);
+
+/* All borrowed from the message. */
+struct ks_item_result {
+    uint64_t tag;
+    ks_code code;
+    ks_bytes response;
+    ks_bytes text;
+    struct ks_view views[KS_IDENTIFIERS_MAX];
+    size_t view_count; /* as sent; only the first KS_IDENTIFIERS_MAX are in views */
+    struct ks_item_detail {
+        ks_bytes name;
+        ks_bytes value;
+    } details[KS_ITEM_DETAILS_MAX];
+    size_t detail_count;
+};
+
+/* Whether message is an ExecuteResponse. Fails: VALIDATION. */
+KS_MUST_USE ks_result ks_item_check_response(ks_bytes message);
+
+/*
+ * Takes the next result off the front of a checked response; false at the end.
+ * A code that no row has reads as INTERNAL.
+ */
+bool ks_item_next_result(ks_bytes *rest, struct ks_item_result *ret_result);

@@ -1,0 +1,78 @@
+/*
+ * request: one request of the API from its bytes to its outcome; a call is one, a batch is many.
+ *
+ *     check ─► find identifiers ─► decide on what is known ─► send to a keystore
+ *                                        ▲                         │
+ *                                        └── STALE_VIEW: newer ◄───┤
+ *                                            views                 └──► done
+ *
+ * Everything goes to a keystore, also what is decided as denied: only a keystore knows whether the
+ * decision rests on what is true now.
+ *
+ * Threads: a request belongs to one loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "services/frontend/api/home.h"
+#include "services/frontend/api/identifier.h"
+#include "services/frontend/api/operation.h"
+#include "services/frontend/api/refusal.h"
+#include "services/frontend/route/item.h"
+#include "services/frontend/route/upstream.h"
+#include "services/frontend/route/views.h"
+
+#define KS_REQUEST_ROUNDS_MAX 4U  /* decisions about one request */
+#define KS_REQUEST_ID_MAX     64U /* bytes */
+
+struct ks_clock;
+
+/* What a loop has for its requests. All borrowed, as long as the loop's last request. */
+struct ks_router {
+    const struct ks_home *home;
+    const struct ks_clock *clock;
+    struct ks_views *views;
+    /* ks_upstream_send, or a fake of it. */
+    ks_result (*send)(void *upstream, struct ks_upstream_item *item, int64_t now_ns);
+    void *upstream;
+};
+
+struct ks_request {
+    /* The maker's; borrowed until done. */
+    struct ks_router *router;
+    const struct ks_operation *operation; /* no batch */
+    const char *account;                  /* of the caller */
+    const char *principal;                /* its ARN */
+    ks_bytes message;                     /* has passed ks_check_wire */
+    int64_t deadline_ns;                  /* CLOCK_BOOTTIME */
+    /*
+     * Once, later, unless ks_request_start failed. response is borrowed for the call, and counts if
+     * refusal.code is KS_OK.
+     */
+    void (*done)(struct ks_request *request, ks_bytes response);
+    void *user;
+
+    /* The outcome. */
+    struct ks_refusal refusal;
+    char request_id[KS_REQUEST_ID_MAX + 1]; /* the client's or the one that was made; "": none */
+
+    /* The request's own. */
+    struct ks_identifiers identifiers;
+    struct ks_item item;
+    struct ks_upstream_item outgoing;
+    unsigned rounds;
+};
+
+/*
+ * Starts a request; the memory is the maker's and must not move until done.
+ * Fails: what the check said, THROTTLED, INTERNAL (no randomness); refusal says why, and done is
+ * not called.
+ */
+KS_MUST_USE ks_result ks_request_start(struct ks_request *request);
+
+/* Frees what it holds, but for its own memory. After done, or after start has failed. */
+void ks_request_done(struct ks_request *request);

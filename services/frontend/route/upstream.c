@@ -1,0 +1,463 @@
+#include "services/frontend/route/upstream.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pkg/base/clock.h"
+#include "pkg/base/mem.h"
+#include "services/frontend/route/item.h"
+
+#define NO_PEER (-1)
+
+/* What makes a keystore less welcome, counted in items that it would have to have under way. */
+#define FAR_SCORE        32U      /* in another zone: the network between zones costs more */
+#define UNACCEPTED_SCORE 100000U  /* not known to be there */
+#define SHUNNED_SCORE    1000000U /* has just failed */
+
+#define SHUN_NS         (1000 * KS_NS_PER_MS) /* after silence */
+#define SHUN_BRIEF_NS   (100 * KS_NS_PER_MS)  /* after UNAVAILABLE: its window may be open soon */
+#define BUSY_PATIENCES  4                     /* how much longer one that answers others may take */
+#define PAUSE_FIRST_NS  (20 * KS_NS_PER_MS)   /* when all keystores were tried in vain */
+#define PAUSE_DOUBLINGS 4U                    /* up to 320 ms */
+
+struct peer {
+    bool usable;   /* there is a stream */
+    bool accepted; /* and it has been accepted */
+    size_t outstanding;
+    int64_t heard_at_ns; /* of its last message */
+    int64_t shunned_until_ns;
+    struct ks_upstream_item *queue_first; /* not written yet */
+    struct ks_upstream_item *queue_last;
+};
+
+struct ks_upstream {
+    struct ks_upstream_options options;
+    struct peer peers[KS_UPSTREAM_PEERS_MAX];
+    bool corked;
+    bool armed;
+    size_t count;
+    struct ks_upstream_item *first; /* all items, oldest first */
+    struct ks_upstream_item *last;
+    /* An item's tag is its slot and how often the slot was used, so that late answers miss. */
+    struct ks_upstream_item *slots[KS_UPSTREAM_ITEMS_MAX];
+    uint64_t slot_uses[KS_UPSTREAM_ITEMS_MAX];
+    uint32_t free_slots[KS_UPSTREAM_ITEMS_MAX];
+};
+
+static_assert((KS_UPSTREAM_ITEMS_MAX & (KS_UPSTREAM_ITEMS_MAX - 1)) == 0, "a power of two");
+
+struct ks_upstream *ks_upstream_new(const struct ks_upstream_options *options)
+{
+    assert(options->peer_count > 0);
+    assert(options->peer_count <= KS_UPSTREAM_PEERS_MAX);
+
+    struct ks_upstream *upstream = ks_alloc(1, sizeof(*upstream));
+    upstream->options = *options;
+    for (uint32_t i = 0; i < KS_UPSTREAM_ITEMS_MAX; i++) {
+        upstream->free_slots[i] = i;
+    }
+    return upstream;
+}
+
+void ks_upstream_free(struct ks_upstream *upstream)
+{
+    assert(!upstream || upstream->count == 0);
+
+    ks_free(upstream);
+}
+
+size_t ks_upstream_count(const struct ks_upstream *upstream)
+{
+    return upstream->count;
+}
+
+static uint32_t bit_of(size_t peer)
+{
+    return 1U << peer;
+}
+
+/* ---- The items under way ---- */
+
+static void item_link(struct ks_upstream *upstream, struct ks_upstream_item *item)
+{
+    uint32_t slot = upstream->free_slots[upstream->count];
+    upstream->slots[slot] = item;
+    item->tag = ++upstream->slot_uses[slot] * KS_UPSTREAM_ITEMS_MAX + slot;
+    item->next = NULL;
+    item->previous = upstream->last;
+    *(upstream->last ? &upstream->last->next : &upstream->first) = item;
+    upstream->last = item;
+    upstream->count++;
+}
+
+static void item_unlink(struct ks_upstream *upstream, struct ks_upstream_item *item)
+{
+    uint32_t slot = (uint32_t)(item->tag % KS_UPSTREAM_ITEMS_MAX);
+    upstream->slots[slot] = NULL;
+    upstream->count--;
+    upstream->free_slots[upstream->count] = slot;
+    *(item->previous ? &item->previous->next : &upstream->first) = item->next;
+    *(item->next ? &item->next->previous : &upstream->last) = item->previous;
+}
+
+static struct ks_upstream_item *item_of(const struct ks_upstream *upstream, uint64_t tag)
+{
+    struct ks_upstream_item *item = upstream->slots[tag % KS_UPSTREAM_ITEMS_MAX];
+    return item && item->tag == tag ? item : NULL;
+}
+
+/* ---- Queues: what is to be written to a keystore ---- */
+
+static void queue_push(struct peer *peer, int index, struct ks_upstream_item *item)
+{
+    assert(item->queued_at == NO_PEER);
+
+    item->queue_next = NULL;
+    item->queued_at = index;
+    *(peer->queue_first ? &peer->queue_last->queue_next : &peer->queue_first) = item;
+    peer->queue_last = item;
+}
+
+static struct ks_upstream_item *queue_pop(struct peer *peer)
+{
+    struct ks_upstream_item *item = peer->queue_first;
+    peer->queue_first = item->queue_next;
+    item->queued_at = NO_PEER;
+    return item;
+}
+
+/* Items leave the middle of a queue when it is stuck, the oldest first: they stand in front. */
+static void queue_remove(struct peer *peer, struct ks_upstream_item *item)
+{
+    struct ks_upstream_item *before = NULL;
+    struct ks_upstream_item **link = &peer->queue_first;
+    while (*link != item) {
+        before = *link;
+        link = &before->queue_next;
+    }
+    *link = item->queue_next;
+    if (peer->queue_last == item) {
+        peer->queue_last = before;
+    }
+    item->queued_at = NO_PEER;
+}
+
+/* Writes one message, if the stream takes it at once. */
+static void flush(struct ks_upstream *upstream, size_t index)
+{
+    struct peer *peer = &upstream->peers[index];
+    const struct ks_upstream_options *options = &upstream->options;
+    if (upstream->corked || !peer->queue_first || !options->ready(options->user, index)) {
+        return;
+    }
+    KS_BUFFER_AUTO message = {.len_max = KS_UPSTREAM_MESSAGE_LEN + 2 * KS_ITEM_LEN_MAX};
+    for (size_t i = 0;
+         i < KS_EXECUTE_ITEMS_MAX && peer->queue_first && message.len < KS_UPSTREAM_MESSAGE_LEN;
+         i++) {
+        struct ks_upstream_item *item = queue_pop(peer);
+        ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &message);
+        assert(!ks_failed(added));
+    }
+    /* If it fails, the stream is about to end, and the items go to others then. */
+    (void)(options->send(options->user, index, &message).code);
+}
+
+/* ---- One item ---- */
+
+/* Nobody has the item any more, as far as it concerns us. */
+static void forget_attempt(struct ks_upstream *upstream, size_t index,
+                           struct ks_upstream_item *item)
+{
+    struct peer *peer = &upstream->peers[index];
+    assert(item->awaiting & bit_of(index));
+    assert(peer->outstanding > 0);
+
+    item->awaiting &= ~bit_of(index);
+    peer->outstanding--;
+    if (item->queued_at == (int)index) {
+        queue_remove(peer, item);
+    }
+}
+
+static void finish(struct ks_upstream *upstream, struct ks_upstream_item *item,
+                   const struct ks_item_result *result)
+{
+    for (size_t i = 0; item->awaiting; i++) {
+        if (item->awaiting & bit_of(i)) {
+            forget_attempt(upstream, i, item);
+        }
+    }
+    item_unlink(upstream, item);
+    item->done(item, result);
+}
+
+static void give_up(struct ks_upstream *upstream, struct ks_upstream_item *item)
+{
+    finish(upstream, item, &(struct ks_item_result){.code = KS_UNAVAILABLE});
+}
+
+static uint64_t score_of(const struct ks_upstream *upstream, size_t index, int64_t now_ns)
+{
+    const struct peer *peer = &upstream->peers[index];
+    uint64_t score = peer->outstanding;
+    score += upstream->options.near & bit_of(index) ? 0 : FAR_SCORE;
+    score += peer->accepted ? 0 : UNACCEPTED_SCORE;
+    score += now_ns < peer->shunned_until_ns ? SHUNNED_SCORE : 0;
+    return score;
+}
+
+/* The best keystore that the item was not sent to yet; NO_PEER if there is none. */
+static int choose(const struct ks_upstream *upstream, const struct ks_upstream_item *item,
+                  int64_t now_ns)
+{
+    int best = NO_PEER;
+    uint64_t best_score = UINT64_MAX;
+    for (size_t i = 0; i < upstream->options.peer_count; i++) {
+        if (!upstream->peers[i].usable || ((item->tried | item->awaiting) & bit_of(i))) {
+            continue;
+        }
+        uint64_t score = score_of(upstream, i, now_ns);
+        if (score < best_score) {
+            best_score = score;
+            best = (int)i;
+        }
+    }
+    return best;
+}
+
+static void send_to(struct ks_upstream *upstream, size_t index, struct ks_upstream_item *item,
+                    int64_t now_ns)
+{
+    struct peer *peer = &upstream->peers[index];
+    /* It can wait in one queue only; where it waits in vain, it need not be sent any more. */
+    if (item->queued_at != NO_PEER) {
+        forget_attempt(upstream, (size_t)item->queued_at, item);
+    }
+    item->attempts++;
+    item->tried |= bit_of(index);
+    item->awaiting |= bit_of(index);
+    item->sent_at_ns = now_ns;
+    peer->outstanding++;
+    queue_push(peer, (int)index, item);
+    flush(upstream, index);
+}
+
+static void pause_item(struct ks_upstream_item *item, int64_t now_ns)
+{
+    uint32_t doublings = item->rounds < PAUSE_DOUBLINGS ? item->rounds : PAUSE_DOUBLINGS;
+    item->retry_at_ns = now_ns + (PAUSE_FIRST_NS << doublings);
+    item->rounds++;
+    item->tried = 0;
+}
+
+/* Nobody has the item: sends it to the best keystore, or lets it wait when all were tried. */
+static void dispatch(struct ks_upstream *upstream, struct ks_upstream_item *item, int64_t now_ns)
+{
+    int peer = choose(upstream, item, now_ns);
+    if (peer == NO_PEER) {
+        pause_item(item, now_ns);
+    } else {
+        send_to(upstream, (size_t)peer, item, now_ns);
+    }
+}
+
+static void arm(struct ks_upstream *upstream)
+{
+    if (!upstream->armed && upstream->count > 0) {
+        upstream->armed = true;
+        upstream->options.arm(upstream->options.user);
+    }
+}
+
+ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,
+                           int64_t now_ns)
+{
+    assert(item->done);
+
+    if (upstream->count == KS_UPSTREAM_ITEMS_MAX) {
+        return KS_RES(THROTTLED);
+    }
+    item->awaiting = 0;
+    item->tried = 0;
+    item->attempts = 0;
+    item->rounds = 0;
+    item->queued_at = NO_PEER;
+    item_link(upstream, item);
+    dispatch(upstream, item, now_ns);
+    arm(upstream);
+    return KS_RES(OK);
+}
+
+void ks_upstream_cork(struct ks_upstream *upstream)
+{
+    assert(!upstream->corked);
+
+    upstream->corked = true;
+}
+
+void ks_upstream_uncork(struct ks_upstream *upstream)
+{
+    assert(upstream->corked);
+
+    upstream->corked = false;
+    for (size_t i = 0; i < upstream->options.peer_count; i++) {
+        flush(upstream, i);
+    }
+}
+
+/* ---- What happens on the streams ---- */
+
+void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_ns)
+{
+    assert(index < upstream->options.peer_count);
+
+    upstream->peers[index].usable = true;
+    upstream->peers[index].accepted = false;
+    /* Who waits for no other reason than that nobody was there need not wait any longer. */
+    for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
+        if (!item->awaiting) {
+            dispatch(upstream, item, now_ns);
+        }
+    }
+}
+
+void ks_upstream_accepted(struct ks_upstream *upstream, size_t index)
+{
+    upstream->peers[index].accepted = true;
+}
+
+void ks_upstream_writable(struct ks_upstream *upstream, size_t index)
+{
+    flush(upstream, index);
+}
+
+static void shun(struct ks_upstream *upstream, size_t index, int64_t until_ns)
+{
+    struct peer *peer = &upstream->peers[index];
+    if (peer->shunned_until_ns < until_ns) {
+        peer->shunned_until_ns = until_ns;
+    }
+}
+
+static void receive(struct ks_upstream *upstream, size_t index, const struct ks_item_result *result,
+                    int64_t now_ns)
+{
+    struct ks_upstream_item *item = item_of(upstream, result->tag);
+    if (!item || !(item->awaiting & bit_of(index))) {
+        return; /* another keystore was faster, or it took too long */
+    }
+    if (result->code != KS_UNAVAILABLE) {
+        finish(upstream, item, result);
+        return;
+    }
+    forget_attempt(upstream, index, item);
+    shun(upstream, index, now_ns + SHUN_BRIEF_NS);
+    if (!item->awaiting) {
+        dispatch(upstream, item, now_ns);
+    }
+}
+
+ks_result ks_upstream_received(struct ks_upstream *upstream, size_t index, ks_bytes message,
+                               int64_t now_ns)
+{
+    assert(index < upstream->options.peer_count);
+
+    KS_TRY(ks_item_check_response(message));
+    upstream->peers[index].shunned_until_ns = 0;
+    upstream->peers[index].heard_at_ns = now_ns;
+    struct ks_item_result result;
+    while (ks_item_next_result(&message, &result)) {
+        receive(upstream, index, &result, now_ns);
+    }
+    return KS_RES(OK);
+}
+
+void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_ns)
+{
+    assert(index < upstream->options.peer_count);
+
+    struct peer *peer = &upstream->peers[index];
+    peer->usable = false;
+    peer->accepted = false;
+    for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
+        if (!(item->awaiting & bit_of(index))) {
+            continue;
+        }
+        forget_attempt(upstream, index, item);
+        if (!item->awaiting) {
+            dispatch(upstream, item, now_ns);
+        }
+    }
+    assert(peer->outstanding == 0);
+    assert(!peer->queue_first);
+}
+
+/* ---- Time ---- */
+
+/* Asks another keystore, too. */
+static void hedge(struct ks_upstream *upstream, struct ks_upstream_item *item, int64_t now_ns)
+{
+    int peer = choose(upstream, item, now_ns);
+    if (peer == NO_PEER) {
+        item->tried = 0;
+        peer = choose(upstream, item, now_ns);
+    }
+    if (peer == NO_PEER) {
+        item->sent_at_ns = now_ns;
+        return;
+    }
+    send_to(upstream, (size_t)peer, item, now_ns);
+}
+
+/*
+ * Whether those who have the item have fallen silent altogether. A keystore that answers others is
+ * busy, and to send everything twice then would make it worse.
+ */
+static bool is_silent(struct ks_upstream *upstream, const struct ks_upstream_item *item,
+                      int64_t patience_ns, int64_t now_ns)
+{
+    bool silent = true;
+    for (size_t i = 0; i < upstream->options.peer_count; i++) {
+        if (!(item->awaiting & bit_of(i))) {
+            continue;
+        }
+        if (now_ns - upstream->peers[i].heard_at_ns >= patience_ns) {
+            shun(upstream, i, now_ns + SHUN_NS);
+        } else {
+            silent = false;
+        }
+    }
+    return silent;
+}
+
+static void look_at(struct ks_upstream *upstream, struct ks_upstream_item *item, int64_t now_ns)
+{
+    if (now_ns >= item->deadline_ns || item->attempts >= KS_UPSTREAM_ATTEMPTS_MAX) {
+        give_up(upstream, item);
+        return;
+    }
+    if (!item->awaiting) {
+        if (now_ns >= item->retry_at_ns) {
+            dispatch(upstream, item, now_ns);
+        }
+        return;
+    }
+    int64_t patience_ns =
+        item->mutating ? upstream->options.mutation_patience_ns : upstream->options.patience_ns;
+    int64_t waited_ns = now_ns - item->sent_at_ns;
+    if (waited_ns >= patience_ns && (is_silent(upstream, item, patience_ns, now_ns) ||
+                                     waited_ns >= BUSY_PATIENCES * patience_ns)) {
+        hedge(upstream, item, now_ns);
+    }
+}
+
+void ks_upstream_tick(struct ks_upstream *upstream, int64_t now_ns)
+{
+    upstream->armed = false;
+    struct ks_upstream_item *next = NULL;
+    for (struct ks_upstream_item *item = upstream->first; item; item = next) {
+        next = item->next;
+        look_at(upstream, item, now_ns);
+    }
+    arm(upstream);
+}

@@ -1,0 +1,106 @@
+/*
+ * upstream: gets items answered by some keystore of the region: collects them into messages, and
+ * goes to another keystore when one fails, falls silent or has no serving window.
+ *
+ *     send ──► AWAITING ── answer ──► done
+ *                │  ▲
+ *   UNAVAILABLE, │  │ another keystore; or, when all were asked, the same ones after a pause
+ *   stream broken▼  │
+ *              WAITING ── deadline ──► done (UNAVAILABLE)
+ *
+ * A keystore that is silent for longer than the patience for it is not waited for alone: the item
+ * goes to another one, too, and the first answer counts. That is safe for everything: reads and
+ * crypto change nothing, and a mutation carries its request_id, so it is done once.
+ *
+ * It knows nothing of connections: it is told what happens on them, and sends by `send`. So it is
+ * tested with neither network nor clock.
+ *
+ * Threads: belongs to one loop. `done` is called from received, closed and tick only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+
+#define KS_UPSTREAM_PEERS_MAX    16U
+#define KS_UPSTREAM_ITEMS_MAX    16384U /* under way at a time; a power of two */
+#define KS_UPSTREAM_ATTEMPTS_MAX 256U   /* of one item */
+#define KS_UPSTREAM_MESSAGE_LEN                                                                    \
+    (1024U * 1024U) /* bytes after which a message takes no more items */
+#define KS_UPSTREAM_TICK_MS 20
+
+struct ks_item_result;
+struct ks_upstream;
+
+/* One item; its maker's memory, which lasts until done. {0} but for the first five. */
+struct ks_upstream_item {
+    struct ks_buffer body; /* from ks_item_write; the maker frees it */
+    bool mutating;
+    int64_t deadline_ns; /* on the clock whose times are handed in */
+    /* Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time. */
+    void (*done)(struct ks_upstream_item *item, const struct ks_item_result *result);
+    void *user;
+
+    /* The upstream's own. */
+    uint64_t tag;
+    uint32_t awaiting; /* keystores that have it and have not answered: a bit each */
+    uint32_t tried;    /* that need not be asked again before the others were */
+    uint32_t attempts;
+    uint32_t rounds; /* how often all keystores were tried in vain */
+    int queued_at;   /* keystore in whose queue it still is; -1: none */
+    int64_t sent_at_ns;
+    int64_t retry_at_ns; /* when to try again if nobody has it */
+    struct ks_upstream_item *next;
+    struct ks_upstream_item *previous;
+    struct ks_upstream_item *queue_next;
+};
+
+struct ks_upstream_options {
+    size_t peer_count;            /* 1 to KS_UPSTREAM_PEERS_MAX */
+    uint32_t near;                /* keystores of this zone: a bit each; they are asked first */
+    int64_t patience_ns;          /* before another keystore is asked, too */
+    int64_t mutation_patience_ns; /* the same for mutations, which wait for a majority of disks */
+    /* Whether what is sent to peer now goes out at once. */
+    bool (*ready)(void *user, size_t peer);
+    /* Takes the bytes of message. A failure means that the stream is about to end. */
+    ks_result (*send)(void *user, size_t peer, struct ks_buffer *message);
+    /* ks_upstream_tick is to be called in KS_UPSTREAM_TICK_MS. Called once until then. */
+    void (*arm)(void *user);
+    void *user;
+};
+
+/* Free with ks_upstream_free, when nothing is under way; NULL is fine. */
+struct ks_upstream *ks_upstream_new(const struct ks_upstream_options *options);
+void ks_upstream_free(struct ks_upstream *upstream);
+
+/* Items under way. */
+size_t ks_upstream_count(const struct ks_upstream *upstream);
+
+/*
+ * Sends an item, which is the upstream's until done.
+ * Fails: THROTTLED (KS_UPSTREAM_ITEMS_MAX are under way; nothing was taken).
+ */
+KS_MUST_USE ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,
+                                       int64_t now_ns);
+
+/* Between the two, items are collected and not sent: for who has many at once. No nesting. */
+void ks_upstream_cork(struct ks_upstream *upstream);
+void ks_upstream_uncork(struct ks_upstream *upstream);
+
+/* A stream to peer was opened: it can be sent to. */
+void ks_upstream_opened(struct ks_upstream *upstream, size_t peer, int64_t now_ns);
+/* Peer has accepted the stream. */
+void ks_upstream_accepted(struct ks_upstream *upstream, size_t peer);
+/* What waits for peer can be sent. */
+void ks_upstream_writable(struct ks_upstream *upstream, size_t peer);
+/* Fails: VALIDATION (not an ExecuteResponse; the stream must be closed). */
+KS_MUST_USE ks_result ks_upstream_received(struct ks_upstream *upstream, size_t peer,
+                                           ks_bytes message, int64_t now_ns);
+/* The stream is over; what it had goes to others. */
+void ks_upstream_closed(struct ks_upstream *upstream, size_t peer, int64_t now_ns);
+/* Time has passed. */
+void ks_upstream_tick(struct ks_upstream *upstream, int64_t now_ns);

@@ -1,0 +1,40 @@
+/*
+ * service: the methods of keystead.kms.v1 on the public listener: lets a caller in, makes a request
+ * of a call or many of a batch, and answers.
+ *
+ * Threads: made by main before the listener opens; handlers run on the loops.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/rpc/server.h"
+#include "services/frontend/api/operation.h"
+#include "services/frontend/route/lane.h"
+
+#define KS_SERVICE_METHODS_MAX 32U
+
+struct ks_rcu;
+struct ks_service;
+
+/* One row of the listener's table. */
+struct ks_endpoint {
+    struct ks_service *service;
+    const struct ks_operation *operation;
+};
+
+/* All borrowed as long as the listener. */
+struct ks_service {
+    struct ks_rpc_loop *loops[KS_RPC_LOOPS_MAX]; /* lanes[i] belongs to loops[i] */
+    struct ks_lane *lanes[KS_RPC_LOOPS_MAX];
+    size_t lane_count;
+    const struct ks_rcu *identities;
+    const struct ks_clock *clock;
+    int64_t timeout_ms; /* of a request whose client waits for longer */
+
+    struct ks_endpoint endpoints[KS_SERVICE_METHODS_MAX]; /* filled by ks_service_methods */
+};
+
+/* Writes a row for each operation to ret_methods, which has room for KS_SERVICE_METHODS_MAX. */
+size_t ks_service_methods(struct ks_service *service, struct ks_rpc_method *ret_methods);
