@@ -52,6 +52,7 @@ struct ks_hsm_link {
     struct ks_hsm_link_options callbacks;
     int wake; /* eventfd */
     atomic_bool stopping;
+    bool started;
     pthread_t thread;
 
     pthread_mutex_t lock; /* guards what stands here; held for a few instructions */
@@ -438,13 +439,21 @@ ks_result ks_hsm_link_new(const struct ks_hsm_link_options *options, struct ks_h
     link->in.len_max = KS_FRAME_MAX + READ_LEN;
     pthread_mutex_init(&link->lock, NULL);
     link->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (link->wake < 0 || pthread_create(&link->thread, NULL, run, link) != 0) {
-        close(link->wake);
-        ks_free(link->socket_path);
-        ks_free(link);
+    if (link->wake < 0) {
+        ks_hsm_link_free(link);
         return KS_RES(INTERNAL);
     }
     *ret_link = link;
+    return KS_RES(OK);
+}
+
+ks_result ks_hsm_link_start(struct ks_hsm_link *link)
+{
+    assert(!link->started);
+    if (pthread_create(&link->thread, NULL, run, link) != 0) {
+        return KS_RES(INTERNAL);
+    }
+    link->started = true;
     return KS_RES(OK);
 }
 
@@ -454,9 +463,13 @@ void ks_hsm_link_free(struct ks_hsm_link *link)
         return;
     }
     atomic_store(&link->stopping, true);
-    wake(link);
-    pthread_join(link->thread, NULL);
-    close(link->wake);
+    if (link->started) {
+        wake(link);
+        pthread_join(link->thread, NULL);
+    }
+    if (link->wake >= 0) {
+        close(link->wake);
+    }
     pthread_mutex_destroy(&link->lock);
     ks_free(link->socket_path);
     ks_free(link);

@@ -44,9 +44,15 @@ struct ks_hsm_link_options {
  */
 typedef void (*ks_hsm_done_fn)(void *user, ks_result result, const INTERNAL(HsmReply) * reply);
 
-/* Starts the thread. Free with ks_hsm_link_free. Fails: INTERNAL (no thread, no descriptor). */
+/*
+ * A link that connects from ks_hsm_link_start on. Free with ks_hsm_link_free.
+ * Fails: INTERNAL (no descriptor).
+ */
 KS_MUST_USE ks_result ks_hsm_link_new(const struct ks_hsm_link_options *options,
                                       struct ks_hsm_link **ret_link);
+
+/* Fails: INTERNAL (no thread). */
+KS_MUST_USE ks_result ks_hsm_link_start(struct ks_hsm_link *link);
 
 /* Ends the thread; whatever waits is answered UNAVAILABLE. NULL is fine. */
 void ks_hsm_link_free(struct ks_hsm_link *link);

@@ -8,7 +8,10 @@
 #include "pkg/base/mem.h"
 
 struct ks_worker {
-    struct ks_worker_options options;
+    const char *name;
+    int64_t period_ms;
+    void (*run)(void *user, struct ks_worker *worker); /* NULL: not started */
+    void *user;
     pthread_t thread;
     pthread_mutex_t lock; /* guards the two below */
     pthread_cond_t changed;
@@ -29,7 +32,7 @@ static struct timespec after_ms(int64_t ms)
 /* Until poked, stopping, or the period is over. Answers whether to go on. */
 static bool wait_for_work(struct ks_worker *worker)
 {
-    struct timespec until = after_ms(worker->options.period_ms);
+    struct timespec until = after_ms(worker->period_ms);
     int error = 0;
     pthread_mutex_lock(&worker->lock);
     while (!worker->poked && !worker->stopping && error == 0) {
@@ -41,47 +44,56 @@ static bool wait_for_work(struct ks_worker *worker)
     return go_on;
 }
 
-static void *run(void *argument)
+static void *thread_main(void *argument)
 {
     struct ks_worker *worker = argument;
-    pthread_setname_np(pthread_self(), worker->options.name);
+    pthread_setname_np(pthread_self(), worker->name);
     do {
-        worker->options.run(worker->options.user, worker);
+        worker->run(worker->user, worker);
     } while (wait_for_work(worker));
     return NULL;
 }
 
-ks_result ks_worker_new(const struct ks_worker_options *options, struct ks_worker **ret_worker)
+struct ks_worker *ks_worker_new(const char *name, int64_t period_ms)
 {
-    assert(options->run && options->period_ms > 0);
+    assert(period_ms > 0);
 
     struct ks_worker *worker = ks_alloc(1, sizeof(*worker));
-    worker->options = *options;
+    worker->name = name;
+    worker->period_ms = period_ms;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&worker->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&worker->lock, NULL);
-    if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
-        pthread_cond_destroy(&worker->changed);
-        pthread_mutex_destroy(&worker->lock);
-        ks_free(worker);
+    return worker;
+}
+
+ks_result ks_worker_start(struct ks_worker *worker,
+                          void (*run)(void *user, struct ks_worker *worker), void *user)
+{
+    assert(run && !worker->run);
+
+    worker->run = run;
+    worker->user = user;
+    if (pthread_create(&worker->thread, NULL, thread_main, worker) != 0) {
+        worker->run = NULL;
         return KS_RES(INTERNAL);
     }
-    *ret_worker = worker;
     return KS_RES(OK);
 }
 
 void ks_worker_stop(struct ks_worker *worker)
 {
-    if (!worker) {
-        return;
-    }
     pthread_mutex_lock(&worker->lock);
     worker->stopping = true;
     pthread_cond_signal(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
+    if (worker->run) {
+        pthread_join(worker->thread, NULL);
+        worker->run = NULL;
+    }
 }
 
 void ks_worker_free(struct ks_worker *worker)
@@ -90,7 +102,6 @@ void ks_worker_free(struct ks_worker *worker)
         return;
     }
     ks_worker_stop(worker);
-    pthread_join(worker->thread, NULL);
     pthread_cond_destroy(&worker->changed);
     pthread_mutex_destroy(&worker->lock);
     ks_free(worker);
@@ -98,9 +109,6 @@ void ks_worker_free(struct ks_worker *worker)
 
 void ks_worker_poke(struct ks_worker *worker)
 {
-    if (!worker) {
-        return;
-    }
     pthread_mutex_lock(&worker->lock);
     worker->poked = true;
     pthread_cond_signal(&worker->changed);

@@ -1,0 +1,407 @@
+/* Encrypt, Decrypt, ReEncrypt, GenerateDataKey and GenerateRandom; and the order of refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "services/keystore/fixture/cell.h"
+
+#define ABSENT "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
+
+static struct cell cell;
+static char key_id[37];
+static char key_arn[128];
+
+static int set_up(void **state)
+{
+    (void)state;
+    cell_start(&cell, 0);
+    cell_wait_ready(&cell);
+    cell_create_key(&cell, key_id);
+    snprintf(key_arn, sizeof(key_arn), "arn:aws:kms:%s:%s:key/%s", CELL_REGION, CELL_ACCOUNT,
+             key_id);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cell_stop(&cell);
+    return 0;
+}
+
+static void expect(const struct cell_answer *answer, const char *code)
+{
+    assert_string_equal(ks_code_name(answer->code), code);
+}
+
+static ProtobufCBinaryData blob_of(const struct cell_answer *answer)
+{
+    expect(answer, "OK");
+    return ((const KMS(EncryptResponse) *)answer->response)->ciphertext_blob;
+}
+
+static void what_was_encrypted_decrypts_under_its_context_and_names_its_key(void **state)
+{
+    (void)state;
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", "x");
+    CELL_ANSWER_AUTO decrypted = cell_decrypt(&cell, blob_of(&encrypted), NULL, "x");
+    CELL_ANSWER_AUTO other = cell_decrypt(&cell, blob_of(&encrypted), NULL, "y");
+
+    expect(&decrypted, "OK");
+    const KMS(DecryptResponse) *response = (const KMS(DecryptResponse) *)decrypted.response;
+    assert_memory_equal(response->plaintext.data, "secret", 6);
+    assert_int_equal(response->plaintext.len, 6);
+    assert_string_equal(response->key_id, key_arn);
+    assert_int_equal(strlen(response->key_material_id), 64);
+    expect(&other, "INVALID_CIPHERTEXT");
+}
+
+static void all_four_identifiers_name_the_key(void **state)
+{
+    (void)state;
+    cell_create_alias(&cell, "alias/app/main", key_id);
+    const char *const names[] = {
+        key_id, key_arn, "alias/app/main",
+        "arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/app/main"};
+    for (size_t i = 0; i < KS_COUNT(names); i++) {
+        CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, names[i], "secret", NULL);
+        CELL_ANSWER_AUTO decrypted = cell_decrypt(&cell, blob_of(&encrypted), names[i], NULL);
+        expect(&decrypted, "OK");
+        assert_string_equal(((const KMS(EncryptResponse) *)encrypted.response)->key_id, key_arn);
+    }
+}
+
+static void names_that_name_nothing_are_refused_with_aws_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *code;
+        const char *text;
+    } rows[] = {
+        {ABSENT, "NOT_FOUND",
+         "Key 'arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":key/" ABSENT "' does not exist"},
+        {"alias/none", "NOT_FOUND",
+         "Alias arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/none is not found."},
+        {"fake-key-id", "NOT_FOUND", "Invalid keyId 'fake-key-id'"},
+        {"arn:aws:kms:us-oregon-1:" CELL_ACCOUNT ":key/" ABSENT, "NOT_FOUND",
+         "Invalid arn us-oregon-1"},
+        {"arn:aws:s3:::bucket", "INVALID_ARN", "Invalid arn arn:aws:s3:::bucket"},
+        {"arn:other:kms:" CELL_REGION ":" CELL_ACCOUNT ":key/" ABSENT, "INVALID_ARN",
+         "Invalid arn arn:other:kms:" CELL_REGION ":" CELL_ACCOUNT ":key/" ABSENT},
+        {"arn:aws:kms:" CELL_REGION ":" CELL_OTHER ":key/" ABSENT, "ACCESS_DENIED", ""},
+        {"arn:aws:kms:" CELL_REGION ":" CELL_OTHER ":alias/none", "ACCESS_DENIED", ""},
+    };
+    for (size_t i = 0; i < KS_COUNT(rows); i++) {
+        CELL_ANSWER_AUTO answer = cell_encrypt(&cell, rows[i].name, "secret", NULL);
+        expect(&answer, rows[i].code);
+        assert_string_equal(answer.text, rows[i].text);
+    }
+}
+
+/* Promise 6: absent and forbidden look alike across accounts. */
+static void a_key_of_another_account_looks_like_none(void **state)
+{
+    (void)state;
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", NULL);
+    KMS(DecryptRequest) message = KMS_NEW(DECRYPT_REQUEST);
+    message.ciphertext_blob = blob_of(&encrypted);
+    const struct cell_request request = {
+        .operation = OP(DECRYPT), .account = CELL_OTHER, .message = &message.base};
+
+    CELL_ANSWER_AUTO forbidden = cell_call(&cell, &request);
+    cell_on_key(&cell, OP(SCHEDULE_KEY_DELETION), key_id);
+    CELL_ANSWER_AUTO pending = cell_call(&cell, &request);
+
+    expect(&forbidden, "ACCESS_DENIED");
+    assert_string_equal(forbidden.text, "");
+    expect(&pending, "ACCESS_DENIED");
+    assert_string_equal(pending.text, "");
+}
+
+static void every_cut_and_every_flipped_bit_of_a_ciphertext_is_refused(void **state)
+{
+    (void)state;
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", NULL);
+    ProtobufCBinaryData blob = blob_of(&encrypted);
+    for (size_t i = 0; i < 8 * blob.len; i += 5) {
+        blob.data[i / 8] ^= (uint8_t)(1U << (i % 8));
+        CELL_ANSWER_AUTO answer = cell_decrypt(&cell, blob, NULL, NULL);
+        assert_true(answer.code == KS_INVALID_CIPHERTEXT || answer.code == KS_ACCESS_DENIED);
+        blob.data[i / 8] ^= (uint8_t)(1U << (i % 8));
+    }
+    for (size_t len = 1; len < blob.len; len++) {
+        ProtobufCBinaryData cut = {len, blob.data};
+        CELL_ANSWER_AUTO answer = cell_decrypt(&cell, cut, NULL, NULL);
+        expect(&answer, "INVALID_CIPHERTEXT");
+    }
+}
+
+static void another_key_besides_the_ciphertext_is_incorrect(void **state)
+{
+    (void)state;
+    char second[37];
+    cell_create_key(&cell, second);
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", NULL);
+
+    CELL_ANSWER_AUTO other = cell_decrypt(&cell, blob_of(&encrypted), second, NULL);
+    CELL_ANSWER_AUTO absent = cell_decrypt(&cell, blob_of(&encrypted), ABSENT, NULL);
+
+    expect(&other, "INCORRECT_KEY");
+    expect(&absent, "INCORRECT_KEY");
+    assert_string_equal(other.text, "The key ID in the request does not identify a CMK that can "
+                                    "perform this operation.");
+}
+
+/* Design section 6: form, absent or not allowed, another key, state, what the hsm finds. */
+static void a_ciphertext_is_refused_in_the_order_of_the_design(void **state)
+{
+    (void)state;
+    char second[37];
+    cell_create_key(&cell, second);
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", "x");
+    CELL_ANSWER_AUTO disabled = cell_on_key(&cell, OP(DISABLE_KEY), key_id);
+    expect(&disabled, "OK");
+
+    CELL_ANSWER_AUTO incorrect = cell_decrypt(&cell, blob_of(&encrypted), second, "y");
+    CELL_ANSWER_AUTO state_first = cell_decrypt(&cell, blob_of(&encrypted), NULL, "y");
+
+    expect(&incorrect, "INCORRECT_KEY");
+    expect(&state_first, "DISABLED");
+    char text[200];
+    snprintf(text, sizeof(text), "%s is disabled.", key_arn);
+    assert_string_equal(state_first.text, text);
+}
+
+static void re_encrypts_under_another_key_and_context(void **state)
+{
+    (void)state;
+    char second[37];
+    cell_create_key(&cell, second);
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", NULL);
+    KMS(ReEncryptRequest__DestinationEncryptionContextEntry) entry =
+        KMS_NEW(RE_ENCRYPT_REQUEST__DESTINATION_ENCRYPTION_CONTEXT_ENTRY);
+    entry.key = ks_lend_text("a");
+    entry.value = ks_lend_text("z");
+    KMS(ReEncryptRequest__DestinationEncryptionContextEntry) *entries[] = {&entry};
+    KMS(ReEncryptRequest) message = KMS_NEW(RE_ENCRYPT_REQUEST);
+    message.ciphertext_blob = blob_of(&encrypted);
+    message.destination_key_id = second;
+    message.destination_encryption_context = entries;
+    message.n_destination_encryption_context = 1;
+    const struct cell_request request = {.operation = OP(RE_ENCRYPT),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(re_encrypt_response)};
+
+    CELL_ANSWER_AUTO moved = cell_call(&cell, &request);
+
+    expect(&moved, "OK");
+    const KMS(ReEncryptResponse) *response = (const KMS(ReEncryptResponse) *)moved.response;
+    assert_string_equal(response->source_key_id, key_arn);
+    assert_non_null(strstr(response->key_id, second));
+    CELL_ANSWER_AUTO opened = cell_decrypt(&cell, response->ciphertext_blob, second, "z");
+    expect(&opened, "OK");
+    assert_memory_equal(((KMS(DecryptResponse) *)opened.response)->plaintext.data, "secret", 6);
+}
+
+static struct cell_answer data_key(int spec, bool has_number, int32_t number)
+{
+    KMS(GenerateDataKeyRequest) message = KMS_NEW(GENERATE_DATA_KEY_REQUEST);
+    message.key_id = key_id;
+    message.key_spec = (KMS(DataKeySpec))spec;
+    message.number_of_bytes_presence_case = has_number ? 3 : 0;
+    message.number_of_bytes = number;
+    const struct cell_request request = {.operation = OP(GENERATE_DATA_KEY),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(generate_data_key_response)};
+    return cell_call(&cell, &request);
+}
+
+static void a_data_key_has_the_length_asked_for_and_its_blob_opens_to_it(void **state)
+{
+    (void)state;
+    static const struct {
+        int spec;
+        bool has_number;
+        int32_t number;
+        size_t len; /* 0: refused */
+    } rows[] = {
+        {1, false, 0, 32}, {2, false, 0, 16}, {0, true, 1, 1},  {0, true, 1024, 1024},
+        {0, true, 0, 0},   {0, true, 1025, 0}, {0, false, 0, 0}, {1, true, 32, 0},
+        {3, false, 0, 0},
+    };
+    for (size_t i = 0; i < KS_COUNT(rows); i++) {
+        CELL_ANSWER_AUTO answer = data_key(rows[i].spec, rows[i].has_number, rows[i].number);
+        if (rows[i].len == 0) {
+            expect(&answer, "VALIDATION");
+            continue;
+        }
+        expect(&answer, "OK");
+        const KMS(GenerateDataKeyResponse) *response =
+            (const KMS(GenerateDataKeyResponse) *)answer.response;
+        assert_int_equal(response->plaintext.len, rows[i].len);
+        CELL_ANSWER_AUTO opened = cell_decrypt(&cell, response->ciphertext_blob, NULL, NULL);
+        expect(&opened, "OK");
+        assert_memory_equal(((KMS(DecryptResponse) *)opened.response)->plaintext.data,
+                            response->plaintext.data, rows[i].len);
+    }
+}
+
+static void a_data_key_without_plaintext_has_none(void **state)
+{
+    (void)state;
+    KMS(GenerateDataKeyWithoutPlaintextRequest) message =
+        KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_REQUEST);
+    message.key_id = key_id;
+    message.key_spec = KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_256);
+    const struct cell_request request = {
+        .operation = OP(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT),
+        .message = &message.base,
+        .response_type = KMS_TYPE(generate_data_key_without_plaintext_response)};
+
+    CELL_ANSWER_AUTO answer = cell_call(&cell, &request);
+
+    expect(&answer, "OK");
+    const KMS(GenerateDataKeyWithoutPlaintextResponse) *response =
+        (const KMS(GenerateDataKeyWithoutPlaintextResponse) *)answer.response;
+    CELL_ANSWER_AUTO opened = cell_decrypt(&cell, response->ciphertext_blob, NULL, NULL);
+    assert_int_equal(((KMS(DecryptResponse) *)opened.response)->plaintext.len, 32);
+}
+
+static struct cell_answer random_bytes(bool has_number, int32_t number)
+{
+    KMS(GenerateRandomRequest) message = KMS_NEW(GENERATE_RANDOM_REQUEST);
+    message.number_of_bytes_presence_case = has_number ? 1 : 0;
+    message.number_of_bytes = number;
+    const struct cell_request request = {.operation = OP(GENERATE_RANDOM),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(generate_random_response)};
+    return cell_call(&cell, &request);
+}
+
+static void random_bytes_are_as_many_as_asked_for_within_limits(void **state)
+{
+    (void)state;
+    CELL_ANSWER_AUTO none = random_bytes(false, 0);
+    CELL_ANSWER_AUTO zero = random_bytes(true, 0);
+    CELL_ANSWER_AUTO one = random_bytes(true, 1);
+    CELL_ANSWER_AUTO most = random_bytes(true, 1024);
+    CELL_ANSWER_AUTO more = random_bytes(true, 1025);
+
+    assert_string_equal(none.text, "NumberOfBytes is required.");
+    assert_string_equal(zero.text,
+                        "1 validation error detected: Value '0' at 'numberOfBytes' failed to "
+                        "satisfy constraint: Member must have value greater than or equal to 1");
+    expect(&one, "OK");
+    expect(&most, "OK");
+    assert_int_equal(((KMS(GenerateRandomResponse) *)most.response)->plaintext.len, 1024);
+    assert_string_equal(more.text,
+                        "1 validation error detected: Value '1025' at 'numberOfBytes' failed to "
+                        "satisfy constraint: Member must have value less than or equal to 1024");
+}
+
+static void a_plaintext_has_1_to_4096_bytes(void **state)
+{
+    (void)state;
+    char *text = calloc(1, 4098);
+    CELL_ANSWER_AUTO none = cell_encrypt(&cell, key_id, "", NULL);
+    memset(text, 'x', 4096);
+    CELL_ANSWER_AUTO most = cell_encrypt(&cell, key_id, text, NULL);
+    text[4096] = 'x';
+    CELL_ANSWER_AUTO more = cell_encrypt(&cell, key_id, text, NULL);
+    free(text);
+
+    expect(&none, "VALIDATION");
+    expect(&most, "OK");
+    assert_string_equal(more.text, "1 validation error detected: Value at 'plaintext' failed to "
+                                   "satisfy constraint: Member must have length less than or "
+                                   "equal to 4096");
+}
+
+static void a_dry_run_does_nothing_and_says_so(void **state)
+{
+    (void)state;
+    KMS(EncryptRequest) message = KMS_NEW(ENCRYPT_REQUEST);
+    message.key_id = key_id;
+    message.plaintext = ks_lend_bytes(KS_LITERAL("x"));
+    message.dry_run = true;
+    const struct cell_request request = {.operation = OP(ENCRYPT),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(encrypt_response)};
+    size_t before = ks_fake_hsm_request_count(cell.hsm);
+
+    CELL_ANSWER_AUTO answer = cell_call(&cell, &request);
+
+    expect(&answer, "OK");
+    assert_true(((KMS(EncryptResponse) *)answer.response)->dry_run);
+    assert_int_equal(((KMS(EncryptResponse) *)answer.response)->ciphertext_blob.len, 0);
+    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before);
+}
+
+/* The frontend then goes to another keystore. */
+static void without_an_hsm_the_answer_is_unavailable_until_it_is_back(void **state)
+{
+    (void)state;
+    ks_fake_hsm_hang(cell.hsm, true);
+    ks_fake_hsm_restart(cell.hsm);
+    CELL_ANSWER_AUTO gone = cell_encrypt(&cell, key_id, "secret", NULL);
+    ks_fake_hsm_hang(cell.hsm, false);
+    expect(&gone, "UNAVAILABLE");
+
+    for (int i = 0; i < 500; i++) {
+        CELL_ANSWER_AUTO again = cell_encrypt(&cell, key_id, "secret", NULL);
+        if (again.code == KS_OK) {
+            return;
+        }
+        expect(&again, "UNAVAILABLE");
+        struct timespec wait = {0, 10000000};
+        nanosleep(&wait, NULL);
+    }
+    fail_msg("the hsm never came back");
+}
+
+static void what_only_the_inside_can_have_done_wrong_is_internal(void **state)
+{
+    (void)state;
+    ks_fake_hsm_fail(cell.hsm, 0, 1, KS_CORRUPT);
+    CELL_ANSWER_AUTO corrupt = cell_encrypt(&cell, key_id, "secret", NULL);
+    ks_fake_hsm_fail(cell.hsm, 0, 1, KS_INVALID_CIPHERTEXT);
+    CELL_ANSWER_AUTO odd = cell_encrypt(&cell, key_id, "secret", NULL);
+    ks_fake_hsm_fail(cell.hsm, 0, 1, KS_NOT_FOUND);
+    CELL_ANSWER_AUTO elsewhere = cell_encrypt(&cell, key_id, "secret", NULL);
+
+    expect(&corrupt, "INTERNAL");
+    expect(&odd, "INTERNAL");
+    expect(&elsewhere, "UNAVAILABLE");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_was_encrypted_decrypts_under_its_context_and_names_its_key),
+        TEST(all_four_identifiers_name_the_key),
+        TEST(names_that_name_nothing_are_refused_with_aws_texts),
+        TEST(a_key_of_another_account_looks_like_none),
+        TEST(every_cut_and_every_flipped_bit_of_a_ciphertext_is_refused),
+        TEST(another_key_besides_the_ciphertext_is_incorrect),
+        TEST(a_ciphertext_is_refused_in_the_order_of_the_design),
+        TEST(re_encrypts_under_another_key_and_context),
+        TEST(a_data_key_has_the_length_asked_for_and_its_blob_opens_to_it),
+        TEST(a_data_key_without_plaintext_has_none),
+        TEST(random_bytes_are_as_many_as_asked_for_within_limits),
+        TEST(a_plaintext_has_1_to_4096_bytes),
+        TEST(a_dry_run_does_nothing_and_says_so),
+        TEST(without_an_hsm_the_answer_is_unavailable_until_it_is_back),
+        TEST(what_only_the_inside_can_have_done_wrong_is_internal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
