@@ -20,6 +20,7 @@ struct ack {
 
 static void answer(struct ks_replicated *engine, struct ack *ack, bool is_settled)
 {
+    engine->answered_count += ack->pending != NULL;
     if (ack->wish) {
         ks_store_answer_wish(engine->store, ack->wish,
                              is_settled ? KS_RES(OK) : KS_RES(UNAVAILABLE));

@@ -9,6 +9,9 @@
 #define RETRY_NS        (20 * KS_NS_PER_MS)
 #define RETRY_NS_MAX    (200 * KS_NS_PER_MS)
 #define EXPIRE_NS       (50 * KS_NS_PER_MS) /* between two looks at the deadlines */
+#define LINGER_NS       (1 * KS_NS_PER_MS)
+#define LINGER_BESIDE_NS (5 * KS_NS_PER_MS) /* while another flight is under way */
+#define WORTH_A_FLIGHT  32U /* mutations; a larger group costs etcd hardly less for each */
 #define PASSED_OVER_MAX 64U /* mutations that collide with a group before it is sent as it is */
 
 static const struct ks_store_outcome unavailable = {.result = {KS_UNAVAILABLE}};
@@ -71,29 +74,46 @@ static void retry_later(struct ks_flight *flight, int64_t now_ns)
     flight->retry_ns = now_ns + (wait_ns < RETRY_NS_MAX ? wait_ns : RETRY_NS_MAX);
 }
 
-static void on_group(void *user, const struct ks_etcd_answer *answer)
+static void on_done(struct ks_flight *flight, const struct ks_etcd_answer *answer)
 {
-    struct ks_flight *flight = user;
     struct ks_replicated *engine = flight->engine;
-    flight->is_calling = false;
-    if (engine->is_closing) {
-        return;
+    if (ks_group_needs_care(flight->group, answer)) {
+        ks_group_make_careful(flight->group);
+        flight->retry_ns = 0;
+    } else if (ks_hello_is_same(engine, answer, flight->after) &&
+               ks_group_is_answered(flight->group, answer)) {
+        settle_members(flight, answer);
+    } else {
+        answer_members(flight, &unavailable);
     }
-    ks_keep_note(engine, answer);
-    if (answer->cause == KS_ETCD_DONE) {
-        if (ks_hello_is_same(engine, answer, flight->after) &&
-            ks_group_is_answered(flight->group, answer)) {
-            settle_members(flight, answer);
-        } else {
-            answer_members(flight, &unavailable);
-        }
-        return;
+}
+
+/* Nobody knows, or nothing was done: once more, so that each member's outcome shows. */
+static void on_failure(struct ks_flight *flight, const struct ks_etcd_answer *answer)
+{
+    if (answer->may_be_applied) {
+        flight->may_be_done = true;
+        ks_group_make_careful(flight->group);
     }
-    flight->may_be_done = flight->may_be_done || answer->may_be_applied;
     if (is_final(answer->cause)) {
         fail_members(flight, answer);
     } else {
-        retry_later(flight, ks_now(engine));
+        retry_later(flight, ks_now(flight->engine));
+    }
+}
+
+static void on_group(void *user, const struct ks_etcd_answer *answer)
+{
+    struct ks_flight *flight = user;
+    flight->is_calling = false;
+    if (flight->engine->is_closing) {
+        return;
+    }
+    ks_keep_note(flight->engine, answer);
+    if (answer->cause == KS_ETCD_DONE) {
+        on_done(flight, answer);
+    } else {
+        on_failure(flight, answer);
     }
 }
 
@@ -114,14 +134,48 @@ static void send_group(struct ks_flight *flight, int64_t now_ns)
     }
 }
 
-/* Moves what fits from the queue to the group; what collides stays in front, in its order. */
+/* Whether the copy, which may be old, shows that a compare won't hold or the request was done. */
+static bool looks_stale(const struct ks_snapshot *snapshot, const struct ks_pending *pending)
+{
+    const struct ks_store_mutation *mutation = &pending->mutation;
+    struct ks_store_record record;
+    for (size_t i = 0; i < mutation->compare_count; i++) {
+        ks_result found = ks_snapshot_get(snapshot, mutation->compares[i].key, &record);
+        int64_t revision = ks_failed(found) ? 0 : record.revision;
+        if (revision != mutation->compares[i].revision) {
+            return true;
+        }
+    }
+    return mutation->request_key.len > 0 &&
+           !ks_failed(ks_snapshot_get(snapshot, mutation->request_key, &record));
+}
+
+/* The first member decides which form the group has; those who would need the other one wait. */
+static enum ks_group_add add_member(struct ks_group *group, const struct ks_snapshot *snapshot,
+                                    struct ks_pending *pending)
+{
+    bool needs_care = looks_stale(snapshot, pending);
+    if (ks_group_count(group) == 0 && needs_care) {
+        ks_group_make_careful(group);
+    }
+    if (needs_care != ks_group_is_careful(group)) {
+        return KS_GROUP_NOT_NOW;
+    }
+    return ks_group_add(group, pending);
+}
+
+/* Moves what fits from the queue to the group; what does not stays in front, in its order. */
 static void fill_group(struct ks_replicated *engine, struct ks_group *group)
 {
     struct ks_pending_list left = {.count = 0};
     struct ks_pending *pending;
+    KS_SNAPSHOT_AUTO snapshot = {0};
+    if (ks_failed(ks_copy_snapshot(engine->store->copy, &snapshot))) {
+        return;
+    }
     while (ks_group_count(group) < KS_GROUP_MEMBERS_MAX && left.count < PASSED_OVER_MAX &&
            (pending = ks_pending_pop(&engine->queue)) != NULL) {
-        enum ks_group_add added = ks_group_add(group, pending);
+        enum ks_group_add added = add_member(group, &snapshot, pending);
         if (added == KS_GROUP_NOT_NOW) {
             ks_pending_push(&left, pending);
         } else if (added == KS_GROUP_NEVER) {
@@ -144,6 +198,8 @@ static void begin_flight(struct ks_replicated *engine, struct ks_flight *flight,
         return;
     }
     *flight = (struct ks_flight){.engine = engine, .group = group};
+    engine->answered_count = 0;
+    engine->queued_ns = now_ns;
     send_group(flight, now_ns);
 }
 
@@ -194,20 +250,58 @@ static void expire(struct ks_replicated *engine, int64_t now_ns, int64_t *next_n
     *next_ns = engine->expire_ns < *next_ns ? engine->expire_ns : *next_ns;
 }
 
+static bool any_flight(const struct ks_replicated *engine)
+{
+    for (size_t i = 0; i < KS_FLIGHTS_MAX; i++) {
+        if (engine->flights[i].group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * When the queue is to be sent. Whoever was just answered tends to ask again at once, so as many
+ * as were answered are waited for, a moment only: one client alone never waits.
+ */
+static int64_t departure_ns(const struct ks_replicated *engine)
+{
+    size_t count = engine->queue.count;
+    if (count == 0 || engine->phase != KS_PHASE_FOLLOWING) {
+        return INT64_MAX;
+    }
+    if (count >= WORTH_A_FLIGHT) {
+        return engine->queued_ns;
+    }
+    if (any_flight(engine)) {
+        return engine->queued_ns + LINGER_BESIDE_NS;
+    }
+    return engine->queued_ns + (count >= engine->answered_count ? 0 : LINGER_NS);
+}
+
+static void flight_tick(struct ks_flight *flight, int64_t now_ns, int64_t *next_ns)
+{
+    struct ks_replicated *engine = flight->engine;
+    int64_t due_ns = flight->group ? flight->retry_ns : departure_ns(engine);
+    if (flight->is_calling) {
+        return;
+    }
+    if (now_ns >= due_ns && flight->group) {
+        send_group(flight, now_ns);
+    } else if (now_ns >= due_ns) {
+        begin_flight(engine, flight, now_ns);
+    }
+    if (!flight->is_calling && due_ns < *next_ns) {
+        *next_ns = due_ns;
+    }
+}
+
 void ks_commit_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)
 {
     for (size_t i = 0; i < KS_FLIGHTS_MAX; i++) {
-        struct ks_flight *flight = &engine->flights[i];
-        if (!flight->group && engine->queue.count > 0 && engine->phase == KS_PHASE_FOLLOWING) {
-            begin_flight(engine, flight, now_ns);
-        } else if (flight->group && !flight->is_calling && now_ns >= flight->retry_ns) {
-            send_group(flight, now_ns);
-        }
-        if (flight->group && !flight->is_calling && flight->retry_ns < *next_ns) {
-            *next_ns = flight->retry_ns;
-        }
+        flight_tick(&engine->flights[i], now_ns, next_ns);
     }
-    if (engine->queue.count > 0 || engine->flights[0].group || engine->flights[1].group) {
+    if (engine->queue.count > 0 || any_flight(engine)) {
         expire(engine, now_ns, next_ns);
     }
 }

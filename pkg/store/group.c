@@ -5,11 +5,15 @@
 #include <string.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/etcd/etcd.h"
 
 #define OP_OVERHEAD       64U /* bytes of one op or compare in etcd's binary form, at most */
 #define BASE_LEN          2048U
+#define COMPARES_PER_MEMBER (KS_STORE_COMPARES_MAX + 1U)
+#define CHANGES_PER_MEMBER (KS_STORE_OPS_MAX + 1U)
 #define TOUCHED_PER_ENTRY (KS_STORE_COMPARES_MAX + KS_STORE_OPS_MAX + 1U)
-#define ARENA_LEN_MAX     (64U << 20) /* keys of etcd and arrays: 128 * 26 * 600 bytes at most */
+#define ENTRIES_MAX       (KS_ETCD_OPS_MAX - 8U) /* compares, or changes, of a plain transaction */
+#define ARENA_LEN_MAX     (64U << 20) /* both forms: keys, values and arrays */
 
 enum { REV_OP, LIST_OP, FIRST_MEMBER_OP };
 
@@ -29,6 +33,7 @@ struct ks_group {
     struct touched *touched;
     size_t touched_count;
     struct ks_arena arena;
+    bool is_careful;
     bool is_built;
     struct ks_etcd_txn txn;
 };
@@ -39,8 +44,7 @@ struct ks_group *ks_group_new(const struct ks_layout *layout, int64_t epoch_revi
     group->layout = layout;
     group->epoch_revision = epoch_revision;
     group->len = BASE_LEN;
-    group->touched = ks_alloc((size_t)KS_GROUP_MEMBERS_MAX * TOUCHED_PER_ENTRY,
-                              sizeof(*group->touched));
+    group->touched = ks_alloc(ENTRIES_MAX, sizeof(*group->touched));
     group->arena.len_max = ARENA_LEN_MAX;
     return group;
 }
@@ -127,6 +131,9 @@ enum ks_group_add ks_group_add(struct ks_group *group, struct ks_pending *pendin
         return KS_GROUP_NOT_NOW;
     }
     size_t count = keys_of(&pending->mutation, keys);
+    if (group->touched_count + count > ENTRIES_MAX) {
+        return KS_GROUP_NOT_NOW;
+    }
     for (size_t i = 0; i < count; i++) {
         if (collides(group, &keys[i])) {
             return KS_GROUP_NOT_NOW;
@@ -184,42 +191,40 @@ static ks_bytes keep(struct ks_group *group, ks_bytes value)
     return (ks_bytes){(const uint8_t *)copy, value.len};
 }
 
-static void build_compares(struct ks_group *group, const struct ks_pending *pending,
-                           struct ks_etcd_txn *txn)
+/* The member's compares, at places that have room for them. */
+static size_t put_compares(struct ks_group *group, const struct ks_pending *pending,
+                           struct ks_etcd_compare *places)
 {
     const struct ks_store_mutation *mutation = &pending->mutation;
-    struct ks_etcd_compare *compares = make(group, mutation->compare_count + 1, sizeof(*compares));
     size_t count = 0;
     for (size_t i = 0; i < mutation->compare_count; i++) {
-        compares[count++] = (struct ks_etcd_compare){data_key(group, mutation->compares[i].key),
-                                                     mutation->compares[i].revision};
+        places[count++] = (struct ks_etcd_compare){data_key(group, mutation->compares[i].key),
+                                                   mutation->compares[i].revision};
     }
     if (has_request(pending)) {
-        compares[count++] = (struct ks_etcd_compare){data_key(group, mutation->request_key), 0};
+        places[count++] = (struct ks_etcd_compare){data_key(group, mutation->request_key), 0};
     }
-    txn->compares = compares;
-    txn->compare_count = count;
+    return count;
 }
 
-static void build_success(struct ks_group *group, const struct ks_pending *pending,
-                          struct ks_etcd_txn *txn)
+/* The member's changes, at places that have room for them. */
+static size_t put_changes(struct ks_group *group, const struct ks_pending *pending,
+                          struct ks_etcd_op *places)
 {
     const struct ks_store_mutation *mutation = &pending->mutation;
-    struct ks_etcd_op *ops = make(group, mutation->op_count + 1, sizeof(*ops));
     size_t count = 0;
     for (size_t i = 0; i < mutation->op_count; i++) {
         const struct ks_store_op *op = &mutation->ops[i];
-        ops[count++] = (struct ks_etcd_op){.kind = op->value.ptr ? KS_ETCD_PUT : KS_ETCD_DELETE,
-                                           .key = data_key(group, op->key),
-                                           .value = keep(group, op->value)};
+        places[count++] = (struct ks_etcd_op){.kind = op->value.ptr ? KS_ETCD_PUT : KS_ETCD_DELETE,
+                                              .key = data_key(group, op->key),
+                                              .value = keep(group, op->value)};
     }
     if (has_request(pending)) {
-        ops[count++] = (struct ks_etcd_op){.kind = KS_ETCD_PUT,
-                                           .key = data_key(group, mutation->request_key),
-                                           .value = keep(group, mutation->request_value)};
+        places[count++] = (struct ks_etcd_op){.kind = KS_ETCD_PUT,
+                                              .key = data_key(group, mutation->request_key),
+                                              .value = keep(group, mutation->request_value)};
     }
-    txn->success = ops;
-    txn->success_count = count;
+    return count;
 }
 
 /* What stands instead: the request's record, or what is at the keys. */
@@ -242,37 +247,66 @@ static const struct ks_etcd_txn *build_member(struct ks_group *group,
                                               const struct ks_pending *pending)
 {
     struct ks_etcd_txn *txn = make(group, 1, sizeof(*txn));
-    build_compares(group, pending, txn);
-    build_success(group, pending, txn);
+    struct ks_etcd_compare *compares = make(group, COMPARES_PER_MEMBER, sizeof(*compares));
+    struct ks_etcd_op *changes = make(group, CHANGES_PER_MEMBER, sizeof(*changes));
+    txn->compares = compares;
+    txn->compare_count = put_compares(group, pending, compares);
+    txn->success = changes;
+    txn->success_count = put_changes(group, pending, changes);
     build_failure(group, pending, txn);
     return txn;
+}
+
+/* A member that was taken out meanwhile leaves a harmless op in its place. */
+static size_t build_careful(struct ks_group *group, struct ks_etcd_op *places)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        places[i] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
+                                        .key = ks_bytes_of(group->layout->rev)};
+        if (group->members[i]) {
+            places[i] = (struct ks_etcd_op){.kind = KS_ETCD_TXN,
+                                            .txn = build_member(group, group->members[i])};
+        }
+    }
+    return group->count;
 }
 
 static void build(struct ks_group *group)
 {
     const struct ks_layout *layout = group->layout;
-    struct ks_etcd_compare *epoch = make(group, 1, sizeof(*epoch));
-    struct ks_etcd_op *success = make(group, FIRST_MEMBER_OP + group->count, sizeof(*success));
+    size_t compare_max = 1 + group->count * COMPARES_PER_MEMBER;
+    struct ks_etcd_compare *compares = make(group, compare_max, sizeof(*compares));
+    size_t op_max = FIRST_MEMBER_OP + group->count * CHANGES_PER_MEMBER;
+    struct ks_etcd_op *success = make(group, op_max, sizeof(*success));
     struct ks_etcd_op *failure = make(group, 1, sizeof(*failure));
-    *epoch = (struct ks_etcd_compare){ks_bytes_of(layout->epoch), group->epoch_revision};
+    size_t compare_count = 1;
+    size_t success_count = FIRST_MEMBER_OP;
+    compares[0] = (struct ks_etcd_compare){ks_bytes_of(layout->epoch), group->epoch_revision};
     success[REV_OP] = (struct ks_etcd_op){.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)};
     success[LIST_OP] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
                                            .key = ks_bytes_of(layout->list),
                                            .range_end = ks_bytes_of(layout->list_end)};
-    for (size_t i = 0; i < group->count; i++) {
-        success[FIRST_MEMBER_OP + i] = (struct ks_etcd_op){
-            .kind = KS_ETCD_TXN, .txn = build_member(group, group->members[i])};
-    }
     *failure = (struct ks_etcd_op){.kind = KS_ETCD_RANGE, .key = ks_bytes_of(layout->epoch)};
-    group->txn = (struct ks_etcd_txn){
-        .compares = epoch,
-        .compare_count = 1,
-        .success = success,
-        .success_count = FIRST_MEMBER_OP + group->count,
-        .failure = failure,
-        .failure_count = 1,
-    };
+    if (group->is_careful) {
+        success_count += build_careful(group, success + success_count);
+    }
+    for (size_t i = 0; !group->is_careful && i < group->count; i++) {
+        compare_count += put_compares(group, group->members[i], compares + compare_count);
+        success_count += put_changes(group, group->members[i], success + success_count);
+    }
+    group->txn = (struct ks_etcd_txn){compares, compare_count, success, success_count, failure, 1};
     group->is_built = true;
+}
+
+void ks_group_make_careful(struct ks_group *group)
+{
+    group->is_built = group->is_built && group->is_careful;
+    group->is_careful = true;
+}
+
+bool ks_group_is_careful(const struct ks_group *group)
+{
+    return group->is_careful;
 }
 
 const struct ks_etcd_txn *ks_group_txn(struct ks_group *group)
@@ -286,17 +320,29 @@ const struct ks_etcd_txn *ks_group_txn(struct ks_group *group)
 
 /* ---- Answers ---- */
 
-bool ks_group_is_answered(const struct ks_group *group, const struct ks_etcd_answer *answer)
+static bool members_are_answered(const struct ks_group *group,
+                                 const struct ks_etcd_answer *answer)
 {
-    if (!answer->succeeded || answer->op_count != FIRST_MEMBER_OP + group->count) {
-        return false;
-    }
     for (size_t i = 0; i < group->count; i++) {
-        if (answer->ops[FIRST_MEMBER_OP + i].kind != KS_ETCD_TXN) {
+        if (group->members[i] && answer->ops[FIRST_MEMBER_OP + i].kind != KS_ETCD_TXN) {
             return false;
         }
     }
-    return answer->ops[LIST_OP].kind == KS_ETCD_RANGE;
+    return true;
+}
+
+bool ks_group_is_answered(const struct ks_group *group, const struct ks_etcd_answer *answer)
+{
+    return answer->succeeded && answer->op_count == group->txn.success_count &&
+           answer->ops[LIST_OP].kind == KS_ETCD_RANGE &&
+           (!group->is_careful || members_are_answered(group, answer));
+}
+
+bool ks_group_needs_care(const struct ks_group *group, const struct ks_etcd_answer *answer)
+{
+    return !group->is_careful && !answer->succeeded && answer->op_count == 1 &&
+           answer->ops[0].kv_count == 1 &&
+           answer->ops[0].kvs[0].mod_revision == group->epoch_revision;
 }
 
 /* The one record of a range; NULL if there is none. */
@@ -344,21 +390,35 @@ static struct ks_store_outcome by_keys(const struct ks_pending *pending,
     return done;
 }
 
+static struct ks_store_outcome careful_outcome(const struct ks_pending *pending,
+                                               const struct ks_etcd_op_answer *txn,
+                                               int64_t now_revision, bool is_repeated)
+{
+    if (txn->succeeded) {
+        return (struct ks_store_outcome){.revision = now_revision};
+    }
+    if (has_request(pending)) {
+        return by_request(pending, txn, is_repeated);
+    }
+    return is_repeated ? by_keys(pending, txn, now_revision)
+                       : (struct ks_store_outcome){.result = KS_RES(CONFLICT)};
+}
+
 struct ks_store_outcome ks_group_outcome(const struct ks_group *group, size_t index,
                                          const struct ks_etcd_answer *answer, bool is_repeated)
 {
     assert(ks_group_is_answered(group, answer));
 
     const struct ks_pending *pending = ks_group_member(group, index);
-    const struct ks_etcd_op_answer *txn = &answer->ops[FIRST_MEMBER_OP + index];
-    if (txn->succeeded) {
+    if (!group->is_careful) {
         return (struct ks_store_outcome){.revision = answer->header.revision};
     }
-    if (has_request(pending)) {
-        return by_request(pending, txn, is_repeated);
+    struct ks_store_outcome outcome = careful_outcome(
+        pending, &answer->ops[FIRST_MEMBER_OP + index], answer->header.revision, is_repeated);
+    if (is_repeated && outcome.result.code == KS_CONFLICT) {
+        outcome.result = KS_RES(UNAVAILABLE);
     }
-    return is_repeated ? by_keys(pending, txn, answer->header.revision)
-                       : (struct ks_store_outcome){.result = KS_RES(CONFLICT)};
+    return outcome;
 }
 
 void ks_group_list_of(const struct ks_layout *layout, const struct ks_etcd_op_answer *range,

@@ -112,6 +112,9 @@ static void take_commit(struct ks_replicated *engine, struct ks_message *message
         ks_store_answer(engine->store, pending, &outcome);
         return;
     }
+    if (engine->queue.count == 0) {
+        engine->queued_ns = ks_now(engine);
+    }
     ks_pending_push(&engine->queue, pending);
 }
 

@@ -30,8 +30,8 @@
 #include "pkg/store/window.h"
 
 /*
- * Transactions under way at a time. One leaves a keystore idle while the answer travels; with more
- * than two the groups are smaller and cost etcd more.
+ * Transactions under way at a time: with one, etcd idles while the answer travels; with more than
+ * two the groups are smaller and cost etcd more.
  */
 #define KS_FLIGHTS_MAX 2U
 
@@ -113,6 +113,8 @@ struct ks_replicated {
     int64_t watch_ns; /* when it is started again, if it is NULL */
 
     struct ks_pending_list queue; /* mutations that wait for a flight */
+    int64_t queued_ns;      /* when the oldest of them came */
+    size_t answered_count;  /* mutations answered since the last flight began */
     struct ks_flight flights[KS_FLIGHTS_MAX];
     int64_t expire_ns; /* when deadlines are looked at again */
 
