@@ -72,7 +72,8 @@ static grpc_op close_op(struct ks_rpc_call *call)
 static void start(struct ks_rpc_call *call, const grpc_op *ops, size_t count,
                   struct ks_rpc_tag *tag)
 {
-    grpc_call_error failed = grpc_call_start_batch(call->core, ops, count, tag, NULL);
+    grpc_call_error failed =
+        grpc_call_start_batch(call->core, ops, count, ks_rpc_tag_begin(tag), NULL);
     assert(failed == GRPC_CALL_OK);
 }
 
@@ -145,8 +146,8 @@ static ks_result check(struct ks_rpc_call *call, size_t calls, ks_result admitte
 
 void ks_rpc_call_serve(struct ks_rpc_call *call, ks_result admitted)
 {
-    call->on_sent = (struct ks_rpc_tag){step_sent, call};
-    call->on_closed = (struct ks_rpc_tag){step_closed, call};
+    call->on_sent = KS_RPC_TAG(step_sent, call);
+    call->on_closed = KS_RPC_TAG(step_closed, call);
     call->pending = 1;
     if (watches_cancel(call)) {
         grpc_op op = close_op(call);

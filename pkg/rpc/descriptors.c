@@ -113,7 +113,7 @@ static bool leave_package(ks_bytes file, ks_bytes *symbol)
 
 static bool declares(ks_bytes file, ks_bytes symbol)
 {
-    if (!leave_package(file, &symbol)) {
+    if (!leave_package(file, &symbol) || symbol.len == 0 || symbol.ptr[symbol.len - 1] == '.') {
         return false;
     }
     enum kind kind = A_FILE;
@@ -123,7 +123,7 @@ static bool declares(ks_bytes file, ks_bytes symbol)
             return false;
         }
     }
-    return symbol.len == 0 && kind != A_FILE;
+    return symbol.len == 0;
 }
 
 bool ks_rpc_descriptors_by_symbol(const struct ks_rpc_descriptors *descriptors, ks_bytes symbol,

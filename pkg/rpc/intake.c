@@ -23,7 +23,7 @@ static struct ks_rpc_call *call_new(struct ks_rpc_listener *listener, struct ks_
     struct ks_rpc_call *call = ks_alloc(1, sizeof(*call));
     call->listener = listener;
     call->lane = lane;
-    call->on_new = (struct ks_rpc_tag){step_new, call};
+    call->on_new = KS_RPC_TAG(step_new, call);
     call->status.text = grpc_empty_slice();
     grpc_metadata_array_init(&call->metadata);
     ks_rpc_server_hold(lane->server);
@@ -38,7 +38,8 @@ static void ask(struct ks_rpc_listener *listener, struct ks_rpc_lane *lane, size
     grpc_completion_queue *queue = ks_rpc_loop_queue(lane->loop);
     grpc_call_error failed = grpc_server_request_registered_call(
         listener->core, listener->registered[row_index], &call->core, &call->deadline,
-        &call->metadata, call->row->unary ? &call->payload : NULL, queue, queue, &call->on_new);
+        &call->metadata, call->row->unary ? &call->payload : NULL, queue, queue,
+        ks_rpc_tag_begin(&call->on_new));
     assert(failed == GRPC_CALL_OK);
 }
 
@@ -47,8 +48,9 @@ static void ask_unknown(struct ks_rpc_listener *listener, struct ks_rpc_lane *la
     struct ks_rpc_call *call = call_new(listener, lane);
     grpc_call_details_init(&call->details);
     grpc_completion_queue *queue = ks_rpc_loop_queue(lane->loop);
-    grpc_call_error failed = grpc_server_request_call(listener->core, &call->core, &call->details,
-                                                      &call->metadata, queue, queue, &call->on_new);
+    grpc_call_error failed =
+        grpc_server_request_call(listener->core, &call->core, &call->details, &call->metadata,
+                                 queue, queue, ks_rpc_tag_begin(&call->on_new));
     assert(failed == GRPC_CALL_OK);
 }
 

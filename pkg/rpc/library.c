@@ -48,6 +48,29 @@ static_assert(GRPC_STATUS_UNAVAILABLE == 14, "UNAVAILABLE");
 static_assert(GRPC_STATUS_DATA_LOSS == 15, "CORRUPT");
 static_assert(GRPC_STATUS_UNAUTHENTICATED == 16, "UNAUTHENTICATED");
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+/*
+ * The library is not built with ThreadSanitizer, which would take all that it cannot see for a
+ * race. Of our own code everything counts: tag.h tells what the library orders.
+ */
+const char *__tsan_default_options(void);
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_options(void)
+{
+    return "ignore_noninstrumented_modules=1";
+}
+
+const char *__tsan_default_suppressions(void)
+{
+    return "called_from_lib:libgrpc.so\ncalled_from_lib:libgpr.so\nrace:libgrpc.so\n";
+}
+#endif
+
 static atomic_llong log_minute;
 static atomic_int log_lines;
 

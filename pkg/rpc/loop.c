@@ -127,7 +127,7 @@ static void *run(void *arg)
         }
         if (event.type == GRPC_OP_COMPLETE) {
             struct ks_rpc_tag *tag = event.tag;
-            tag->step(tag->owner, event.success != 0);
+            ks_rpc_tag_run(tag, event.success != 0);
         }
         run_timers(loop);
     }
@@ -155,7 +155,7 @@ struct ks_rpc_loop *ks_rpc_loop_new(const char *name)
     loop->waker = grpc_channel_create_call(loop->nowhere, NULL, 0, loop->queue,
                                            grpc_slice_from_static_string("/wake"), NULL,
                                            gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    loop->wake_tag = (struct ks_rpc_tag){on_wake, loop};
+    loop->wake_tag = KS_RPC_TAG(on_wake, loop);
     loop->timers.next = &loop->timers;
     loop->timers.previous = &loop->timers;
     start_thread(loop);
@@ -174,7 +174,8 @@ void ks_rpc_loop_post(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg
     while (!atomic_compare_exchange_weak(&loop->posted, &post->next, post)) {
     }
     if (!atomic_exchange(&loop->waking, true)) {
-        grpc_call_error failed = grpc_call_start_batch(loop->waker, NULL, 0, &loop->wake_tag, NULL);
+        grpc_call_error failed =
+            grpc_call_start_batch(loop->waker, NULL, 0, ks_rpc_tag_begin(&loop->wake_tag), NULL);
         assert(failed == GRPC_CALL_OK);
     }
 }

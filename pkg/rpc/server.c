@@ -182,7 +182,7 @@ static ks_result listen_on(struct ks_rpc_listener *listener, const char *address
                            grpc_server_credentials *credentials)
 {
     struct ks_rpc_server *server = listener->server;
-    listener->on_shutdown = (struct ks_rpc_tag){step_shutdown, listener};
+    listener->on_shutdown = KS_RPC_TAG(step_shutdown, listener);
     listener->core = core_new(server);
     server->listening++;
     for (size_t i = 0; i < server->options.loop_count; i++) {
@@ -286,7 +286,7 @@ static void shut_down(struct ks_rpc_listener *listener)
     if (listener->core) {
         grpc_server_shutdown_and_notify(listener->core,
                                         ks_rpc_loop_queue(listener->server->lanes[0].loop),
-                                        &listener->on_shutdown);
+                                        ks_rpc_tag_begin(&listener->on_shutdown));
     }
 }
 

@@ -18,7 +18,7 @@ static struct gauge handled = GAUGE_INIT;
 static struct gauge answered = GAUGE_INIT;
 static struct gauge admitted = GAUGE_INIT;
 static struct gauge forgotten = GAUGE_INIT;
-static struct ks_rpc_call *held; /* by hold, until the test answers it */
+static struct ks_rpc_call *_Atomic held; /* by hold, until the test answers it */
 static ks_code last_code;
 
 static void echo(void *user, struct ks_rpc_call *call)

@@ -21,7 +21,8 @@ bool ks_rpc_stream_is_server(const struct ks_rpc_stream *stream)
 void ks_rpc_stream_batch(struct ks_rpc_stream *stream, const grpc_op *ops, size_t count,
                          struct ks_rpc_tag *tag)
 {
-    grpc_call_error failed = grpc_call_start_batch(stream->call, ops, count, tag, NULL);
+    grpc_call_error failed =
+        grpc_call_start_batch(stream->call, ops, count, ks_rpc_tag_begin(tag), NULL);
     assert(failed == GRPC_CALL_OK);
 }
 
@@ -167,11 +168,11 @@ struct ks_rpc_stream *ks_rpc_stream_new(const struct ks_rpc_stream_setup *setup)
     stream->user = setup->user;
     stream->call = setup->call;
     pthread_mutex_init(&stream->lock, NULL);
-    stream->on_head = (struct ks_rpc_tag){step_head, stream};
-    stream->on_read = (struct ks_rpc_tag){step_read, stream};
-    stream->on_write = (struct ks_rpc_tag){ks_rpc_stream_step_write, stream};
-    stream->on_finish = (struct ks_rpc_tag){ks_rpc_stream_step_finish, stream};
-    stream->on_closed = (struct ks_rpc_tag){step_closed, stream};
+    stream->on_head = KS_RPC_TAG(step_head, stream);
+    stream->on_read = KS_RPC_TAG(step_read, stream);
+    stream->on_write = KS_RPC_TAG(ks_rpc_stream_step_write, stream);
+    stream->on_finish = KS_RPC_TAG(ks_rpc_stream_step_finish, stream);
+    stream->on_closed = KS_RPC_TAG(step_closed, stream);
     stream->status_text = grpc_empty_slice();
     stream->finish.text = grpc_empty_slice();
     grpc_metadata_array_init(&stream->head);

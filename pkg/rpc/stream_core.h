@@ -63,12 +63,12 @@ struct ks_rpc_stream {
     atomic_bool busy;
 
     /* The loop's thread only. */
+    struct ks_rpc_tag on_head, on_read, on_write, on_finish, on_closed;
     bool opened;
     bool reading;
     bool paused;
     bool finish_sent;
     bool closed; /* the library's last event is here */
-    struct ks_rpc_tag on_head, on_read, on_write, on_finish, on_closed;
     grpc_byte_buffer *received;
     grpc_metadata_array head;
     grpc_metadata_array trailing;

@@ -96,8 +96,8 @@ static void start(struct unary *unary)
     ops[5].data.recv_status_on_client.trailing_metadata = &unary->trailing;
     ops[5].data.recv_status_on_client.status = &unary->status;
     ops[5].data.recv_status_on_client.status_details = &unary->status_text;
-    grpc_call_error failed =
-        grpc_call_start_batch(unary->core, ops, KS_COUNT(ops), &unary->on_done, NULL);
+    grpc_call_error failed = grpc_call_start_batch(unary->core, ops, KS_COUNT(ops),
+                                                   ks_rpc_tag_begin(&unary->on_done), NULL);
     assert(failed == GRPC_CALL_OK);
 }
 
@@ -109,7 +109,7 @@ static void call(struct ks_rpc_channel *channel, const struct ks_rpc_unary_optio
     assert(options->done);
 
     struct unary *unary = ks_alloc(1, sizeof(*unary));
-    unary->on_done = (struct ks_rpc_tag){step_done, unary};
+    unary->on_done = KS_RPC_TAG(step_done, unary);
     unary->done = options->done;
     unary->user = options->user;
     unary->request = request;
