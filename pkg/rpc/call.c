@@ -72,8 +72,9 @@ static grpc_op close_op(struct ks_rpc_call *call)
 static void start(struct ks_rpc_call *call, const grpc_op *ops, size_t count,
                   struct ks_rpc_tag *tag)
 {
-    grpc_call_error failed =
-        grpc_call_start_batch(call->core, ops, count, ks_rpc_tag_begin(tag), NULL);
+    grpc_call *core = call->core;
+    void *event = ks_rpc_tag_begin(tag); /* From here on the call may be on its loop's thread. */
+    grpc_call_error failed = grpc_call_start_batch(core, ops, count, event, NULL);
     assert(failed == GRPC_CALL_OK);
 }
 

@@ -36,10 +36,11 @@ static void ask(struct ks_rpc_listener *listener, struct ks_rpc_lane *lane, size
     call->row = &lane->server->rows[row_index];
     call->row_index = row_index;
     grpc_completion_queue *queue = ks_rpc_loop_queue(lane->loop);
+    grpc_byte_buffer **payload = call->row->unary ? &call->payload : NULL;
+    void *event = ks_rpc_tag_begin(&call->on_new);
     grpc_call_error failed = grpc_server_request_registered_call(
         listener->core, listener->registered[row_index], &call->core, &call->deadline,
-        &call->metadata, call->row->unary ? &call->payload : NULL, queue, queue,
-        ks_rpc_tag_begin(&call->on_new));
+        &call->metadata, payload, queue, queue, event);
     assert(failed == GRPC_CALL_OK);
 }
 

@@ -21,8 +21,9 @@ bool ks_rpc_stream_is_server(const struct ks_rpc_stream *stream)
 void ks_rpc_stream_batch(struct ks_rpc_stream *stream, const grpc_op *ops, size_t count,
                          struct ks_rpc_tag *tag)
 {
-    grpc_call_error failed =
-        grpc_call_start_batch(stream->call, ops, count, ks_rpc_tag_begin(tag), NULL);
+    grpc_call *call = stream->call;
+    void *event = ks_rpc_tag_begin(tag); /* From here on the stream may be on its loop's thread. */
+    grpc_call_error failed = grpc_call_start_batch(call, ops, count, event, NULL);
     assert(failed == GRPC_CALL_OK);
 }
 

@@ -96,8 +96,9 @@ static void start(struct unary *unary)
     ops[5].data.recv_status_on_client.trailing_metadata = &unary->trailing;
     ops[5].data.recv_status_on_client.status = &unary->status;
     ops[5].data.recv_status_on_client.status_details = &unary->status_text;
-    grpc_call_error failed = grpc_call_start_batch(unary->core, ops, KS_COUNT(ops),
-                                                   ks_rpc_tag_begin(&unary->on_done), NULL);
+    grpc_call *core = unary->core;
+    void *event = ks_rpc_tag_begin(&unary->on_done); /* It may be freed from here on. */
+    grpc_call_error failed = grpc_call_start_batch(core, ops, KS_COUNT(ops), event, NULL);
     assert(failed == GRPC_CALL_OK);
 }
 
