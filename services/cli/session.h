@@ -1,0 +1,66 @@
+/*
+ * session: the connections of one run of the program. A call goes to the first of several
+ * addresses; if that can't answer it goes to the next, and around again, until patience is over.
+ * So a mutation must carry a request_id.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "pkg/rpc/status.h"
+#include "pkg/rpc/tls.h"
+
+#define KS_SESSION_ADDRESSES_MAX 64U     /* of one door */
+#define KS_SESSION_CHANNELS_MAX  192U    /* of one run */
+#define KS_SESSION_ADDRESS_LEN   256U    /* bytes of one, NUL included */
+#define KS_SESSION_SPIFFE_LEN    256U    /* likewise */
+#define KS_SESSION_PATIENCE_MS   10000   /* default for all tries of one call together */
+#define KS_SESSION_TRY_MS        5000    /* longest for one try */
+
+struct ks_session;
+struct ks_rpc_channel;
+
+/* Where a call goes. All borrowed for the call. */
+struct ks_door {
+    const char *addresses; /* "host:port,host:port" */
+    const char *spiffe;    /* of the server, as in ks_rpc_channel_options */
+    struct ks_rpc_tls tls;
+};
+
+/* Starts the RPC library with the first call; never NULL. Free with ks_session_free. */
+struct ks_session *ks_session_new(void);
+
+/* NULL is fine. */
+void ks_session_free(struct ks_session *session);
+
+struct ks_session_call {
+    const char *method;
+    ks_bytes request;
+    int64_t patience_ms; /* 0: KS_SESSION_PATIENCE_MS */
+};
+
+/*
+ * Calls, and again after UNAVAILABLE, DEADLINE and THROTTLED while there is time.
+ *
+ * ret_response  appended to, on success.
+ * reterr_error  the last try's.
+ *
+ * Fails: what the server answered; UNAVAILABLE, DEADLINE; VALIDATION (an address or a file of the
+ * certificate is not there; error->text says which); LIMIT_EXCEEDED (ret_response is full).
+ */
+KS_MUST_USE ks_result ks_session_call(struct ks_session *session, const struct ks_door *door,
+                                      const struct ks_session_call *call,
+                                      struct ks_buffer *ret_response,
+                                      struct ks_rpc_error *reterr_error);
+
+/*
+ * The channel to one address, kept until the session ends; for who calls without waiting.
+ * Fails: as ks_session_call.
+ */
+KS_MUST_USE ks_result ks_session_channel(struct ks_session *session, const struct ks_door *door,
+                                         const char *address, struct ks_rpc_channel **ret_channel,
+                                         struct ks_rpc_error *reterr_error);
