@@ -6,6 +6,7 @@ at the end. Each prints PASS or FAIL and its name.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import pathlib
@@ -62,6 +63,9 @@ def make_stubs():
         check=True,
     )
     stamp.touch()
+    # The folder was looked for, and was not there, when it came on the path.
+    importlib.invalidate_caches()
+    sys.path_importer_cache.pop(str(STUBS), None)
 
 
 make_stubs()
