@@ -504,7 +504,7 @@ static void a_frame_of_tiny_fields_is_refused(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    hsm_root_init(&root);
+    hsm_root_init(&root, FIXTURE_NOW_S);
     hsm_node_init(&node, &root, REGION, REGION "a");
     return 0;
 }

@@ -228,7 +228,7 @@ static void a_roster_of_another_root_or_region_is_refused(void **state)
     (void)state;
     struct hsm_root other;
     struct hsm_node abroad;
-    hsm_root_init(&other);
+    hsm_root_init(&other, FIXTURE_NOW_S);
     hsm_node_init(&abroad, &root, "us-oregon-1", "us-oregon-1a");
     const struct hsm_node *const just_a[] = {&a};
     const struct hsm_node *const just_abroad[] = {&abroad};
@@ -286,14 +286,11 @@ static void holds_so_many_generations_and_no_more(void **state)
 static void says_who_it_is_and_what_it_holds(void **state)
 {
     (void)state;
-    Keystead__Internal__V1__HsmStatusRequest wish =
-        KEYSTEAD__INTERNAL__V1__HSM_STATUS_REQUEST__INIT;
-    const HsmRequest request = HSM_REQUEST(STATUS, status, &wish);
     assert_int_equal(hsm_make_domain_key(&a, 9)->code, KS_OK);
     assert_int_equal(hsm_make_domain_key(&a, 2)->code, KS_OK);
     admit_a_and_b();
 
-    const HsmReply *reply = hsm_ask(&a, &request);
+    const HsmReply *reply = hsm_ask_status(&a);
 
     assert_int_equal(reply->code, KS_OK);
     assert_string_equal(reply->status->region, "ap-seoul-1");
@@ -341,7 +338,7 @@ static void starts_as_what_its_certificate_says_only(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    hsm_root_init(&root);
+    hsm_root_init(&root, FIXTURE_NOW_S);
     hsm_node_init(&a, &root, "ap-seoul-1", "ap-seoul-1a");
     hsm_node_init(&b, &root, "ap-seoul-1", "ap-seoul-1b");
     hsm_node_init(&c, &root, "ap-seoul-1", "ap-seoul-1c");

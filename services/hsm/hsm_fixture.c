@@ -9,6 +9,7 @@
 #include "pkg/crypto/random.h"
 #include "pkg/crypto/x509.h"
 #include "pkg/transit/peer.h"
+#include "services/hsm/client.h"
 #include "services/hsm/key_cache.h"
 
 #define ARENA_MAX (64U * 1024U * 1024U)
@@ -28,18 +29,17 @@ static int64_t boot_ns(void *user)
 
 static int64_t wall_ms(void *user)
 {
-    (void)user;
-    return FIXTURE_NOW_S * 1000;
+    return ((struct hsm_root *)user)->now_s * 1000;
 }
 
-void hsm_root_init(struct hsm_root *root)
+void hsm_root_init(struct hsm_root *root, int64_t now_s)
 {
     const struct ks_x509_ca_spec spec = {
         .subject = {.common_name = "hsm root"},
-        .not_before_s = FIXTURE_NOW_S - 1000,
-        .not_after_s = FIXTURE_NOW_S + 1000,
+        .not_before_s = now_s - 1000,
+        .not_after_s = now_s + 1000,
     };
-    *root = (struct hsm_root){.certificate = {.len_max = KS_X509_DER_MAX}};
+    *root = (struct hsm_root){.now_s = now_s, .certificate = {.len_max = KS_X509_DER_MAX}};
     root->clock = (struct ks_clock){boot_ns, wall_ms, root};
     KS_BUFFER_AUTO pem = {.len_max = KS_X509_PEM_MAX};
     need(ks_crypto_init(&(struct ks_crypto_options){0}));
@@ -60,8 +60,8 @@ void hsm_root_certify(const struct hsm_root *root, ks_bytes spki, const char *ur
     const struct ks_x509_issuer issuer = {ks_buffer_bytes(&root->certificate), root->key};
     const struct ks_x509_leaf_spec spec = {
         .names = {.uri = uri},
-        .not_before_s = FIXTURE_NOW_S - 500,
-        .not_after_s = FIXTURE_NOW_S + 500,
+        .not_before_s = root->now_s - 500,
+        .not_after_s = root->now_s + 500,
     };
     KS_BUFFER_AUTO pem = {.len_max = KS_X509_PEM_MAX};
     need(ks_x509_issue(&issuer, spki, &spec, &pem, NULL));
@@ -130,8 +130,28 @@ void hsm_root_sign_roster(const struct hsm_root *root, uint64_t number,
     need(ks_roster_sign(&roster, root->key, out));
 }
 
+struct hsm_node hsm_node_behind(int fd, const char *region)
+{
+    return (struct hsm_node){.region = region, .fd = fd, .arena = {.len_max = ARENA_MAX}};
+}
+
+static HsmReply *ask_process(struct hsm_node *node, const HsmRequest *request)
+{
+    HsmRequest copy = *request;
+    HsmRequest *requests[] = {&copy};
+    HsmBatch batch = KEYSTEAD__INTERNAL__V1__HSM_BATCH__INIT;
+    HsmBatchReply *reply = NULL;
+    batch.n_requests = 1;
+    batch.requests = requests;
+    need(ks_hsm_exchange(node->fd, &batch, &node->arena, &reply));
+    return reply->replies[0];
+}
+
 HsmReply *hsm_ask(struct hsm_node *node, const HsmRequest *request)
 {
+    if (!node->hsm) {
+        return ask_process(node, request);
+    }
     HsmReply *reply = ks_arena_alloc(&node->arena, sizeof(*reply));
     assert(reply);
     ks_hsm_handle(node->hsm, request, &node->arena, reply);
@@ -262,5 +282,13 @@ HsmReply *hsm_drop_domain_key(struct hsm_node *node, uint32_t generation)
         KEYSTEAD__INTERNAL__V1__HSM_DROP_DOMAIN_KEY__INIT;
     drop.generation = generation;
     const HsmRequest request = HSM_REQUEST(DROP_DOMAIN_KEY, drop_domain_key, &drop);
+    return hsm_ask(node, &request);
+}
+
+HsmReply *hsm_ask_status(struct hsm_node *node)
+{
+    Keystead__Internal__V1__HsmStatusRequest wish =
+        KEYSTEAD__INTERNAL__V1__HSM_STATUS_REQUEST__INIT;
+    const HsmRequest request = HSM_REQUEST(STATUS, status, &wish);
     return hsm_ask(node, &request);
 }

@@ -20,10 +20,12 @@ struct hsm_root {
     struct ks_ec_key *key;
     struct ks_buffer certificate; /* DER */
     int64_t boot_ns;
+    int64_t now_s;
     struct ks_clock clock;
 };
 
-void hsm_root_init(struct hsm_root *root);
+/* now_s  seconds since 1970: what the clock says, and the middle of all certificates' lives. */
+void hsm_root_init(struct hsm_root *root, int64_t now_s);
 void hsm_root_done(struct hsm_root *root);
 
 /* One hsm and what would stand in its token. */
@@ -34,14 +36,18 @@ struct hsm_node {
     ks_secret node_key;
     struct ks_ec_key *identity;
     struct ks_buffer certificate; /* DER */
-    struct ks_hsm *hsm;
-    struct ks_arena arena; /* of the replies */
+    struct ks_hsm *hsm;           /* NULL: it is a process, and fd is connected to it */
+    int fd;                       /* borrowed */
+    struct ks_arena arena;        /* of the replies */
 };
 
 /* region and zone are borrowed. */
 void hsm_node_init(struct hsm_node *node, struct hsm_root *root, const char *region,
                    const char *zone);
 void hsm_node_done(struct hsm_node *node);
+
+/* A node behind a socket: only what asks it may be used. */
+struct hsm_node hsm_node_behind(int fd, const char *region);
 
 /* Forgets everything but what stands in the token. */
 void hsm_node_restart(struct hsm_node *node, uint64_t roster_floor);
@@ -54,7 +60,7 @@ void hsm_root_certify(const struct hsm_root *root, ks_bytes spki, const char *ur
 void hsm_root_sign_roster(const struct hsm_root *root, uint64_t number,
                           const struct hsm_node *const *nodes, size_t count, struct ks_buffer *out);
 
-/* Answers one request; the reply lasts until the node is done. */
+/* The answer to one request; the reply lasts until the node is done. */
 HsmReply *hsm_ask(struct hsm_node *node, const HsmRequest *request);
 
 /* The binding of FIXTURE_KEY_ID in the node's region; lasts as the replies do. */
@@ -77,6 +83,7 @@ struct hsm_key {
 struct hsm_key hsm_new_key(struct hsm_node *node, uint32_t generation);
 
 /* One request each, without an encryption context. */
+HsmReply *hsm_ask_status(struct hsm_node *node);
 HsmReply *hsm_create_key(struct hsm_node *node, uint32_t generation);
 HsmReply *hsm_encrypt(struct hsm_node *node, const struct hsm_key *key, ks_bytes plaintext);
 HsmReply *hsm_decrypt(struct hsm_node *node, const struct hsm_key *key, ProtobufCBinaryData blob);

@@ -22,7 +22,8 @@ struct ks_loop;
  * peer         the user whose connections are served.
  * ret_loop     the caller's; ks_loop_free.
  *
- * SIGTERM and SIGINT are blocked from here on and end ks_loop_run. Fails: INTERNAL.
+ * SIGTERM and SIGINT are blocked from here on and end ks_loop_run; SIGPIPE is ignored.
+ * Fails: INTERNAL.
  */
 KS_MUST_USE ks_result ks_loop_new(int listener_fd, uid_t peer, struct ks_loop **ret_loop);
 
