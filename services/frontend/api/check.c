@@ -105,15 +105,13 @@ static ks_result check_token(struct pass *pass, const struct ks_rule *rule,
 
 static ks_result refuse_arn(struct pass *pass, ks_bytes text)
 {
-    int len = (int)(text.len < KS_SHOWN_LEN_MAX ? text.len : KS_SHOWN_LEN_MAX);
-    return ks_refuse(pass->refusal, KS_INVALID_ARN, "Invalid arn %.*s", len,
+    return ks_refuse(pass->refusal, KS_INVALID_ARN, "Invalid arn %.*s", ks_shown_len(text),
                      (const char *)text.ptr);
 }
 
 static ks_result refuse_key(struct pass *pass, ks_bytes text)
 {
-    int len = (int)(text.len < KS_SHOWN_LEN_MAX ? text.len : KS_SHOWN_LEN_MAX);
-    return ks_refuse(pass->refusal, KS_NOT_FOUND, "Invalid keyId '%.*s'", len,
+    return ks_refuse(pass->refusal, KS_NOT_FOUND, "Invalid keyId '%.*s'", ks_shown_len(text),
                      (const char *)text.ptr);
 }
 

@@ -3,15 +3,23 @@
 #define DETECTED "1 validation error detected: Value"
 #define FAILED   "failed to satisfy constraint: Member must"
 
+int ks_shown_len(ks_bytes value)
+{
+    size_t len = value.len < KS_SHOWN_LEN_MAX ? value.len : KS_SHOWN_LEN_MAX;
+    while (len > 0 && len < value.len && (value.ptr[len] & 0xc0) == 0x80) {
+        len--;
+    }
+    return (int)len;
+}
+
 ks_result ks_refuse_length(struct ks_refusal *refusal, const struct ks_member *member,
                            const char *comparison, int32_t bound)
 {
     bool shown = member->value.ptr != NULL;
-    size_t len = member->value.len < KS_SHOWN_LEN_MAX ? member->value.len : KS_SHOWN_LEN_MAX;
     const char *quote = shown ? "'" : "";
     return ks_refuse(refusal, KS_VALIDATION,
                      DETECTED "%s%s%.*s%s at '%s' " FAILED " have length %s than or equal to %d",
-                     shown ? " " : "", quote, (int)len,
+                     shown ? " " : "", quote, ks_shown_len(member->value),
                      shown ? (const char *)member->value.ptr : "", quote, member->path, comparison,
                      bound);
 }

@@ -19,6 +19,9 @@ struct ks_member {
     ks_bytes value;   /* as sent; cut to KS_SHOWN_LEN_MAX. ptr NULL: not shown */
 };
 
+/* Bytes of a value that are shown: whole characters, at most KS_SHOWN_LEN_MAX bytes. */
+int ks_shown_len(ks_bytes value);
+
 /* Each gives VALIDATION. */
 ks_result ks_refuse_length(struct ks_refusal *refusal, const struct ks_member *member,
                            const char *comparison, int32_t bound);

@@ -1,0 +1,189 @@
+/* What is written and read by hand here, against the code that protoc-c generates. */
+#include "services/frontend/route/item.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "keystead/internal/v1/internal.pb-c.h"
+#include "pkg/codec/codec.h"
+
+#define NAME(upper) KEYSTEAD__INTERNAL__V1__##upper
+
+typedef Keystead__Internal__V1__Item proto_item;
+typedef Keystead__Internal__V1__ItemResult proto_result;
+typedef Keystead__Internal__V1__View proto_view;
+typedef Keystead__Internal__V1__ViewVersion proto_version;
+typedef Keystead__Internal__V1__Detail proto_detail;
+
+static const struct ks_item sample = {
+    .operation = NAME(OPERATION__OPERATION_RE_ENCRYPT),
+    .account = {(const uint8_t *)"111122223333", 12},
+    .principal = {(const uint8_t *)"arn", 3},
+    .request_id = {(const uint8_t *)"id", 2},
+    .request = {(const uint8_t *)"a\0b", 3},
+    .decision = KS_DENIED,
+    .versions = {{.key = INT64_MAX, .alias = 2}, {.key = 3, .alias = 0}},
+    .version_count = 2,
+};
+
+static void writes_what_protobuf_reads(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    KS_BUFFER_AUTO message = {.len_max = 4096};
+    assert_int_equal(ks_item_write(&sample, &body).code, KS_OK);
+    assert_int_equal(ks_item_add(UINT64_MAX, ks_buffer_bytes(&body), &message).code, KS_OK);
+    assert_int_equal(ks_item_add(1, ks_buffer_bytes(&body), &message).code, KS_OK);
+
+    KS_ARENA_AUTO arena = {.len_max = 65536};
+    struct ProtobufCMessage *unpacked = NULL;
+    assert_int_equal(ks_codec_unpack(&keystead__internal__v1__execute_request__descriptor,
+                                     ks_buffer_bytes(&message), NULL, &arena, &unpacked)
+                         .code,
+                     KS_OK);
+    const Keystead__Internal__V1__ExecuteRequest *request =
+        (const Keystead__Internal__V1__ExecuteRequest *)unpacked;
+    assert_int_equal(request->n_items, 2);
+    const proto_item *item = request->items[0];
+    assert_true(item->tag == UINT64_MAX);
+    assert_int_equal(item->operation, NAME(OPERATION__OPERATION_RE_ENCRYPT));
+    assert_string_equal(item->account, "111122223333");
+    assert_string_equal(item->principal, "arn");
+    assert_string_equal(item->request_id, "id");
+    assert_int_equal(item->request.len, 3);
+    assert_memory_equal(item->request.data, "a\0b", 3);
+    assert_int_equal(item->decision, NAME(DECISION__DECISION_DENY));
+    assert_int_equal(item->n_versions, 2);
+    assert_true(item->versions[0]->key_version == INT64_MAX);
+    assert_int_equal(item->versions[0]->alias_version, 2);
+    assert_int_equal(item->versions[1]->key_version, 3);
+    assert_int_equal(request->items[1]->tag, 1);
+}
+
+static void names_decisions_as_the_proto_file_does(void **state)
+{
+    (void)state;
+    assert_int_equal(KS_UNDECIDED, NAME(DECISION__DECISION_UNSPECIFIED));
+    assert_int_equal(KS_ALLOWED, NAME(DECISION__DECISION_ALLOW));
+    assert_int_equal(KS_DENIED, NAME(DECISION__DECISION_DENY));
+}
+
+static void leaves_a_full_message_unchanged(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    assert_int_equal(ks_item_write(&sample, &body).code, KS_OK);
+    for (size_t len_max = 1; len_max < body.len + 4; len_max++) {
+        KS_BUFFER_AUTO message = {.len_max = len_max};
+        assert_int_equal(ks_item_add(1, ks_buffer_bytes(&body), &message).code, KS_LIMIT_EXCEEDED);
+        assert_int_equal(message.len, 0);
+    }
+    KS_BUFFER_AUTO message = {.len_max = body.len + 4};
+    assert_int_equal(ks_item_add(1, ks_buffer_bytes(&body), &message).code, KS_OK);
+}
+
+static bool says(ks_bytes got, const char *want)
+{
+    return ks_bytes_equal(got, ks_bytes_of(want));
+}
+
+/* Appends a result with views and details. */
+static void put_result(struct ks_buffer *message)
+{
+    proto_version version = NAME(VIEW_VERSION__INIT);
+    version.key_version = 5;
+    version.alias_version = 6;
+    proto_view view = NAME(VIEW__INIT);
+    view.version = &version;
+    view.key_arn = (char *)"arn:x";
+    view.policy = (char *)"{}";
+    proto_view *views[] = {&view, &view, &view};
+    proto_detail detail = NAME(DETAIL__INIT);
+    detail.key = (char *)"region";
+    detail.value = (char *)"us-oregon-1";
+    proto_detail *details[] = {&detail, &detail, &detail, &detail, &detail};
+    proto_result result = NAME(ITEM_RESULT__INIT);
+    result.tag = 77;
+    result.code = KS_STALE_VIEW;
+    result.response = (ProtobufCBinaryData){2, (uint8_t *)"\0r"};
+    result.text = (char *)"text";
+    result.views = views;
+    result.n_views = KS_COUNT(views);
+    result.details = details;
+    result.n_details = KS_COUNT(details);
+    assert_int_equal(ks_codec_pack_field(1, &result.base, message).code, KS_OK);
+}
+
+static void reads_what_protobuf_writes(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO message = {.len_max = 4096};
+    put_result(&message);
+    proto_result empty = NAME(ITEM_RESULT__INIT);
+    assert_int_equal(ks_codec_pack_field(1, &empty.base, &message).code, KS_OK);
+    ks_bytes rest = ks_buffer_bytes(&message);
+    struct ks_item_result got;
+
+    assert_int_equal(ks_item_check_response(rest).code, KS_OK);
+    assert_true(ks_item_next_result(&rest, &got));
+    assert_int_equal(got.tag, 77);
+    assert_int_equal(got.code, KS_STALE_VIEW);
+    assert_int_equal(got.response.len, 2);
+    assert_true(says(got.text, "text"));
+    assert_int_equal(got.view_count, 3); /* as sent, though only two are read */
+    assert_int_equal(got.views[1].key_version, 5);
+    assert_int_equal(got.views[1].alias_version, 6);
+    assert_true(says(got.views[1].key_arn, "arn:x"));
+    assert_true(says(got.views[1].policy, "{}"));
+    assert_int_equal(got.detail_count, KS_ITEM_DETAILS_MAX);
+    assert_true(says(got.details[0].name, "region"));
+    assert_true(says(got.details[0].value, "us-oregon-1"));
+
+    assert_true(ks_item_next_result(&rest, &got));
+    assert_int_equal(got.tag, 0);
+    assert_int_equal(got.code, KS_OK);
+    assert_int_equal(got.view_count, 0);
+    assert_false(ks_item_next_result(&rest, &got));
+}
+
+static void reads_a_code_that_no_row_has_as_internal(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO message = {.len_max = 4096};
+    proto_result result = NAME(ITEM_RESULT__INIT);
+    result.code = 9999;
+    assert_int_equal(ks_codec_pack_field(1, &result.base, &message).code, KS_OK);
+    ks_bytes rest = ks_buffer_bytes(&message);
+    struct ks_item_result got;
+
+    assert_true(ks_item_next_result(&rest, &got));
+    assert_int_equal(got.code, KS_INTERNAL);
+}
+
+static void refuses_every_cut_inside_a_result(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO message = {.len_max = 4096};
+    put_result(&message);
+    for (size_t len = 1; len < message.len; len++) {
+        assert_int_equal(ks_item_check_response((ks_bytes){message.ptr, len}).code, KS_VALIDATION);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_what_protobuf_reads),
+        cmocka_unit_test(names_decisions_as_the_proto_file_does),
+        cmocka_unit_test(leaves_a_full_message_unchanged),
+        cmocka_unit_test(reads_what_protobuf_writes),
+        cmocka_unit_test(reads_a_code_that_no_row_has_as_internal),
+        cmocka_unit_test(refuses_every_cut_inside_a_result),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,592 @@
+/* Failover, stepped: the streams are arrays, time is a number. */
+#include "services/frontend/route/upstream.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "keystead/internal/v1/internal.pb-c.h"
+#include "pkg/base/clock.h"
+#include "pkg/base/mem.h"
+#include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
+#include "services/frontend/route/item.h"
+
+#define PEERS    3
+#define PATIENCE 300
+#define MUTATION 1000
+#define SENT_MAX 512
+
+/* What was written to a keystore. */
+struct fake_peer {
+    bool ready;
+    bool broken;
+    uint64_t tags[SENT_MAX]; /* of the items it got, in order */
+    size_t tag_count;
+    size_t message_count;
+    size_t largest; /* items in one message */
+};
+
+static struct fake_peer peers[PEERS];
+static struct ks_upstream *upstream;
+static int64_t now_ms;
+static bool armed;
+
+/* An item with what came of it. */
+struct probe {
+    struct ks_upstream_item item;
+    int done;
+    ks_code code;
+};
+
+static int64_t now_ns(void)
+{
+    return now_ms * KS_NS_PER_MS;
+}
+
+static bool ready(void *user, size_t peer)
+{
+    (void)user;
+    return peers[peer].ready;
+}
+
+static ks_result take(void *user, size_t peer, struct ks_buffer *message)
+{
+    (void)user;
+    struct fake_peer *to = &peers[peer];
+    if (to->broken) {
+        return KS_RES(UNAVAILABLE);
+    }
+    KS_ARENA_AUTO arena = {.len_max = 1U << 22};
+    struct ProtobufCMessage *unpacked = NULL;
+    assert_int_equal(ks_codec_unpack(&keystead__internal__v1__execute_request__descriptor,
+                                     ks_buffer_bytes(message), NULL, &arena, &unpacked)
+                         .code,
+                     KS_OK);
+    const Keystead__Internal__V1__ExecuteRequest *request =
+        (const Keystead__Internal__V1__ExecuteRequest *)unpacked;
+    for (size_t i = 0; i < request->n_items; i++) {
+        assert_true(to->tag_count < SENT_MAX);
+        to->tags[to->tag_count++] = request->items[i]->tag;
+    }
+    to->largest = request->n_items > to->largest ? request->n_items : to->largest;
+    to->message_count++;
+    ks_buffer_done(message);
+    return KS_RES(OK);
+}
+
+static void arm(void *user)
+{
+    (void)user;
+    assert_false(armed);
+    armed = true;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(peers, 0, sizeof(peers));
+    now_ms = 1000000;
+    armed = false;
+    struct ks_upstream_options options = {
+        .peer_count = PEERS,
+        .near = 1U << 1, /* the second one is of our zone */
+        .patience_ns = PATIENCE * KS_NS_PER_MS,
+        .mutation_patience_ns = MUTATION * KS_NS_PER_MS,
+        .ready = ready,
+        .send = take,
+        .arm = arm,
+    };
+    upstream = ks_upstream_new(&options);
+    for (size_t i = 0; i < PEERS; i++) {
+        peers[i].ready = true;
+        ks_upstream_opened(upstream, i, now_ns());
+        ks_upstream_accepted(upstream, i);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_int_equal(ks_upstream_count(upstream), 0);
+    ks_upstream_free(upstream);
+    return 0;
+}
+
+static void on_done(struct ks_upstream_item *item, const struct ks_item_result *result)
+{
+    struct probe *probe = item->user;
+    probe->done++;
+    probe->code = result->code;
+    ks_buffer_done(&item->body);
+}
+
+static ks_code send_until(struct probe *probe, int64_t deadline_ms)
+{
+    *probe = (struct probe){0};
+    probe->item.body.len_max = KS_ITEM_LEN_MAX;
+    struct ks_item item = {.operation = 13, .account = KS_LITERAL("111122223333")};
+    assert_int_equal(ks_item_write(&item, &probe->item.body).code, KS_OK);
+    probe->item.deadline_ns = deadline_ms * KS_NS_PER_MS;
+    probe->item.done = on_done;
+    probe->item.user = probe;
+    return ks_upstream_send(upstream, &probe->item, now_ns()).code;
+}
+
+static void send(struct probe *probe)
+{
+    assert_int_equal(send_until(probe, now_ms + 10000), KS_OK);
+}
+
+static void answer(size_t peer, uint64_t tag, ks_code code)
+{
+    Keystead__Internal__V1__ItemResult result = KEYSTEAD__INTERNAL__V1__ITEM_RESULT__INIT;
+    result.tag = tag;
+    result.code = code;
+    KS_BUFFER_AUTO message = {.len_max = 4096};
+    assert_int_equal(ks_codec_pack_field(1, &result.base, &message).code, KS_OK);
+    assert_int_equal(ks_upstream_received(upstream, peer, ks_buffer_bytes(&message), now_ns()).code,
+                     KS_OK);
+}
+
+/* The tag of the item that the keystore got last. */
+static uint64_t last_tag(size_t peer)
+{
+    assert_true(peers[peer].tag_count > 0);
+    return peers[peer].tags[peers[peer].tag_count - 1];
+}
+
+static void pass(int64_t ms)
+{
+    for (int64_t left = ms; left > 0; left -= KS_UPSTREAM_TICK_MS) {
+        now_ms += KS_UPSTREAM_TICK_MS;
+        if (armed) {
+            armed = false;
+            ks_upstream_tick(upstream, now_ns());
+        }
+    }
+}
+
+static void asks_the_keystore_of_its_own_zone_first(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+
+    assert_int_equal(peers[1].tag_count, 1);
+    assert_int_equal(probe.done, 0);
+    answer(1, last_tag(1), KS_OK);
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_OK);
+}
+
+/* Any answer but UNAVAILABLE counts: a refusal is the keystore's last word. */
+static void takes_a_refusal_for_an_answer(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+
+    answer(1, last_tag(1), KS_DISABLED);
+
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_DISABLED);
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 0);
+}
+
+static void spreads_over_the_others_when_the_own_one_is_busy(void **state)
+{
+    (void)state;
+    struct probe probes[100];
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        send(&probes[i]);
+    }
+    assert_true(peers[1].tag_count > peers[0].tag_count);
+    assert_true(peers[0].tag_count > 0);
+    assert_true(peers[2].tag_count > 0);
+    for (size_t p = 0; p < PEERS; p++) {
+        for (size_t i = 0; i < peers[p].tag_count; i++) {
+            answer(p, peers[p].tags[i], KS_OK);
+        }
+    }
+}
+
+static void goes_to_another_keystore_without_a_window_at_once(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+
+    answer(1, last_tag(1), KS_UNAVAILABLE);
+    size_t second = peers[0].tag_count > 0 ? 0 : 2;
+    assert_int_equal(peers[second].tag_count, 1);
+    answer(second, last_tag(second), KS_UNAVAILABLE);
+    size_t third = 2 - second;
+    assert_int_equal(peers[third].tag_count, 1);
+    assert_int_equal(probe.done, 0);
+
+    answer(third, last_tag(third), KS_OK);
+    assert_int_equal(probe.code, KS_OK);
+    assert_int_equal(probe.done, 1);
+}
+
+/* The next request spares itself the detour. */
+static void avoids_a_keystore_that_just_had_no_window(void **state)
+{
+    (void)state;
+    struct probe first;
+    struct probe second;
+    send(&first);
+    answer(1, last_tag(1), KS_UNAVAILABLE);
+    size_t other = peers[0].tag_count > 0 ? 0 : 2;
+    answer(other, last_tag(other), KS_OK);
+
+    send(&second);
+    assert_int_equal(peers[1].tag_count, 1);
+    answer(peers[0].tag_count > peers[2].tag_count ? 0 : 2,
+           last_tag(peers[0].tag_count > peers[2].tag_count ? 0 : 2), KS_OK);
+    assert_int_equal(second.done, 1);
+
+    pass(200);
+    send(&second);
+    assert_int_equal(peers[1].tag_count, 2);
+    answer(1, last_tag(1), KS_OK);
+}
+
+static void answer_all_unavailable(void)
+{
+    static size_t answered[PEERS];
+    memset(answered, 0, sizeof(answered));
+    for (int round = 0; round < PEERS; round++) {
+        for (size_t p = 0; p < PEERS; p++) {
+            while (answered[p] < peers[p].tag_count) {
+                answer(p, peers[p].tags[answered[p]++], KS_UNAVAILABLE);
+            }
+        }
+    }
+}
+
+/* An election: nobody has a window for a while. */
+static void tries_all_again_after_a_pause(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+    answer_all_unavailable();
+    assert_int_equal(probe.done, 0);
+    size_t before = peers[0].tag_count + peers[1].tag_count + peers[2].tag_count;
+    assert_int_equal(before, 3);
+
+    pass(60);
+    assert_int_equal(peers[0].tag_count + peers[1].tag_count + peers[2].tag_count, 4);
+    size_t asked = peers[0].tag_count == 2 ? 0 : peers[1].tag_count == 2 ? 1 : 2;
+    answer(asked, last_tag(asked), KS_OK);
+
+    assert_int_equal(probe.code, KS_OK);
+}
+
+static void gives_up_at_the_deadline(void **state)
+{
+    (void)state;
+    struct probe probe;
+    assert_int_equal(send_until(&probe, now_ms + 200), KS_OK);
+    answer_all_unavailable();
+
+    pass(180);
+    assert_int_equal(probe.done, 0);
+    pass(40);
+
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_UNAVAILABLE);
+}
+
+static void moves_what_a_broken_stream_had(void **state)
+{
+    (void)state;
+    struct probe probes[4];
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        send(&probes[i]);
+    }
+    assert_int_equal(peers[1].tag_count, 4);
+
+    ks_upstream_closed(upstream, 1, now_ns());
+
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 4);
+    for (size_t p = 0; p < PEERS; p += 2) {
+        for (size_t i = 0; i < peers[p].tag_count; i++) {
+            answer(p, peers[p].tags[i], KS_OK);
+        }
+    }
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        assert_int_equal(probes[i].done, 1);
+    }
+}
+
+static void waits_for_a_stream_when_there_is_none(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < PEERS; p++) {
+        ks_upstream_closed(upstream, p, now_ns());
+    }
+    struct probe probe;
+    send(&probe);
+    pass(100);
+    assert_int_equal(probe.done, 0);
+
+    ks_upstream_opened(upstream, 2, now_ns());
+
+    assert_int_equal(peers[2].tag_count, 1);
+    answer(2, last_tag(2), KS_OK);
+    assert_int_equal(probe.code, KS_OK);
+}
+
+/* A stopped process: its connection stands, and nothing comes. */
+static void asks_another_keystore_when_one_falls_silent(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+
+    pass(PATIENCE - 20);
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 0);
+    pass(40);
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 1);
+    size_t other = peers[0].tag_count > 0 ? 0 : 2;
+    answer(other, last_tag(other), KS_OK);
+    assert_int_equal(probe.done, 1);
+
+    /* The late answer finds nobody. */
+    answer(1, last_tag(1), KS_DISABLED);
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_OK);
+}
+
+static void takes_the_first_answer_from_whoever_has_the_item(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+    pass(PATIENCE + 20);
+
+    answer(1, last_tag(1), KS_OK);
+
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_OK);
+}
+
+/* One has no window and the other is silent: the item is still under way. */
+static void waits_for_the_silent_one_when_the_others_cannot(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+    pass(PATIENCE + 20);
+    size_t other = peers[0].tag_count > 0 ? 0 : 2;
+    answer(other, last_tag(other), KS_UNAVAILABLE);
+    assert_int_equal(probe.done, 0);
+
+    answer(1, last_tag(1), KS_OK);
+
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_OK);
+}
+
+static void gives_mutations_more_time(void **state)
+{
+    (void)state;
+    struct probe probe = {0};
+    probe.item.body.len_max = KS_ITEM_LEN_MAX;
+    probe.item.mutating = true;
+    probe.item.deadline_ns = now_ns() + 10000 * KS_NS_PER_MS;
+    probe.item.done = on_done;
+    probe.item.user = &probe;
+    assert_int_equal(ks_upstream_send(upstream, &probe.item, now_ns()).code, KS_OK);
+
+    pass(MUTATION - 20);
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 0);
+    pass(40);
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 1);
+    answer(1, last_tag(1), KS_OK);
+    assert_int_equal(probe.done, 1);
+}
+
+/* Sending everything twice to keystores that are merely busy would make it worse. */
+static void waits_longer_for_a_keystore_that_answers_others(void **state)
+{
+    (void)state;
+    struct probe slow;
+    send(&slow);
+    uint64_t slow_tag = last_tag(1);
+    for (int i = 0; i < 10; i++) {
+        struct probe quick;
+        send(&quick);
+        answer(1, last_tag(1), KS_OK);
+        pass(100);
+    }
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 0);
+
+    pass(400); /* four times the patience: even so */
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 1);
+    answer(1, slow_tag, KS_OK);
+    assert_int_equal(slow.done, 1);
+}
+
+static void collects_while_a_message_is_being_written(void **state)
+{
+    (void)state;
+    struct probe probes[20];
+    peers[1].ready = false;
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        send(&probes[i]);
+    }
+    assert_int_equal(peers[1].message_count, 0);
+
+    peers[1].ready = true;
+    ks_upstream_writable(upstream, 1);
+
+    assert_int_equal(peers[1].message_count, 1);
+    assert_int_equal(peers[1].tag_count, KS_COUNT(probes));
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        answer(1, peers[1].tags[i], KS_OK);
+    }
+}
+
+static void puts_no_more_than_256_items_into_a_message(void **state)
+{
+    (void)state;
+    static struct probe probes[300];
+    ks_upstream_closed(upstream, 0, now_ns());
+    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_cork(upstream);
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        send(&probes[i]);
+    }
+    assert_int_equal(peers[1].message_count, 0);
+
+    ks_upstream_uncork(upstream);
+    assert_int_equal(peers[1].tag_count, KS_EXECUTE_ITEMS_MAX);
+    ks_upstream_writable(upstream, 1);
+
+    assert_int_equal(peers[1].tag_count, KS_COUNT(probes));
+    assert_int_equal(peers[1].largest, KS_EXECUTE_ITEMS_MAX);
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        answer(1, peers[1].tags[i], KS_OK);
+    }
+}
+
+/* What waits in the queue of a stuck stream leaves it when it goes elsewhere. */
+static void takes_items_out_of_the_queue_of_a_stuck_stream(void **state)
+{
+    (void)state;
+    struct probe probes[3];
+    peers[1].ready = false;
+    for (size_t i = 0; i < KS_COUNT(probes); i++) {
+        send(&probes[i]);
+    }
+
+    pass(PATIENCE + 20);
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 3);
+    peers[1].ready = true;
+    ks_upstream_writable(upstream, 1);
+    assert_int_equal(peers[1].tag_count, 0);
+
+    for (size_t p = 0; p < PEERS; p += 2) {
+        for (size_t i = 0; i < peers[p].tag_count; i++) {
+            answer(p, peers[p].tags[i], KS_OK);
+        }
+    }
+    assert_int_equal(probes[2].done, 1);
+}
+
+static void survives_a_stream_that_takes_nothing(void **state)
+{
+    (void)state;
+    struct probe probe;
+    peers[1].broken = true;
+    send(&probe);
+    assert_int_equal(probe.done, 0);
+
+    ks_upstream_closed(upstream, 1, now_ns());
+
+    assert_int_equal(peers[0].tag_count + peers[2].tag_count, 1);
+    size_t other = peers[0].tag_count > 0 ? 0 : 2;
+    answer(other, last_tag(other), KS_OK);
+    assert_int_equal(probe.done, 1);
+}
+
+static void refuses_more_than_its_bound(void **state)
+{
+    (void)state;
+    struct probe *probes = ks_alloc(KS_UPSTREAM_ITEMS_MAX, sizeof(*probes));
+    struct probe extra;
+    for (size_t p = 0; p < PEERS; p++) {
+        ks_upstream_closed(upstream, p, now_ns());
+    }
+    for (size_t i = 0; i < KS_UPSTREAM_ITEMS_MAX; i++) {
+        assert_int_equal(send_until(&probes[i], now_ms + 100), KS_OK);
+    }
+
+    assert_int_equal(send_until(&extra, now_ms + 100), KS_THROTTLED);
+    assert_int_equal(extra.done, 0);
+    ks_buffer_done(&extra.item.body);
+
+    pass(120);
+    for (size_t i = 0; i < KS_UPSTREAM_ITEMS_MAX; i++) {
+        assert_int_equal(probes[i].done, 1);
+    }
+    assert_false(armed);
+    ks_free(probes);
+}
+
+static void passes_over_answers_that_nobody_waits_for(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send(&probe);
+    uint64_t tag = last_tag(1);
+
+    answer(1, tag + 1, KS_OK);
+    answer(1, tag + KS_UPSTREAM_ITEMS_MAX, KS_OK); /* its slot, another use of it */
+    answer(0, tag, KS_OK);                         /* from a keystore that was not asked */
+    assert_int_equal(probe.done, 0);
+    assert_int_equal(ks_upstream_received(upstream, 1, KS_LITERAL("\x0a\x05x"), now_ns()).code,
+                     KS_VALIDATION);
+
+    answer(1, tag, KS_OK);
+    answer(1, tag, KS_OK);
+    assert_int_equal(probe.done, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(asks_the_keystore_of_its_own_zone_first),
+        TEST(takes_a_refusal_for_an_answer),
+        TEST(spreads_over_the_others_when_the_own_one_is_busy),
+        TEST(goes_to_another_keystore_without_a_window_at_once),
+        TEST(avoids_a_keystore_that_just_had_no_window),
+        TEST(tries_all_again_after_a_pause),
+        TEST(gives_up_at_the_deadline),
+        TEST(moves_what_a_broken_stream_had),
+        TEST(waits_for_a_stream_when_there_is_none),
+        TEST(asks_another_keystore_when_one_falls_silent),
+        TEST(takes_the_first_answer_from_whoever_has_the_item),
+        TEST(waits_for_the_silent_one_when_the_others_cannot),
+        TEST(gives_mutations_more_time),
+        TEST(waits_longer_for_a_keystore_that_answers_others),
+        TEST(collects_while_a_message_is_being_written),
+        TEST(puts_no_more_than_256_items_into_a_message),
+        TEST(takes_items_out_of_the_queue_of_a_stuck_stream),
+        TEST(survives_a_stream_that_takes_nothing),
+        TEST(refuses_more_than_its_bound),
+        TEST(passes_over_answers_that_nobody_waits_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
