@@ -1,6 +1,6 @@
 /*
- * ciphertext: what a keystore needs of a blob's header. Apart from resolve.c, since pkg/blob and
- * pkg/arn both name the parts of a key and their headers don't go together.
+ * ciphertext: what a keystore needs of a blob's header. It has no key, so this proves nothing: the
+ * hsm does.
  *
  * Threads: pure; any.
  */

@@ -8,7 +8,7 @@
 #include "pkg/base/bytes.h"
 #include "services/keystore/execute/call.h"
 
-#define KS_EXECUTE_ITEM_MAX (64U * 1024U) /* bytes; UpdateKeyDescription may have 32 KiB of text */
+#define KS_EXECUTE_ITEM_MAX (1024U * 1024U) /* bytes; the largest request is about 450 KiB */
 
 /*
  * Carries out one item (bytes of an internal.v1.Item) and calls done exactly once: on this thread

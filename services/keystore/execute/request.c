@@ -10,7 +10,7 @@
 #include "services/keystore/records/record.h"
 
 #define DIGEST_INPUT_MAX 4096U
-#define REQUEST_LEN_MAX  (64U * 1024U)
+#define REQUEST_LEN_MAX  (1024U * 1024U)
 #define REQUEST_ID_FIELD "request_id"
 #define LENGTH_LEN       4U
 

@@ -1,0 +1,132 @@
+#include "services/keystore/serve/destroy.h"
+
+#include <string.h>
+
+#include "pkg/base/arena.h"
+#include "pkg/base/log.h"
+#include "services/keystore/execute/quota.h"
+#include "services/keystore/records/record.h"
+#include "services/keystore/worker/sync.h"
+
+#define ARENA_LEN_MAX (1024U * 1024U)
+
+/* Each alias takes a compare and two ops of a mutation, and the key a compare. */
+#define ALIASES_A_STEP (KS_STORE_OPS_MAX / 2 - 1)
+#define STEPS_MAX      (2 * KS_QUOTA_ALIASES / ALIASES_A_STEP + 1) /* the quota is a soft one */
+
+/* A key in one view, with some of its aliases. */
+struct doomed {
+    struct ks_arena arena;
+    STORED(KeyRecord) * key;
+    int64_t key_revision;
+    const char *aliases[ALIASES_A_STEP];
+    size_t alias_count;
+    ks_result result;
+};
+
+static bool add_alias(void *user, const struct ks_store_record *record)
+{
+    struct doomed *doomed = user;
+    ProtobufCMessage *message = NULL;
+    if (doomed->alias_count == ALIASES_A_STEP) {
+        return false;
+    }
+    doomed->result =
+        ks_record_read(STORED_TYPE(key_alias_record), record->value, &doomed->arena, &message);
+    if (ks_failed(doomed->result)) {
+        return false;
+    }
+    doomed->aliases[doomed->alias_count++] = ((const STORED(KeyAliasRecord) *)message)->name;
+    return true;
+}
+
+/* With the compares of what it found. */
+static ks_result read_doomed(const struct ks_store_view *view, const struct ks_name *name,
+                             struct doomed *doomed, struct ks_change *change)
+{
+    struct ks_store_record record;
+    KS_TRY(ks_store_get(view, ks_name_bytes(name), &record));
+    KS_TRY(ks_record_read_key(record.value, &doomed->arena, &doomed->key));
+    ks_change_compare(change, ks_name_bytes(name), record.revision);
+
+    struct ks_name prefix = ks_name_key_aliases(doomed->key->account, doomed->key->key_id);
+    KS_TRY(ks_store_scan(view, ks_name_bytes(&prefix), (ks_bytes){0}, add_alias, doomed));
+    KS_TRY(doomed->result);
+    for (size_t i = 0; i < doomed->alias_count; i++) {
+        struct ks_name alias = ks_name_alias(doomed->key->account, doomed->aliases[i]);
+        KS_TRY(ks_store_get(view, ks_name_bytes(&alias), &record));
+        ks_change_compare(change, ks_name_bytes(&alias), record.revision);
+    }
+    return KS_RES(OK);
+}
+
+static void delete_aliases(const struct doomed *doomed, struct ks_change *change)
+{
+    const STORED(KeyRecord) *key = doomed->key;
+    for (size_t i = 0; i < doomed->alias_count; i++) {
+        struct ks_name alias = ks_name_alias(key->account, doomed->aliases[i]);
+        struct ks_name of_key = ks_name_key_alias(key->account, key->key_id, doomed->aliases[i]);
+        ks_change_delete(change, ks_name_bytes(&alias));
+        ks_change_delete(change, ks_name_bytes(&of_key));
+    }
+}
+
+static void delete_key(struct doomed *doomed, const struct ks_name *name, int64_t now_ms,
+                       struct ks_change *change)
+{
+    const STORED(KeyRecord) *key = doomed->key;
+    char **ids = ks_arena_alloc(&doomed->arena, key->n_materials * sizeof(*ids));
+    STORED(DestroyedKeyRecord) destroyed = STORED_NEW(DESTROYED_KEY_RECORD);
+    destroyed.format = KS_RECORD_FORMAT;
+    destroyed.destroyed_at_ms = now_ms;
+    destroyed.material_ids = ids;
+    for (size_t i = 0; ids && i < key->n_materials; i++) {
+        ids[destroyed.n_material_ids++] = key->materials[i]->material_id;
+    }
+    struct ks_name tomb = ks_name_destroyed(key->account, key->key_id);
+    ks_change_delete(change, ks_name_bytes(name));
+    ks_change_put(change, ks_name_bytes(&tomb), &destroyed.base);
+}
+
+/* Aliases, or the key itself once it has none. ret_done: it was the key. */
+static ks_result take_step(struct ks_store *store, const struct ks_name *name, int64_t now_ms,
+                           bool *ret_done)
+{
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    struct doomed doomed = {.arena = {.len_max = ARENA_LEN_MAX}};
+    struct ks_store_view view = {0};
+    ks_result result = ks_store_peek(store, &view);
+    if (!ks_failed(result)) {
+        result = read_doomed(&view, name, &doomed, &change);
+    }
+    ks_store_view_close(&view);
+    if (!ks_failed(result) &&
+        (doomed.key->state != STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION) ||
+         doomed.key->deletion_at_ms > now_ms)) {
+        result = KS_RES(INVALID_STATE);
+    }
+    if (!ks_failed(result)) {
+        *ret_done = doomed.alias_count == 0;
+        if (*ret_done) {
+            delete_key(&doomed, name, now_ms, &change);
+        } else {
+            delete_aliases(&doomed, &change);
+        }
+        result = ks_sync_commit(store, &change, NULL);
+    }
+    if (!ks_failed(result) && *ret_done) {
+        ks_log(INFO, "key destroyed", KS_TEXT("account", doomed.key->account),
+               KS_TEXT("key_id", doomed.key->key_id));
+    }
+    ks_arena_done(&doomed.arena);
+    return result;
+}
+
+ks_result ks_destroy_key(struct ks_store *store, const struct ks_name *name, int64_t now_ms)
+{
+    bool done = false;
+    for (size_t i = 0; i < STEPS_MAX && !done; i++) {
+        KS_TRY(take_step(store, name, now_ms, &done));
+    }
+    return done ? KS_RES(OK) : KS_RES(UNAVAILABLE);
+}

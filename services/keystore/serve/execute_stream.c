@@ -1,0 +1,187 @@
+#include "services/keystore/serve/execute_stream.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/log.h"
+#include "pkg/base/mem.h"
+#include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
+#include "pkg/rpc/loop.h"
+#include "pkg/rpc/server.h"
+#include "services/keystore/execute/execute.h"
+#include "services/keystore/serve/session.h"
+
+#define ITEMS_NUMBER     1U /* ExecuteRequest.items */
+#define RESULTS_NUMBER   1U /* ExecuteResponse.results */
+#define ITEMS_MAX        256U
+#define BATCH_LEN_MAX    (4U * 1024U * 1024U) /* the frontend takes 8 MiB */
+#define BATCH_LEN_ENOUGH (1024U * 1024U)      /* goes out though the last one is being written */
+
+struct lane {
+    const struct ks_execute_env *env;
+    struct ks_rpc_stream *stream; /* a ref */
+    pthread_mutex_t lock;         /* guards the rest; held while results are packed */
+    size_t refs;                  /* the stream, each item under way, a posted resume */
+    size_t outstanding;
+    bool gathering; /* items of a message are being taken: their results go out together */
+    bool paused;
+    struct ks_buffer batch;
+};
+
+static void unlock_and_unref(struct lane *lane)
+{
+    bool last = --lane->refs == 0;
+    pthread_mutex_unlock(&lane->lock);
+    if (last) {
+        ks_rpc_stream_unref(lane->stream);
+        ks_buffer_done(&lane->batch);
+        pthread_mutex_destroy(&lane->lock);
+        ks_free(lane);
+    }
+}
+
+/* With the lock. A stream that is over takes nothing: its frontend asks elsewhere. */
+static void send_batch(struct lane *lane)
+{
+    if (lane->batch.len > 0 && ks_failed(ks_rpc_stream_send_buffer(lane->stream, &lane->batch))) {
+        ks_buffer_done(&lane->batch);
+    }
+    lane->batch.len_max = BATCH_LEN_MAX;
+}
+
+static void resume(void *argument)
+{
+    struct lane *lane = argument;
+    ks_rpc_stream_resume(lane->stream);
+    pthread_mutex_lock(&lane->lock);
+    unlock_and_unref(lane);
+}
+
+/* With the lock. Half of the room must be free, so that pauses are few. */
+static void resume_if_due(struct lane *lane)
+{
+    if (lane->paused && lane->outstanding <= KS_EXECUTE_OUTSTANDING_MAX / 2) {
+        lane->paused = false;
+        lane->refs++;
+        ks_rpc_loop_post(ks_rpc_stream_loop(lane->stream), resume, lane);
+    }
+}
+
+static void item_done(void *user, const INTERNAL(ItemResult) * result)
+{
+    struct lane *lane = user;
+    pthread_mutex_lock(&lane->lock);
+    if (ks_failed(ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch))) {
+        send_batch(lane);
+        ks_result packed = ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch);
+        assert(!ks_failed(packed)); /* KS_CALL_RESPONSE_MAX is far below BATCH_LEN_MAX */
+    }
+    bool goes_out = !lane->gathering && ks_rpc_stream_ready(lane->stream);
+    if (goes_out || lane->batch.len >= BATCH_LEN_ENOUGH) {
+        send_batch(lane);
+    }
+    lane->outstanding--;
+    resume_if_due(lane);
+    unlock_and_unref(lane);
+}
+
+static ks_result on_open(void *user, struct ks_rpc_stream *stream)
+{
+    if (!ks_session_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND)) {
+        return KS_RES(ACCESS_DENIED);
+    }
+    struct lane *lane = ks_alloc(1, sizeof(*lane));
+    lane->env = user;
+    lane->stream = ks_rpc_stream_ref(stream);
+    lane->refs = 1;
+    lane->batch.len_max = BATCH_LEN_MAX;
+    pthread_mutex_init(&lane->lock, NULL);
+    ks_rpc_stream_set_user(stream, lane);
+    return KS_RES(OK);
+}
+
+/* Fails: VALIDATION (no item). */
+static ks_result take_item(struct lane *lane, ks_bytes item)
+{
+    pthread_mutex_lock(&lane->lock);
+    lane->refs++;
+    lane->outstanding++;
+    pthread_mutex_unlock(&lane->lock);
+    ks_result result = ks_execute(lane->env, item, item_done, lane);
+    if (ks_failed(result)) {
+        pthread_mutex_lock(&lane->lock);
+        lane->outstanding--;
+        unlock_and_unref(lane);
+    }
+    return result;
+}
+
+/* Fails: VALIDATION (not an ExecuteRequest). */
+static ks_result take_items(struct lane *lane, ks_bytes message)
+{
+    size_t count = 0;
+    while (message.len > 0) {
+        struct ks_wire_field field;
+        KS_TRY(ks_wire_next(&message, &field));
+        if (field.number != ITEMS_NUMBER || field.type != KS_WIRE_BYTES || ++count > ITEMS_MAX) {
+            return KS_RES(VALIDATION);
+        }
+        KS_TRY(take_item(lane, field.bytes));
+    }
+    return KS_RES(OK);
+}
+
+static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    struct lane *lane = user;
+    pthread_mutex_lock(&lane->lock);
+    lane->gathering = true;
+    pthread_mutex_unlock(&lane->lock);
+
+    ks_result result = take_items(lane, message);
+
+    pthread_mutex_lock(&lane->lock);
+    lane->gathering = false;
+    if (ks_rpc_stream_ready(stream)) {
+        send_batch(lane);
+    }
+    bool pauses = lane->outstanding >= KS_EXECUTE_OUTSTANDING_MAX && !lane->paused;
+    lane->paused = lane->paused || pauses;
+    pthread_mutex_unlock(&lane->lock);
+    if (pauses) {
+        ks_rpc_stream_pause(stream);
+    }
+    if (ks_failed(result)) {
+        ks_log(ERROR, "frontend sends what is no request; closing its stream",
+               KS_TEXT("peer", ks_rpc_stream_peer(stream)->spiffe));
+        const struct ks_rpc_status status = {.code = KS_VALIDATION};
+        ks_rpc_stream_finish(stream, &status);
+    }
+}
+
+static void on_writable(void *user, struct ks_rpc_stream *stream)
+{
+    (void)stream;
+    struct lane *lane = user;
+    pthread_mutex_lock(&lane->lock);
+    send_batch(lane);
+    pthread_mutex_unlock(&lane->lock);
+}
+
+static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
+{
+    (void)stream;
+    (void)error;
+    struct lane *lane = user;
+    pthread_mutex_lock(&lane->lock);
+    unlock_and_unref(lane);
+}
+
+const struct ks_rpc_stream_callbacks ks_execute_stream_callbacks = {
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};

@@ -1,0 +1,235 @@
+#include "services/keystore/serve/housekeeping.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "pkg/base/arena.h"
+#include "pkg/base/log.h"
+#include "pkg/base/mem.h"
+#include "services/keystore/execute/request.h"
+#include "services/keystore/records/name.h"
+#include "services/keystore/records/record.h"
+#include "services/keystore/serve/destroy.h"
+#include "services/keystore/worker/sync.h"
+#include "services/keystore/worker/worker.h"
+
+#define ARENA_LEN_MAX (1024U * 1024U)
+
+/* A pass over the records of one kind, in steps. */
+struct pass {
+    struct ks_name after;   /* the last one looked at */
+    int64_t next_pass_ns;   /* boot clock; 0: the pass is going on */
+};
+
+enum kind { REQUESTS, KEYS, DESTROYED, KIND_COUNT };
+
+struct ks_housekeeping {
+    struct ks_store *store;
+    struct ks_clock clock;
+    struct pass passes[KIND_COUNT];
+    int64_t counted_ns;
+    atomic_uint_fast64_t key_count;
+};
+
+/* What one step has found to be due. */
+struct due {
+    struct pass *pass;
+    bool (*is_due)(ks_bytes value, int64_t now_ms);
+    int64_t now_ms;
+    size_t looked_at;
+    struct ks_name names[KS_HOUSEKEEPING_CHANGE_MAX];
+    size_t count;
+};
+
+static bool request_is_due(ks_bytes value, int64_t now_ms)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    ProtobufCMessage *message = NULL;
+    return !ks_failed(ks_record_read(STORED_TYPE(request_record), value, &arena, &message)) &&
+           now_ms - ((const STORED(RequestRecord) *)message)->created_at_ms > KS_REQUEST_KEPT_MS;
+}
+
+static bool key_is_due(ks_bytes value, int64_t now_ms)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    STORED(KeyRecord) *key = NULL;
+    return !ks_failed(ks_record_read_key(value, &arena, &key)) &&
+           key->state == STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION) &&
+           key->deletion_at_ms <= now_ms;
+}
+
+static bool destroyed_is_due(ks_bytes value, int64_t now_ms)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    ProtobufCMessage *message = NULL;
+    return !ks_failed(
+               ks_record_read(STORED_TYPE(destroyed_key_record), value, &arena, &message)) &&
+           now_ms - ((const STORED(DestroyedKeyRecord) *)message)->destroyed_at_ms >
+               KS_DESTROYED_KEPT_MS;
+}
+
+static bool look_at(void *user, const struct ks_store_record *record)
+{
+    struct due *due = user;
+    if (due->looked_at == KS_HOUSEKEEPING_SCAN_MAX || due->count == KS_HOUSEKEEPING_CHANGE_MAX) {
+        return false;
+    }
+    due->looked_at++;
+    struct ks_name *after = &due->pass->after;
+    memcpy(after->text, record->key.ptr, record->key.len);
+    after->text[record->key.len] = '\0';
+    after->len = record->key.len;
+    if (due->is_due(record->value, due->now_ms)) {
+        due->names[due->count++] = *after;
+    }
+    return true;
+}
+
+/* Records that nobody rests on any more: as many as fit a mutation at a time. */
+static void remove_records(struct ks_store *store, const struct ks_name *names, size_t count)
+{
+    for (size_t i = 0; i < count; i += KS_STORE_OPS_MAX) {
+        KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+        for (size_t j = i; j < count && j < i + KS_STORE_OPS_MAX; j++) {
+            ks_change_delete(&change, ks_name_bytes(&names[j]));
+        }
+        if (ks_failed(ks_sync_commit(store, &change, NULL))) {
+            return; /* The next pass finds them again. */
+        }
+    }
+}
+
+static void destroy_keys(struct ks_store *store, const struct ks_name *names, size_t count,
+                         int64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++) {
+        ks_result result = ks_destroy_key(store, &names[i], now_ms);
+        if (ks_failed(result)) {
+            ks_log(WARN, "key not destroyed yet", KS_TEXT("name", names[i].text),
+                   KS_TEXT("code", ks_code_name(result.code)));
+        }
+    }
+}
+
+static const struct {
+    ks_bytes prefix;
+    bool (*is_due)(ks_bytes value, int64_t now_ms);
+} kinds[KIND_COUNT] = {
+    [REQUESTS] = {{(const uint8_t *)"request/", 8}, request_is_due},
+    [KEYS] = {{(const uint8_t *)"key/", 4}, key_is_due},
+    [DESTROYED] = {{(const uint8_t *)"destroyed/", 10}, destroyed_is_due},
+};
+
+/* Fills due with the next ones of a kind. Fails: UNAVAILABLE, CORRUPT. */
+static ks_result find_due(struct ks_housekeeping *housekeeping, enum kind kind, struct due *due)
+{
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_name after = due->pass->after;
+    KS_TRY(ks_store_peek(housekeeping->store, &view));
+    return ks_store_scan(&view, kinds[kind].prefix, ks_name_bytes(&after), look_at, due);
+}
+
+static void step(struct ks_housekeeping *housekeeping, enum kind kind)
+{
+    struct pass *pass = &housekeeping->passes[kind];
+    int64_t now_ns = ks_clock_boot_ns(&housekeeping->clock);
+    if (now_ns < pass->next_pass_ns) {
+        return;
+    }
+    struct due *due = ks_alloc(1, sizeof(*due));
+    due->pass = pass;
+    due->is_due = kinds[kind].is_due;
+    due->now_ms = ks_clock_wall_ms(&housekeeping->clock);
+    ks_result result = find_due(housekeeping, kind, due);
+    bool more = due->looked_at == KS_HOUSEKEEPING_SCAN_MAX ||
+                due->count == KS_HOUSEKEEPING_CHANGE_MAX;
+    if (ks_failed(result) || !more) {
+        pass->after = (struct ks_name){.len = 0};
+        pass->next_pass_ns = now_ns + KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;
+    }
+    if (kind == KEYS) {
+        destroy_keys(housekeeping->store, due->names, due->count, due->now_ms);
+    } else {
+        remove_records(housekeeping->store, due->names, due->count);
+    }
+    ks_free(due);
+}
+
+static bool count_one(void *user, const struct ks_store_record *record)
+{
+    (void)record;
+    (*(uint64_t *)user)++;
+    return true;
+}
+
+static void count_keys(struct ks_housekeeping *housekeeping)
+{
+    int64_t now_ns = ks_clock_boot_ns(&housekeeping->clock);
+    if (housekeeping->counted_ns > 0 &&
+        now_ns - housekeeping->counted_ns < KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS / 2) {
+        return;
+    }
+    KS_STORE_VIEW_AUTO view = {0};
+    uint64_t count = 0;
+    if (!ks_failed(ks_store_peek(housekeeping->store, &view)) &&
+        !ks_failed(ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, count_one, &count))) {
+        atomic_store(&housekeeping->key_count, count);
+        housekeeping->counted_ns = now_ns;
+    }
+}
+
+void ks_housekeeping_run(void *user, struct ks_worker *worker)
+{
+    struct ks_housekeeping *housekeeping = user;
+    count_keys(housekeeping);
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        bool stopping = worker && ks_worker_is_stopping(worker);
+        if (!stopping && ks_store_on_duty(housekeeping->store)) {
+            step(housekeeping, (enum kind)kind);
+        }
+    }
+}
+
+uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping)
+{
+    return atomic_load(&housekeeping->key_count);
+}
+
+static void evicted(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    (void)user;
+    (void)result; /* An hsm that is not there holds nothing. */
+    (void)reply;
+}
+
+void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    ProtobufCMessage *message = NULL;
+    if (!value.ptr || !ks_bytes_starts_with(key, KS_NAME_DESTROYED) ||
+        ks_failed(ks_record_read(STORED_TYPE(destroyed_key_record), value, &arena, &message))) {
+        return;
+    }
+    const STORED(DestroyedKeyRecord) *destroyed = (const STORED(DestroyedKeyRecord) *)message;
+    for (size_t i = 0; i < destroyed->n_material_ids; i++) {
+        INTERNAL(HsmEvict) evict = INTERNAL_NEW(HSM_EVICT);
+        evict.material_id = destroyed->material_ids[i];
+        INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+        request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_EVICT);
+        request.evict = &evict;
+        ks_hsm_link_ask(link, &request, evicted, NULL);
+    }
+}
+
+struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, const struct ks_clock *clock)
+{
+    struct ks_housekeeping *housekeeping = ks_alloc(1, sizeof(*housekeeping));
+    housekeeping->store = store;
+    housekeeping->clock = clock ? *clock : ks_clock_system;
+    return housekeeping;
+}
+
+void ks_housekeeping_free(struct ks_housekeeping *housekeeping)
+{
+    ks_free(housekeeping);
+}
