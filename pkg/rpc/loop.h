@@ -13,7 +13,8 @@
 
 #include "pkg/base/result.h"
 
-#define KS_RPC_LOOP_NAME_MAX 15U /* bytes: what Linux shows as a thread's name */
+#define KS_RPC_LOOP_NAME_MAX  15U  /* bytes: what Linux shows as a thread's name */
+#define KS_RPC_LOOP_TURNS_MAX 256U /* events that what was deferred waits for */
 
 struct ks_rpc_loop;
 struct ks_rpc_timer;
@@ -48,6 +49,13 @@ bool ks_rpc_loop_is_current(const struct ks_rpc_loop *loop);
  * its order. Any thread, until ks_rpc_loop_free is called (and from the loop itself during it).
  */
 void ks_rpc_loop_post(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg);
+
+/*
+ * Runs fn(arg) once the loop has dealt with all that is waiting for it at the moment, at the latest
+ * after KS_RPC_LOOP_TURNS_MAX more callbacks: for a sender that puts what those bring into one
+ * message. From the loop's thread.
+ */
+void ks_rpc_loop_defer(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg);
 
 /*
  * Runs fn(arg) on the loop's thread once delay_ms have passed; the returned timer is gone by then.
