@@ -162,6 +162,7 @@ def make_demo(topology):
             topology.folder("client"),
         )
     for region in topology.regions:
+        await_user(topology, region.name)
         if region.name not in demo.setdefault("keys", {}):
             made = answer(
                 topology,
@@ -175,6 +176,15 @@ def make_demo(topology):
             )
             demo["keys"][region.name] = made["KeyMetadata"]["Arn"]
             save()
+
+
+def await_user(topology, region):
+    """Regions mirror the control plane: a new user is known there a moment later."""
+    for _ in range(100):
+        if keystead(topology, region, "key", "list", check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    keystead(topology, region, "key", "list")
 
 
 def make_ready(topology, say):

@@ -77,6 +77,8 @@ def etcd(topology, name, host, tls, members, folder, client, peer):
         str(ETCD_QUOTA_BYTES),
         "--snapshot-count",
         "10000",
+        "--experimental-watch-progress-notify-interval",
+        "5s",
         "--logger",
         "zap",
         "--log-level",
@@ -150,6 +152,49 @@ def hsm(topology, zone):
     return Process(name, t.USERS["hsm"], argv, config, capabilities=("ipc_lock",))
 
 
+def keystore(topology, zone):
+    name = f"keystore-{zone.name}"
+    tls = topology.tls(name)
+    engine = "embedded" if topology.embedded else "replicated"
+    config = (
+        f"region: {zone.region}\n"
+        f"zone: {zone.name}\n"
+        f"name: {name}\n"
+        f"address: {zone.keystore}\n"
+        f"data_folder: {topology.folder(zone.name, 'keystore')}\n"
+        f"engine: {engine}\n"
+        f"process_ca_file: {tls}/ca-process.pem\n"
+        f"process_cert_file: {tls}/process.pem\n"
+        f"process_key_file: {tls}/process.key\n"
+        f"hsm_socket: {topology.hsm_socket(zone)}\n"
+        f"control_address: {topology.control_internal}\n"
+        f"min_zones: {1 if topology.embedded else 2}\n"
+    )
+    if not topology.embedded:
+        # Its own zone's member first: the others are asked when that one does not answer.
+        zones = sorted(topology.region(zone.region).zones, key=lambda z: z.name != zone.name)
+        endpoints = ", ".join(f"https://{z.etcd_client}" for z in zones)
+        config += (
+            f"etcd_endpoints: [{endpoints}]\n"
+            f"etcd_ca_file: {tls}/ca-etcd.pem\n"
+            f"etcd_cert_file: {tls}/etcd.pem\n"
+            f"etcd_key_file: {tls}/etcd.key\n"
+        )
+    argv = (
+        str(topology.folder("bin", "keystead-keystore")),
+        "--config",
+        str(topology.folder("etc", f"{name}.yaml")),
+    )
+    return Process(
+        name,
+        t.USERS["keystore"],
+        argv,
+        config,
+        netns=zone.host.netns,
+        folders=(topology.folder(zone.name, "keystore"),),
+    )
+
+
 def control(topology):
     process = topology.tls("control")
     engine = "embedded" if topology.embedded else "replicated"
@@ -186,8 +231,43 @@ def control(topology):
     )
 
 
+def frontend(topology, frontend):
+    region = topology.region(frontend.region)
+    zone = next(z for z in region.zones if z.host == frontend.host)
+    if not topology.netns:
+        zone = region.zones[region.frontends.index(frontend)]
+    process = topology.tls(frontend.name)
+    keystores = ", ".join(f"{z.name}={z.keystore}" for z in region.zones)
+    config = (
+        f"region: {frontend.region}\n"
+        f"zone: {zone.name}\n"
+        f"regions: [{', '.join(r.name for r in topology.regions)}]\n"
+        f"address: {frontend.endpoint}\n"
+        f"probe_address: {frontend.host.address}:{frontend.health_port}\n"
+        f"keystores: [{keystores}]\n"
+        f"process_ca_file: {process}/ca-process.pem\n"
+        f"process_cert_file: {process}/process.pem\n"
+        f"process_key_file: {process}/process.key\n"
+        f"client_ca_file: {topology.folder('tls', 'clients.pem')}\n"
+    )
+    argv = (
+        str(topology.folder("bin", "keystead-frontend")),
+        "--config",
+        str(topology.folder("etc", f"{frontend.name}.yaml")),
+    )
+    return Process(frontend.name, t.USERS["frontend"], argv, config, netns=frontend.host.netns)
+
+
 def certificates(topology):
     """The certificate service: see renewer.py."""
     argv = ("/usr/bin/python3", str(topology.folder("lib", "renewer.py")), str(topology.home))
     env = (("KEYSTEAD_CERT_SECONDS", str(pki.LEAF_SECONDS)),)
     return Process("certificates", t.USERS["ca"], argv, env=env)
+
+
+def all_processes(topology):
+    found = [] if topology.embedded else etcd_members(topology)
+    for zone in topology.zones:
+        found += [hsm(topology, zone), keystore(topology, zone)]
+    found += [frontend(topology, f) for f in topology.frontends]
+    return found + [control(topology), certificates(topology)]

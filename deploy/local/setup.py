@@ -74,7 +74,10 @@ def make_roots(topology):
     for root in roots:
         pki.make_root(topology.folder("roots", root), f"Keystead {root}", t.USERS["ca"])
     pki.make_root(topology.folder("offline", "hsm-root"), "Keystead hsm", "root", "P-384")
-    pki.make_root(topology.folder("control", "client-root"), "Keystead clients", t.USERS["control"])
+    clients = topology.folder("control", "client-root")
+    pki.make_root(clients, "Keystead clients", t.USERS["control"])
+    # What frontends trust: the root without its key.
+    pki.write(topology.folder("tls", "clients.pem"), (clients / "ca.pem").read_bytes(), 0o444)
 
 
 def token_environment(topology, zone):
