@@ -75,8 +75,8 @@ static void strike(void *user, const struct ks_listed *silent)
         {key, silent->mod_revision},
     };
     const struct ks_etcd_op ops[] = {
-        {.kind = KS_ETCD_DELETE, .key = key},
         {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
+        {.kind = KS_ETCD_DELETE, .key = key},
     };
     const struct ks_etcd_txn txn = {
         .compares = compares, .compare_count = 2, .success = ops, .success_count = 2};

@@ -12,9 +12,20 @@ struct application {
     struct ks_apply_result result;
 };
 
+/* Whether the event's revision began with the revision record, as all of ours do. */
+static bool is_announced(struct application *app, const struct ks_etcd_event *event)
+{
+    bool announced = app->write->position.rev_revision == event->kv.mod_revision;
+    app->result.verdict = announced ? KS_APPLY_DONE : KS_APPLY_LOST;
+    return announced;
+}
+
 static ks_result apply_data(struct application *app, const struct ks_etcd_event *event,
                             ks_bytes key)
 {
+    if (!is_announced(app, event)) {
+        return KS_RES(OK);
+    }
     app->write->position.data_revision = event->kv.mod_revision;
     if (event->is_delete) {
         return ks_copy_delete(app->write, key);
@@ -28,6 +39,9 @@ static ks_result apply_data(struct application *app, const struct ks_etcd_event 
 static ks_result apply_keystore(struct application *app, const struct ks_etcd_event *event,
                                 ks_bytes id)
 {
+    if (!is_announced(app, event)) {
+        return KS_RES(OK);
+    }
     app->result.list_changed = true;
     if (event->is_delete) {
         return ks_copy_list_delete(app->write, id);
@@ -117,15 +131,12 @@ ks_result ks_apply_message(const struct ks_layout *layout, const struct ks_sourc
                            struct ks_apply_result *ret_result)
 {
     struct application app = {.layout = layout, .source = source, .write = write};
-    struct ks_position *position = &write->position;
-    assert(!position->loading);
+    assert(!write->position.loading);
 
     if (message->header.cluster_id != source->cluster_id) {
         app.result.verdict = KS_APPLY_EPOCH;
-    } else if (message->event_count > 0) {
+    } else {
         KS_TRY(apply_events(&app, message));
-    } else if (!message->created && message->header.revision > position->applied) {
-        position->applied = message->header.revision;
     }
     *ret_result = app.result;
     return KS_RES(OK);

@@ -2,8 +2,10 @@
  * apply: what etcd's log does to the copy. Pure but for the write that it is given: the same
  * events make the same copy, and there is no clock, no randomness and no other I/O.
  *
- * The watch is not trusted blindly: the version of the revision record must rise by exactly one
- * with each of its events, or events were lost.
+ * The watch is not trusted blindly. Every transaction of ours puts the revision record, before
+ * anything else: heartbeats and strikes, too. So each revision begins with an event of that record,
+ * whose version is one higher than that of the one before, or events were lost. That is noticed
+ * with the first event after the loss, before a keystore says that it has applied it.
  *
  * Threads: the store's.
  */
@@ -25,9 +27,9 @@ struct ks_apply_result {
 };
 
 /*
- * Applies a message of the watch to write, whose position then is that of the last event (of a
- * message without events: the header's revision). The caller commits, or aborts when the verdict
- * is not DONE. Events that the copy has already are passed over.
+ * Applies a message of the watch to write, whose position then is that of the last event: a message
+ * without events moves nothing, as nothing shows that none were lost. The caller commits, or aborts
+ * when the verdict is not DONE. Events that the copy has already are passed over.
  *
  * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
  */

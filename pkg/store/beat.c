@@ -8,8 +8,6 @@
 #define RECORD_LEN_MAX 1024U
 #define ARENA_LEN_MAX  4096U
 
-enum { PUT_OP, REV_OP, OP_COUNT };
-
 /* One heartbeat on its way. Freed by its callback. */
 struct beat_call {
     struct ks_replicated *engine;
@@ -17,37 +15,20 @@ struct beat_call {
     int64_t after; /* what was applied before it was sent */
 };
 
-static bool read_commit(const struct ks_etcd_answer *answer, struct ks_beat_commit *ret_commit)
-{
-    if (answer->op_count != OP_COUNT || answer->ops[REV_OP].kind != KS_ETCD_RANGE ||
-        answer->ops[REV_OP].kv_count != 1) {
-        return false;
-    }
-    const struct ks_etcd_kv *rev = &answer->ops[REV_OP].kvs[0];
-    *ret_commit = (struct ks_beat_commit){
-        .revision = answer->header.revision,
-        .rev_revision = rev->mod_revision,
-        .rev_version = rev->version,
-    };
-    return true;
-}
-
 static void on_beat(void *user, const struct ks_etcd_answer *answer)
 {
     struct beat_call call = *(struct beat_call *)user;
     struct ks_replicated *engine = call.engine;
-    struct ks_beat_commit commit;
     ks_free(user);
     if (engine->is_closing) {
         return;
     }
     ks_keep_note(engine, answer);
-    if (engine->phase != KS_PHASE_FOLLOWING || !ks_hello_is_same(engine, answer, call.after) ||
-        !read_commit(answer, &commit)) {
+    if (engine->phase != KS_PHASE_FOLLOWING || !ks_hello_is_same(engine, answer, call.after)) {
         ks_window_lose(&engine->window, call.beat);
         return;
     }
-    ks_window_learn(&engine->window, call.beat, &commit, ks_now(engine));
+    ks_window_learn(&engine->window, call.beat, answer->header.revision, ks_now(engine));
     ks_beat_look(engine);
 }
 
@@ -67,9 +48,11 @@ static ks_result encode_record(const struct ks_replicated *engine, struct ks_buf
 }
 
 /*
- * Who is not on the list joins it by this, and then puts the revision record, too: so that nobody's
- * copy of the list can miss it. The range of the revision record is what lets ks_window_applied
- * see that a mutation was lost.
+ * The revision record first, as in every transaction: a copy that has seen this heartbeat then has
+ * seen all before it (apply.h). Who was struck, or is new, joins the list by this.
+ *
+ * The puts are nested because etcd's quota does not count what is nested: a full etcd refuses
+ * changes, and the cell serves on.
  */
 static ks_result send_txn(struct ks_replicated *engine, ks_bytes record,
                           const struct ks_etcd_call *call)
@@ -77,31 +60,20 @@ static ks_result send_txn(struct ks_replicated *engine, ks_bytes record,
     const struct ks_layout *layout = &engine->layout;
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ks_bytes own = ks_layout_keystore_key(layout, &arena, engine->store->folder.keystore_id);
-    const struct ks_etcd_compare is_absent = {own, 0};
-    const struct ks_etcd_op puts[] = {
-        {.kind = KS_ETCD_PUT, .key = own, .value = record},
-        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
-    };
-    const struct ks_etcd_txn put = {
-        .compares = &is_absent,
-        .compare_count = 1,
-        .success = puts,
-        .success_count = 2,
-        .failure = puts,
-        .failure_count = 1,
-    };
     const struct ks_etcd_compare same_epoch = {ks_bytes_of(layout->epoch),
                                                engine->source.epoch_revision};
-    const struct ks_etcd_op ops[OP_COUNT] = {
-        [PUT_OP] = {.kind = KS_ETCD_TXN, .txn = &put},
-        [REV_OP] = {.kind = KS_ETCD_RANGE, .key = ks_bytes_of(layout->rev)},
+    const struct ks_etcd_op puts[] = {
+        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
+        {.kind = KS_ETCD_PUT, .key = own, .value = record},
     };
+    const struct ks_etcd_txn nested = {.success = puts, .success_count = KS_COUNT(puts)};
+    const struct ks_etcd_op beat = {.kind = KS_ETCD_TXN, .txn = &nested};
     const struct ks_etcd_op epoch = {.kind = KS_ETCD_RANGE, .key = ks_bytes_of(layout->epoch)};
     const struct ks_etcd_txn txn = {
         .compares = &same_epoch,
         .compare_count = 1,
-        .success = ops,
-        .success_count = OP_COUNT,
+        .success = &beat,
+        .success_count = 1,
         .failure = &epoch,
         .failure_count = 1,
     };
@@ -128,12 +100,8 @@ static void send_beat(struct ks_replicated *engine, int64_t now_ns)
 
 void ks_beat_look(struct ks_replicated *engine)
 {
-    if (engine->phase != KS_PHASE_FOLLOWING) {
-        return;
-    }
-    if (ks_window_applied(&engine->window, &engine->position) == KS_WINDOW_LOST_EVENTS) {
-        ks_notice(engine, "the copy lacks a mutation that a heartbeat saw: it is loaded anew");
-        ks_hello_again(engine, true);
+    if (engine->phase == KS_PHASE_FOLLOWING) {
+        ks_window_applied(&engine->window, engine->position.applied, engine->position.generation);
     }
 }
 

@@ -168,7 +168,7 @@ static bool make_epoch(char ret_epoch[33])
 /*
  * A write, although it mostly asks: a linearizable read of etcd 3.4 may be stale after a pause, and
  * whether etcd has gone back rests on this answer. Without a copy it makes the epoch if it is
- * absent; with a copy an absent epoch means that etcd has lost everything.
+ * absent; with a copy an absent epoch means that etcd has lost everything. Nested: see beat.c.
  */
 static ks_result send_hello(struct ks_replicated *engine)
 {
@@ -178,9 +178,11 @@ static ks_result send_hello(struct ks_replicated *engine)
         return KS_RES(INTERNAL);
     }
     const struct ks_etcd_compare absent = {ks_bytes_of(layout->epoch), 0};
+    const struct ks_etcd_op put_rev = {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)};
+    const struct ks_etcd_txn nested = {.success = &put_rev, .success_count = 1};
     const struct ks_etcd_op ops[] = {
         {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->epoch), .value = ks_bytes_of(epoch)},
-        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
+        {.kind = KS_ETCD_TXN, .txn = &nested},
         {.kind = KS_ETCD_RANGE, .key = ks_bytes_of(layout->rev)},
         {.kind = KS_ETCD_RANGE, .key = ks_bytes_of(layout->epoch)},
         {.kind = KS_ETCD_RANGE,

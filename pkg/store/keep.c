@@ -25,9 +25,8 @@
     "the disk or the database limit of this keystore is reached: free space or raise the limit; "  \
     "it does not serve until its copy can be written"
 #define ALARM_ETCD_FULL                                                                            \
-    "etcd's database is full (NOSPACE): changes are refused, and serving ends when heartbeats "    \
-    "don't fit either; defragment each member, then `etcdctl alarm disarm`, or raise "             \
-    "--quota-backend-bytes"
+    "etcd's database is full (NOSPACE): changes are refused, what is there is served; defragment " \
+    "each member, then `etcdctl alarm disarm`, or raise --quota-backend-bytes"
 #define ALARM_ETCD_DAMAGED                                                                         \
     "etcd's CORRUPT alarm is raised: stop the member that it names, remove its data and add it anew"
 

@@ -4,7 +4,7 @@
  *   <prefix>d/<hh>/<key>   a record; hh, two hex digits, is a hash of the key, so that the records
  *                          fall into 256 ranges of about the same size, loaded one by one
  *   <prefix>ks/<id>        a keystore's record
- *   <prefix>rev            the revision record: put by every mutation and every change of the list
+ *   <prefix>rev            the revision record: put first by every transaction (apply.h)
  *   <prefix>epoch          random, made at the first start; a restore must change it
  *
  * Threads: constant after init; any.

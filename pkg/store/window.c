@@ -51,14 +51,12 @@ uint64_t ks_window_send(struct ks_window *window, int64_t now_ns)
     return window->beat;
 }
 
-void ks_window_learn(struct ks_window *window, uint64_t beat, const struct ks_beat_commit *commit,
-                     int64_t now_ns)
+void ks_window_learn(struct ks_window *window, uint64_t beat, int64_t revision, int64_t now_ns)
 {
     if (window->state != KS_BEAT_SENT || beat != window->beat) {
-        return;
+        return; /* of one that was forgotten */
     }
-    window->must_apply = commit->revision;
-    window->commit = *commit;
+    window->must_apply = revision;
     window->state = KS_BEAT_KNOWN;
     if (now_ns >= window->sent_ns + window->length_ns) {
         window->state = KS_BEAT_FREE; /* came too late for a window */
@@ -72,29 +70,15 @@ void ks_window_lose(struct ks_window *window, uint64_t beat)
     }
 }
 
-/* A copy that has gone past the heartbeat has seen the revision record as it stood then. */
-static bool lacks_a_mutation(const struct ks_beat_commit *commit,
-                             const struct ks_position *position)
+void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t generation)
 {
-    return position->rev_revision < commit->rev_revision ||
-           (position->rev_revision == commit->rev_revision &&
-            position->rev_version != commit->rev_version);
-}
-
-enum ks_window_step ks_window_applied(struct ks_window *window, const struct ks_position *position)
-{
-    if (window->state != KS_BEAT_KNOWN || position->applied < window->commit.revision) {
-        return KS_WINDOW_SAME;
-    }
-    assert(!position->loading);
-    if (lacks_a_mutation(&window->commit, position)) {
-        return KS_WINDOW_LOST_EVENTS;
+    if (window->state != KS_BEAT_KNOWN || applied < window->must_apply) {
+        return;
     }
     window->state = KS_BEAT_FREE;
-    /* Release: who sees the window sees the copy that it rests on, or a newer one. */
-    atomic_store(&window->open_generation, position->generation);
+    /* Who sees the window sees the copy that it rests on, or a newer one. */
+    atomic_store(&window->open_generation, generation);
     atomic_store(&window->open_until_ns, window->sent_ns + window->length_ns);
-    return KS_WINDOW_OPENED;
 }
 
 void ks_window_close(struct ks_window *window)

@@ -9,9 +9,7 @@
  * A heartbeat is a numbered write of the own record. [FREE, SENT, KNOWN; ORPHAN is one that was
  * forgotten here and may still commit.] The window that a heartbeat opens begins before that very
  * heartbeat was sent and lasts D. [OPEN] It opens once the copy has applied everything up to the
- * heartbeat's revision, and if the copy shows that no mutation before that was lost: the
- * heartbeat's transaction also reads the cell's revision record, and the copy must have seen the
- * same version of it, or a later one.
+ * heartbeat's revision.
  *
  * One heartbeat is under way at a time; the window of the one before it stays open meanwhile.
  * None is sent before the copy has applied the last one that is known to be committed: who can't
@@ -25,18 +23,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pkg/store/copy.h"
-
 #define KS_WINDOW_BEATS 5 /* heartbeats in the length of a window */
 
 enum ks_beat_state { KS_BEAT_FREE, KS_BEAT_SENT, KS_BEAT_KNOWN };
-
-/* What the answer to a heartbeat says. */
-struct ks_beat_commit {
-    int64_t revision;     /* of the heartbeat */
-    int64_t rev_revision; /* mod revision of the cell's revision record then */
-    int64_t rev_version;  /* its version then */
-};
 
 struct ks_window {
     int64_t length_ns; /* D */
@@ -44,8 +33,7 @@ struct ks_window {
     uint64_t beat;   /* number of the heartbeat sent last in this life; 0: none yet */
     int64_t sent_ns; /* boot clock, read before that heartbeat was sent */
     int64_t due_ns;  /* no heartbeat is sent before this */
-    struct ks_beat_commit commit; /* KNOWN: of that heartbeat */
-    int64_t must_apply; /* revision of the newest heartbeat known to be committed */
+    int64_t must_apply; /* revision of the newest heartbeat known to be committed; KNOWN: of this */
     /* Published to readers. */
     atomic_int_fast64_t open_until_ns;      /* 0: closed */
     atomic_uint_fast64_t open_generation;   /* of the copy that the window is for */
@@ -68,22 +56,17 @@ bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applie
 /* [Keystore sends a heartbeat] now_ns was read before the request is made. Gives its number. */
 uint64_t ks_window_send(struct ks_window *window, int64_t now_ns);
 
-/* [the answer arrives] For the heartbeat of that number; for another one nothing happens. */
-void ks_window_learn(struct ks_window *window, uint64_t beat, const struct ks_beat_commit *commit,
-                     int64_t now_ns);
+/* [the answer arrives] It was for the heartbeat of that number, committed at revision. */
+void ks_window_learn(struct ks_window *window, uint64_t beat, int64_t revision, int64_t now_ns);
 
 /* [the request or its answer is lost] Its transaction failed, or nobody knows. */
 void ks_window_lose(struct ks_window *window, uint64_t beat);
 
-enum ks_window_step {
-    KS_WINDOW_SAME,
-    KS_WINDOW_OPENED,
-    KS_WINDOW_LOST_EVENTS, /* the copy lacks a mutation: close, and load it anew */
-};
-
-/* [OPEN] The copy is at `position`. Called after each change of the copy, and after a learn. */
-KS_MUST_USE enum ks_window_step ks_window_applied(struct ks_window *window,
-                                                  const struct ks_position *position);
+/*
+ * [OPEN] The copy has applied everything up to `applied`, and is of that generation. Called after
+ * each change of the copy, and after a learn.
+ */
+void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t generation);
 
 /*
  * [Keystore restarts: the copy is lost] Closes the window and forgets every heartbeat. Called
