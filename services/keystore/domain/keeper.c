@@ -270,7 +270,7 @@ static void note_refusal(struct ks_keeper *keeper, const struct ks_domain_transi
 {
     size_t place = keeper->refusal_count < KS_DOMAIN_ZONES_MAX ? keeper->refusal_count++ : 0;
     struct refusal *refusal = &keeper->refusals[place];
-    snprintf(refusal->zone, sizeof(refusal->zone), "%s", transit->zone);
+    memmove(refusal->zone, transit->zone, sizeof(refusal->zone)); /* both NUL-terminated */
     refusal->revision = transit->revision;
 }
 

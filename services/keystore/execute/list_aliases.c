@@ -1,3 +1,5 @@
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "keystead/kms/v1/aliases.pb-c.h"
@@ -101,8 +103,9 @@ static ks_result fill(struct page *page, const char *position, const char *key_i
     struct ks_name prefix = key_id ? ks_name_key_aliases(call->item->account, key_id)
                                    : ks_name_aliases(call->item->account);
     struct ks_name after = prefix;
-    strncat(after.text, position, KS_MARKER_POSITION_MAX - 1);
-    after.len = strlen(after.text);
+    after.len += (size_t)snprintf(after.text + after.len, sizeof(after.text) - after.len, "%s",
+                                  position);
+    assert(after.len < sizeof(after.text)); /* a marker's position is shorter than a name */
     ks_bytes from = position[0] == '\0' ? (ks_bytes){0} : ks_name_bytes(&after);
     KS_TRY(ks_store_scan(&call->view, ks_name_bytes(&prefix), from,
                          key_id ? add_alias_of_key : add_alias, page));

@@ -1,3 +1,5 @@
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "keystead/kms/v1/keys.pb-c.h"
@@ -89,8 +91,9 @@ void ks_run_list_keys(struct ks_call *call)
     }
     struct ks_name prefix = ks_name_keys(call->item->account);
     struct ks_name after = prefix;
-    strncat(after.text, position, KS_MARKER_POSITION_MAX - 1);
-    after.len = strlen(after.text);
+    after.len += (size_t)snprintf(after.text + after.len, sizeof(after.text) - after.len, "%s",
+                                  position);
+    assert(after.len < sizeof(after.text)); /* a marker's position is shorter than a name */
 
     struct page page = {.call = call, .prefix_len = prefix.len,
                         .limit = (size_t)limit_of(request)};

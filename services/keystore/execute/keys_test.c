@@ -1,0 +1,514 @@
+/* CreateKey, DescribeKey and what changes a key; exactly once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pkg/store/store_fixture.h"
+#include "services/keystore/execute/operation.h"
+#include "services/keystore/fixture/cell.h"
+
+#define MS_PER_DAY (24LL * 3600 * 1000)
+
+static struct cell cell;
+static char key_id[37];
+
+static int set_up(void **state)
+{
+    (void)state;
+    cell_start(&cell, 3);
+    cell_wait_ready(&cell);
+    cell_create_key(&cell, key_id);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cell_stop(&cell);
+    return 0;
+}
+
+static void expect(const struct cell_answer *answer, const char *code)
+{
+    assert_string_equal(ks_code_name(answer->code), code);
+}
+
+/* The state of the key, as DescribeKey tells it. */
+static int state_of(const char *id)
+{
+    CELL_ANSWER_AUTO answer = cell_on_key(&cell, OP(DESCRIBE_KEY), id);
+    expect(&answer, "OK");
+    return (int)((KMS(DescribeKeyResponse) *)answer.response)->key_metadata->key_state;
+}
+
+static void do_on_key(INTERNAL(Operation) operation, const char *code)
+{
+    CELL_ANSWER_AUTO answer = cell_on_key(&cell, operation, key_id);
+    expect(&answer, code);
+}
+
+static struct cell_answer create(const KMS(CreateKeyRequest) * message, const char *request_id)
+{
+    const struct cell_request request = {.operation = OP(CREATE_KEY),
+                                         .request_id = request_id,
+                                         .message = &message->base,
+                                         .response_type = KMS_TYPE(create_key_response)};
+    return cell_call(&cell, &request);
+}
+
+static void the_rows_stand_in_the_order_of_their_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(ks_operation_count, 18);
+    for (size_t i = 0; i < ks_operation_count; i++) {
+        const struct ks_operation *row = ks_operation_of((INTERNAL(Operation))(i + 1));
+        assert_int_equal(row->number, i + 1);
+        assert_non_null(row->run);
+    }
+    assert_null(ks_operation_of((INTERNAL(Operation))0));
+    assert_null(ks_operation_of((INTERNAL(Operation))19));
+}
+
+static void a_new_key_is_described_as_it_was_made(void **state)
+{
+    (void)state;
+    KMS(Tag) tag = KMS_NEW(TAG);
+    tag.tag_key = ks_lend_text("team");
+    tag.tag_value = ks_lend_text("a");
+    KMS(Tag) *tags[] = {&tag};
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    message.description = ks_lend_text("for files");
+    message.tags = tags;
+    message.n_tags = 1;
+    CELL_ANSWER_AUTO made = create(&message, NULL);
+    expect(&made, "OK");
+    const KMS(KeyMetadata) *at_first =
+        ((const KMS(CreateKeyResponse) *)made.response)->key_metadata;
+
+    CELL_ANSWER_AUTO described = cell_on_key(&cell, OP(DESCRIBE_KEY), at_first->key_id);
+
+    expect(&described, "OK");
+    const KMS(KeyMetadata) *later =
+        ((const KMS(DescribeKeyResponse) *)described.response)->key_metadata;
+    assert_string_equal(later->aws_account_id, CELL_ACCOUNT);
+    assert_string_equal(later->description, "for files");
+    assert_string_equal(later->arn, at_first->arn);
+    assert_true(later->enabled);
+    assert_int_equal(later->key_state, KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED));
+    assert_int_equal(later->creation_date->seconds, at_first->creation_date->seconds);
+    assert_int_equal(later->n_encryption_algorithms, 1);
+    assert_null(later->deletion_date);
+    assert_string_equal(later->current_key_material_id, at_first->current_key_material_id);
+}
+
+static void a_key_moves_between_its_states_as_aws_says(void **state)
+{
+    (void)state;
+    do_on_key(OP(DISABLE_KEY), "OK");
+    do_on_key(OP(DISABLE_KEY), "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_DISABLED));
+    do_on_key(OP(ENABLE_KEY), "OK");
+    do_on_key(OP(ENABLE_KEY), "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED));
+    do_on_key(OP(CANCEL_KEY_DELETION), "INVALID_STATE");
+    do_on_key(OP(SCHEDULE_KEY_DELETION), "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION));
+    do_on_key(OP(ENABLE_KEY), "INVALID_STATE");
+    do_on_key(OP(DISABLE_KEY), "INVALID_STATE");
+    do_on_key(OP(SCHEDULE_KEY_DELETION), "INVALID_STATE");
+    do_on_key(OP(UPDATE_KEY_DESCRIPTION), "INVALID_STATE");
+    do_on_key(OP(CANCEL_KEY_DELETION), "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_DISABLED));
+}
+
+static struct cell_answer schedule(int32_t days)
+{
+    KMS(ScheduleKeyDeletionRequest) message = KMS_NEW(SCHEDULE_KEY_DELETION_REQUEST);
+    message.key_id = key_id;
+    message.pending_window_in_days_presence_case = 2;
+    message.pending_window_in_days = days;
+    const struct cell_request request = {
+        .operation = OP(SCHEDULE_KEY_DELETION),
+        .message = &message.base,
+        .response_type = KMS_TYPE(schedule_key_deletion_response)};
+    return cell_call(&cell, &request);
+}
+
+static void a_deletion_is_7_to_30_days_ahead(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t days;
+        const char *code;
+    } rows[] = {{6, "VALIDATION"}, {0, "VALIDATION"}, {7, "OK"}, {30, "OK"}, {31, "VALIDATION"}};
+    for (size_t i = 0; i < KS_COUNT(rows); i++) {
+        CELL_ANSWER_AUTO answer = schedule(rows[i].days);
+        expect(&answer, rows[i].code);
+        if (answer.code == KS_OK) {
+            const KMS(ScheduleKeyDeletionResponse) *response =
+                (const KMS(ScheduleKeyDeletionResponse) *)answer.response;
+            assert_int_equal(response->pending_window_in_days, rows[i].days);
+            assert_non_null(strstr(response->key_id, ":key/"));
+            do_on_key(OP(CANCEL_KEY_DELETION), "OK");
+        }
+    }
+}
+
+/* From then on the keystore on duty may be taking the key apart. */
+static void a_deletion_cannot_be_cancelled_once_its_date_has_passed(void **state)
+{
+    (void)state;
+    do_on_key(OP(SCHEDULE_KEY_DELETION), "OK");
+    cell.ahead_ms = 30 * MS_PER_DAY + 1000;
+    do_on_key(OP(CANCEL_KEY_DELETION), "INVALID_STATE");
+}
+
+static void a_mutation_takes_no_alias_and_no_key_of_another_account(void **state)
+{
+    (void)state;
+    cell_create_alias(&cell, "alias/a", key_id);
+    CELL_ANSWER_AUTO by_alias = cell_on_key(&cell, OP(DISABLE_KEY), "alias/a");
+    CELL_ANSWER_AUTO by_alias_arn = cell_on_key(
+        &cell, OP(DISABLE_KEY), "arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/a");
+    char arn[128];
+    snprintf(arn, sizeof(arn), "arn:aws:kms:%s:%s:key/%s", CELL_REGION, CELL_OTHER, key_id);
+    CELL_ANSWER_AUTO foreign = cell_on_key(&cell, OP(DISABLE_KEY), arn);
+
+    expect(&by_alias, "NOT_FOUND");
+    expect(&by_alias_arn, "INVALID_ARN");
+    expect(&foreign, "ACCESS_DENIED");
+}
+
+static struct cell_answer with_tags(const char *first, const char *second, const char *value)
+{
+    KMS(Tag) one = KMS_NEW(TAG);
+    KMS(Tag) two = KMS_NEW(TAG);
+    one.tag_key = ks_lend_text(first);
+    one.tag_value = ks_lend_text(value);
+    two.tag_key = ks_lend_text(second);
+    KMS(Tag) *tags[] = {&one, &two};
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    message.tags = tags;
+    message.n_tags = 2;
+    return create(&message, NULL);
+}
+
+static void tags_keep_their_limits(void **state)
+{
+    (void)state;
+    char long_key[130];
+    char long_value[258];
+    memset(long_key, 'k', 129);
+    long_key[129] = '\0';
+    memset(long_value, 'v', 257);
+    long_value[257] = '\0';
+    CELL_ANSWER_AUTO twice = with_tags("a", "a", "");
+    CELL_ANSWER_AUTO reserved = with_tags("a", "aws:x", "");
+    CELL_ANSWER_AUTO empty = with_tags("a", "", "");
+    CELL_ANSWER_AUTO key = with_tags(long_key, "b", "");
+    CELL_ANSWER_AUTO value = with_tags("a", "b", long_value);
+
+    expect(&twice, "TAG");
+    assert_string_equal(twice.text, "Duplicate tag keys");
+    expect(&reserved, "TAG");
+    assert_string_equal(reserved.text, "Tags beginning with aws: are reserved");
+    expect(&empty, "VALIDATION");
+    expect(&key, "VALIDATION");
+    assert_non_null(strstr(key.text, "'tags.1.member.tagKey'"));
+    expect(&value, "VALIDATION");
+    assert_non_null(strstr(value.text, "'tags.1.member.tagValue'"));
+}
+
+static void a_policy_is_the_default_one_or_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policy;
+        const char *code;
+    } rows[] = {
+        {"{\"Version\":\"2012-10-17\",\"Id\":\"key-default-1\",\"Statement\":[{\"Sid\":\"Enable IAM "
+         "User Permissions\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::" CELL_ACCOUNT
+         ":root\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}]}",
+         "OK"},
+        {"{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":["
+         "\"arn:aws:iam::" CELL_OTHER ":root\"]},\"Action\":\"kms:*\",\"Resource\":\"*\"}}",
+         "UNSUPPORTED"},
+        {"{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":"
+         "\"arn:aws:iam::" CELL_ACCOUNT ":root\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}}",
+         "UNSUPPORTED"},
+        {"not json", "UNSUPPORTED"},
+    };
+    for (size_t i = 0; i < KS_COUNT(rows); i++) {
+        KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+        message.policy = ks_lend_text(rows[i].policy);
+        CELL_ANSWER_AUTO answer = create(&message, NULL);
+        expect(&answer, rows[i].code);
+    }
+}
+
+static void a_spec_that_there_is_not_is_refused(void **state)
+{
+    (void)state;
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    message.key_spec = (KMS(KeySpec))9;
+    CELL_ANSWER_AUTO answer = create(&message, NULL);
+
+    expect(&answer, "VALIDATION");
+    assert_string_equal(answer.text, "1 validation error detected: Value '9' at 'keySpec' failed "
+                                     "to satisfy constraint: Member must satisfy enum value set: "
+                                     "[SYMMETRIC_DEFAULT]");
+}
+
+static void a_description_has_up_to_8192_characters(void **state)
+{
+    (void)state;
+    char *text = calloc(1, 2 * 8193 + 1);
+    for (size_t i = 0; i < 8193; i++) {
+        memcpy(text + 2 * i, "\xc3\xa9", 2); /* é: limits count characters */
+    }
+    KMS(UpdateKeyDescriptionRequest) message = KMS_NEW(UPDATE_KEY_DESCRIPTION_REQUEST);
+    message.key_id = key_id;
+    message.description = text;
+    const struct cell_request request = {.operation = OP(UPDATE_KEY_DESCRIPTION),
+                                         .message = &message.base};
+    CELL_ANSWER_AUTO more = cell_call(&cell, &request);
+    text[2 * 8192] = '\0';
+    CELL_ANSWER_AUTO most = cell_call(&cell, &request);
+    CELL_ANSWER_AUTO again = cell_call(&cell, &request);
+    free(text);
+
+    expect(&more, "VALIDATION");
+    expect(&most, "OK");
+    expect(&again, "OK");
+}
+
+/* The quota of this test's cell is 3, and one key is there. */
+static void an_account_has_so_many_keys_and_no_more(void **state)
+{
+    (void)state;
+    char id[37];
+    cell_create_key(&cell, id);
+    cell_create_key(&cell, id);
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    CELL_ANSWER_AUTO more = create(&message, NULL);
+    expect(&more, "LIMIT_EXCEEDED");
+
+    const struct cell_request other = {
+        .operation = OP(CREATE_KEY), .account = CELL_OTHER, .message = &message.base};
+    CELL_ANSWER_AUTO elsewhere = cell_call(&cell, &other);
+    expect(&elsewhere, "OK");
+}
+
+/* Promise 3. */
+static void a_retried_create_key_makes_one_key(void **state)
+{
+    (void)state;
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    message.description = ks_lend_text("once");
+    CELL_ANSWER_AUTO first = create(&message, "my-request");
+    CELL_ANSWER_AUTO second = create(&message, "my-request");
+    message.request_id = ks_lend_text("my-request");
+    CELL_ANSWER_AUTO third = create(&message, "my-request");
+    message.description = ks_lend_text("twice");
+    CELL_ANSWER_AUTO other = create(&message, "my-request");
+
+    expect(&first, "OK");
+    expect(&second, "OK");
+    expect(&third, "OK");
+    assert_string_equal(((KMS(CreateKeyResponse) *)first.response)->key_metadata->key_id,
+                        ((KMS(CreateKeyResponse) *)second.response)->key_metadata->key_id);
+    assert_string_equal(((KMS(CreateKeyResponse) *)first.response)->key_metadata->key_id,
+                        ((KMS(CreateKeyResponse) *)third.response)->key_metadata->key_id);
+    expect(&other, "CONFLICT");
+}
+
+/* What the first call has changed would refuse the second one. */
+static void a_retry_gets_the_stored_answer_though_the_state_has_moved_on(void **state)
+{
+    (void)state;
+    KMS(ScheduleKeyDeletionRequest) message = KMS_NEW(SCHEDULE_KEY_DELETION_REQUEST);
+    message.key_id = key_id;
+    const struct cell_request request = {
+        .operation = OP(SCHEDULE_KEY_DELETION),
+        .request_id = "delete-it",
+        .message = &message.base,
+        .response_type = KMS_TYPE(schedule_key_deletion_response)};
+    CELL_ANSWER_AUTO first = cell_call(&cell, &request);
+    cell.ahead_ms = 5000;
+    CELL_ANSWER_AUTO second = cell_call(&cell, &request);
+    const struct cell_request other = {.operation = OP(SCHEDULE_KEY_DELETION),
+                                       .request_id = "delete-it-again",
+                                       .message = &message.base};
+    CELL_ANSWER_AUTO third = cell_call(&cell, &other);
+
+    expect(&first, "OK");
+    expect(&second, "OK");
+    expect(&third, "INVALID_STATE");
+    assert_int_equal(
+        ((KMS(ScheduleKeyDeletionResponse) *)first.response)->deletion_date->nanos,
+        ((KMS(ScheduleKeyDeletionResponse) *)second.response)->deletion_date->nanos);
+}
+
+static void refusals_are_not_stored(void **state)
+{
+    (void)state;
+    const struct cell_request cancel = {.operation = OP(CANCEL_KEY_DELETION),
+                                        .request_id = "cancel"};
+    KMS(CancelKeyDeletionRequest) message = KMS_NEW(CANCEL_KEY_DELETION_REQUEST);
+    message.key_id = key_id;
+    struct cell_request request = cancel;
+    request.message = &message.base;
+    CELL_ANSWER_AUTO refused = cell_call(&cell, &request);
+    do_on_key(OP(SCHEDULE_KEY_DELETION), "OK");
+    CELL_ANSWER_AUTO done = cell_call(&cell, &request);
+
+    expect(&refused, "INVALID_STATE");
+    expect(&done, "OK");
+}
+
+static void the_same_request_id_of_another_operation_is_another_request(void **state)
+{
+    (void)state;
+    KMS(DisableKeyRequest) disable = KMS_NEW(DISABLE_KEY_REQUEST);
+    disable.key_id = key_id;
+    KMS(EnableKeyRequest) enable = KMS_NEW(ENABLE_KEY_REQUEST);
+    enable.key_id = key_id;
+    const struct cell_request first = {
+        .operation = OP(DISABLE_KEY), .request_id = "r", .message = &disable.base};
+    const struct cell_request second = {
+        .operation = OP(ENABLE_KEY), .request_id = "r", .message = &enable.base};
+    CELL_ANSWER_AUTO disabled = cell_call(&cell, &first);
+    CELL_ANSWER_AUTO enabled = cell_call(&cell, &second);
+
+    expect(&disabled, "OK");
+    expect(&enabled, "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED));
+}
+
+static void a_request_id_has_a_form(void **state)
+{
+    (void)state;
+    char longest[66];
+    memset(longest, 'x', 65);
+    longest[65] = '\0';
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    CELL_ANSWER_AUTO more = create(&message, longest);
+    longest[64] = '\0';
+    CELL_ANSWER_AUTO most = create(&message, longest);
+    CELL_ANSWER_AUTO none = create(&message, "");
+    CELL_ANSWER_AUTO odd = create(&message, "a b");
+
+    expect(&more, "VALIDATION");
+    expect(&most, "OK");
+    expect(&none, "VALIDATION");
+    expect(&odd, "VALIDATION");
+}
+
+/* Nothing is made before two zones (here: one) hold a domain key. */
+static void no_key_is_made_without_a_domain_key(void **state)
+{
+    (void)state;
+    struct cell young;
+    cell_start(&young, 0);
+    ks_fake_hsm_hang(young.hsm, true);
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    const struct cell_request request = {.operation = OP(CREATE_KEY), .message = &message.base};
+    struct cell_answer answer = {.code = KS_OK};
+    if (!ks_hsm_link_is_open(young.link)) {
+        answer = cell_call(&young, &request);
+        assert_true(answer.code == KS_UNAVAILABLE || answer.code == KS_OK);
+    }
+    ks_fake_hsm_hang(young.hsm, false);
+    cell_answer_done(&answer);
+    cell_stop(&young);
+}
+
+static void an_undecided_item_gets_the_views_and_a_denied_one_is_denied(void **state)
+{
+    (void)state;
+    KMS(DescribeKeyRequest) message = KMS_NEW(DESCRIBE_KEY_REQUEST);
+    message.key_id = key_id;
+    uint8_t packed[256];
+    INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+    item.tag = 7;
+    item.operation = OP(DESCRIBE_KEY);
+    item.account = ks_lend_text(CELL_ACCOUNT);
+    item.request = (ProtobufCBinaryData){
+        protobuf_c_message_pack(&message.base, packed), packed};
+
+    CELL_ANSWER_AUTO undecided = cell_send(&cell, &item, NULL);
+    INTERNAL(ViewVersion) *versions[] = {&undecided.versions[0]};
+    item.versions = versions;
+    item.n_versions = 1;
+    item.decision = INTERNAL_ENUM(DECISION__DECISION_DENY);
+    CELL_ANSWER_AUTO denied = cell_send(&cell, &item, NULL);
+    do_on_key(OP(DISABLE_KEY), "OK");
+    CELL_ANSWER_AUTO stale = cell_send(&cell, &item, NULL);
+
+    expect(&undecided, "STALE_VIEW");
+    assert_int_equal(undecided.view_count, 1);
+    assert_true(undecided.versions[0].key_version > 0);
+    assert_int_equal(undecided.versions[0].alias_version, 0);
+    assert_non_null(strstr(undecided.key_arns[0], key_id));
+    expect(&denied, "ACCESS_DENIED");
+    expect(&stale, "STALE_VIEW");
+    assert_true(stale.versions[0].key_version > undecided.versions[0].key_version);
+}
+
+static void what_is_no_item_or_no_operation_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t garbage[] = {0xff, 0xff, 0xff};
+    assert_int_equal(
+        ks_execute(&cell.env, (ks_bytes){garbage, sizeof(garbage)}, NULL, NULL).code,
+        KS_VALIDATION);
+
+    INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+    item.tag = 7;
+    item.account = ks_lend_text(CELL_ACCOUNT);
+    CELL_ANSWER_AUTO unknown = cell_send(&cell, &item, NULL);
+    item.operation = OP(DESCRIBE_KEY);
+    item.account = ks_lend_text("12");
+    CELL_ANSWER_AUTO account = cell_send(&cell, &item, NULL);
+    item.account = ks_lend_text(CELL_ACCOUNT);
+    item.request = ks_lend_bytes((ks_bytes){garbage, sizeof(garbage)});
+    CELL_ANSWER_AUTO request = cell_send(&cell, &item, NULL);
+
+    expect(&unknown, "UNSUPPORTED");
+    expect(&account, "VALIDATION");
+    expect(&request, "VALIDATION");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_rows_stand_in_the_order_of_their_numbers),
+        TEST(a_new_key_is_described_as_it_was_made),
+        TEST(a_key_moves_between_its_states_as_aws_says),
+        TEST(a_deletion_is_7_to_30_days_ahead),
+        TEST(a_deletion_cannot_be_cancelled_once_its_date_has_passed),
+        TEST(a_mutation_takes_no_alias_and_no_key_of_another_account),
+        TEST(tags_keep_their_limits),
+        TEST(a_policy_is_the_default_one_or_none),
+        TEST(a_spec_that_there_is_not_is_refused),
+        TEST(a_description_has_up_to_8192_characters),
+        TEST(an_account_has_so_many_keys_and_no_more),
+        TEST(a_retried_create_key_makes_one_key),
+        TEST(a_retry_gets_the_stored_answer_though_the_state_has_moved_on),
+        TEST(refusals_are_not_stored),
+        TEST(the_same_request_id_of_another_operation_is_another_request),
+        TEST(a_request_id_has_a_form),
+        cmocka_unit_test(no_key_is_made_without_a_domain_key),
+        TEST(an_undecided_item_gets_the_views_and_a_denied_one_is_denied),
+        TEST(what_is_no_item_or_no_operation_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
