@@ -52,9 +52,9 @@ class Bench:
     """One cluster, what was found out about it, and what stages share."""
 
     def __init__(self, plan, cluster, built, folder):
-        self.plan, self.cluster, self.built = plan, cluster, built
+        self.plan, self.cluster, self.built, self.folder = plan, cluster, built, folder
         self.figures = report.Figures()
-        self.loads = workloads.Workloads(cluster, folder, built)
+        self.loads = None  # until the cluster is up
         self.rounds = rounds.Rounds(self)
         self.others, self.failed, self.keys_made = [], 0, 0
         self.crypto_loads, self.echo_pids = [], {}
@@ -95,6 +95,8 @@ class Bench:
         seconds = self.cluster.up()
         self.say(f"cluster up in {seconds:.1f} s")
         self.idle()
+        self.loads = workloads.Workloads(self.cluster, self.folder, self.built)
+        self.crypto_loads, self.echo_pids = self.loads.crypto()
 
     def idle(self):
         """What the cluster uses when nobody asks it anything."""
@@ -113,16 +115,15 @@ class Bench:
         self.figures.set("rss_mib", found)
         return "resident MiB: " + ", ".join(f"{n} {m:.0f}" for n, m in sorted(found.items()))
 
-    def run(self, stages, folder):
+    def run(self, stages):
         """Everything asked for, in the order in which it disturbs the least; then the tables."""
         self.start()
-        self.crypto_loads, self.echo_pids = self.loads.crypto()
         said = ""
         if "crypto" in stages:
             self.rounds.crypto()
             said = self.memory()
         if "profile" in stages:
-            hotspots.measure(self, self.encrypt, folder)
+            hotspots.measure(self, self.encrypt, self.folder)
         if "create" in stages:
             self.rounds.create()
         if "failover" in stages:
@@ -179,9 +180,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="keystead-bench-") as folder:
         bench = Bench(QUICK if arguments.quick else Plan(), cluster, built, folder)
         try:
-            bench.run(stages, folder)
+            bench.run(stages)
         finally:
-            bench.loads.stop_echoes()
+            if bench.loads:
+                bench.loads.stop_echoes()
             if not arguments.keep:
                 cluster.down()
 
