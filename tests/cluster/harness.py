@@ -72,7 +72,7 @@ make_stubs()
 
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from keystead.admin.v1 import admin_pb2, admin_pb2_grpc  # noqa: E402
-from keystead.kms.v1 import kms_pb2_grpc  # noqa: E402
+from keystead.kms.v1 import crypto_pb2, kms_pb2_grpc  # noqa: E402
 
 
 def build():
@@ -235,6 +235,12 @@ class Cluster:
             admin_pb2.IssueCertificateRequest(account_id=account, user_name=name, csr_pem=csr)
         )
         (here / f"{name}.pem").write_text(issued.certificate_pem)
+        # Regions mirror the control plane: a new user is known there a moment later.
+        for region in self.topology.regions:
+            for frontend in range(len(region.frontends)):
+                kms = self.kms(region.name, frontend, certificate=name)
+                request = crypto_pb2.GenerateRandomRequest(number_of_bytes=1)
+                until(lambda: kms.GenerateRandom(request), 10, f"{name} is known in {region.name}")
         return account, issued.serial
 
     def cli(self, *words, region=None, stdin=b"", check=True):
