@@ -39,7 +39,7 @@ struct ks_rpc_channel_options {
      */
     const char *server_spiffe;
     struct ks_rpc_loop *loop; /* outlives the channel */
-    size_t message_bytes_max; /* one message, both ways; 0: 4 MiB */
+    size_t message_bytes_max; /* one message received; 0: 4 MiB */
 };
 
 /*

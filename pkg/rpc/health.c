@@ -99,19 +99,19 @@ static void set_status(struct ks_rpc_health *health, struct service *service, en
     }
 }
 
-void ks_rpc_health_set(struct ks_rpc_server *server, const char *name, bool serving)
+void ks_rpc_health_set(struct ks_rpc_server *server, const char *service, bool serving)
 {
-    assert(server && name && strlen(name) <= NAME_LEN_MAX);
+    assert(server && service && strlen(service) <= NAME_LEN_MAX);
 
     struct ks_rpc_health *health = server->health;
     pthread_mutex_lock(&health->lock);
-    struct service *service = find(health, ks_bytes_of(name));
-    if (!service) {
+    struct service *entry = find(health, ks_bytes_of(service));
+    if (!entry) {
         assert(health->service_count < KS_RPC_HEALTH_MAX);
-        service = &health->services[health->service_count++];
-        *service = (struct service){ks_strdup(name), SERVICE_UNKNOWN};
+        entry = &health->services[health->service_count++];
+        *entry = (struct service){ks_strdup(service), SERVICE_UNKNOWN};
     }
-    set_status(health, service, serving && !health->stopped ? SERVING : NOT_SERVING);
+    set_status(health, entry, serving && !health->stopped ? SERVING : NOT_SERVING);
     pthread_mutex_unlock(&health->lock);
 }
 

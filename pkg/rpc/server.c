@@ -177,6 +177,15 @@ static void step_shutdown(void *owner, bool ok)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* The library does not say why it cannot listen: without the certificates it could, or not. */
+static ks_result why_not(const struct ks_rpc_listener *listener, const char *address)
+{
+    grpc_server_credentials *none = grpc_insecure_server_credentials_create();
+    int port = grpc_server_add_http2_port(listener->core, address, none);
+    grpc_server_credentials_release(none);
+    return port > 0 ? KS_RES(VALIDATION) : KS_RES(CONFLICT);
+}
+
 /* Takes the credentials. On failure the listener has its core all the same, to be shut down. */
 static ks_result listen_on(struct ks_rpc_listener *listener, const char *address,
                            grpc_server_credentials *credentials)
@@ -192,7 +201,7 @@ static ks_result listen_on(struct ks_rpc_listener *listener, const char *address
     register_rows(listener);
     listener->port = grpc_server_add_http2_port(listener->core, address, credentials);
     grpc_server_credentials_release(credentials);
-    return listener->port > 0 ? KS_RES(OK) : KS_RES(CONFLICT);
+    return listener->port > 0 ? KS_RES(OK) : why_not(listener, address);
 }
 
 static ks_result listen_all(struct ks_rpc_server *server)

@@ -77,7 +77,7 @@ struct ks_rpc_server_options {
     /* FileDescriptorSet for reflection, with all imports; borrowed as long as the server. */
     ks_bytes descriptors;
 
-    size_t message_bytes_max;      /* default 4 MiB: any one message, both ways */
+    size_t message_bytes_max;      /* default 4 MiB: one message received */
     size_t calls_max;              /* default 4096 unary calls in progress; over it THROTTLED */
     size_t streams_max;            /* default 1024 streams in progress; over it THROTTLED */
     size_t connection_streams_max; /* default 1024 calls at a time on one connection; more wait */

@@ -11,8 +11,9 @@
 #include "pkg/base/mem.h"
 #include "pkg/rpc/rpc_fixture.h"
 
-#define REQUEST_MAX 1000U
-#define DEADLINE_MS 200
+#define REQUEST_MAX       1000U
+#define DEADLINE_MS       200
+#define CONNECTION_AGE_MS 300
 
 static struct gauge handled = GAUGE_INIT;
 static struct gauge answered = GAUGE_INIT;
@@ -359,6 +360,43 @@ static void a_missing_certificate_is_told_at_once(void **state)
     assert_int_equal(ks_rpc_server_new(&options, &second).code, KS_VALIDATION);
 }
 
+static void a_pair_that_does_not_fit_is_told_at_once(void **state)
+{
+    (void)state;
+    struct ks_rpc_tls tls = fixture_tls("root", "server");
+    tls.key_file = fixture_path("client.key");
+    const struct ks_rpc_server_options options = {
+        .address = "127.0.0.1:0", .tls = tls, .loops = &fixture_loop, .loop_count = 1};
+    struct ks_rpc_server *second = NULL;
+
+    assert_int_equal(ks_rpc_server_new(&options, &second).code, KS_VALIDATION);
+}
+
+/* The client is told to go, and comes again, without a call lost. */
+static void an_old_connection_is_replaced(void **state)
+{
+    (void)state;
+    struct ks_rpc_server *restless =
+        fixture_server((struct ks_rpc_server_options){.methods = methods,
+                                                      .method_count = KS_COUNT(methods),
+                                                      .admit = admit,
+                                                      .forget = forget,
+                                                      .connection_age_max_ms = CONNECTION_AGE_MS});
+    struct ks_rpc_channel *other = fixture_channel(restless, "client");
+    int64_t until_ns = ks_clock_boot_ns(&ks_clock_system) + FIXTURE_WAIT_MS * KS_NS_PER_MS;
+
+    while (gauge_read(&admitted) < 3 && ks_clock_boot_ns(&ks_clock_system) < until_ns) {
+        KS_BUFFER_AUTO response = {.len_max = REQUEST_MAX};
+        assert_int_equal(
+            fixture_call(other, "/test.Service/Echo", KS_LITERAL("x"), &response, NULL).code,
+            KS_OK);
+    }
+
+    assert_int_equal(gauge_read(&admitted), 3);
+    ks_rpc_channel_free(other);
+    ks_rpc_server_free(restless);
+}
+
 static void a_server_that_is_away_is_unavailable(void **state)
 {
     (void)state;
@@ -393,6 +431,8 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(an_address_in_use_is_a_conflict, start, stop),
         cmocka_unit_test_setup_teardown(a_missing_certificate_is_told_at_once, start, stop),
+        cmocka_unit_test_setup_teardown(a_pair_that_does_not_fit_is_told_at_once, start, stop),
+        cmocka_unit_test_setup_teardown(an_old_connection_is_replaced, start, stop),
         cmocka_unit_test_setup_teardown(a_server_that_is_away_is_unavailable, start, stop),
     };
     return cmocka_run_group_tests_name("server", tests, fixture_setup, fixture_teardown);
