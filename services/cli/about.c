@@ -9,8 +9,8 @@
 #include "pkg/base/mem.h"
 #include "pkg/json/json.h"
 #include "services/cli/arguments/help.h"
-#include "services/cli/commands.h"
 #include "services/cli/cli.h"
+#include "services/cli/commands.h"
 #include "services/cli/emit.h"
 #include "services/cli/print/table.h"
 

@@ -124,7 +124,8 @@ ks_result ks_call(struct ks_cli *cli, const struct ks_call *call, const Protobuf
                        MESSAGE_LEN_MAX);
     }
     const struct ks_session_call what = {.method = call->method,
-                                         .request = ks_buffer_bytes(&packed)};
+                                         .request = ks_buffer_bytes(&packed),
+                                         .patience_ms = cli->timeout_ms};
     struct ks_rpc_error error = {0};
     r = ks_session_call(cli->session, &door, &what, &answer, &error);
     if (ks_failed(r)) {

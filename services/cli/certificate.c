@@ -142,8 +142,8 @@ ks_result ks_run_user_certificate(struct ks_cli *cli)
     KS_TRY(find_places(cli, &places));
     KS_TRY(take_key(cli, places.key, &key));
     KS_TRY(ask(cli, key, &issued));
-    KS_TRY(ks_disk_write(places.certificate, ks_bytes_of(issued->certificate_pem),
-                         CERTIFICATE_MODE, &cli->failure));
+    KS_TRY(ks_disk_write(places.certificate, ks_bytes_of(issued->certificate_pem), CERTIFICATE_MODE,
+                         &cli->failure));
 
     char expires[KS_TIME_TEXT_LEN] = "";
     if (issued->expire_time) {

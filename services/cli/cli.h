@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "pkg/base/arena.h"
 #include "pkg/base/bytes.h"
@@ -25,6 +25,7 @@ struct ks_cli {
     struct ks_arguments arguments;
     struct ks_settings settings;
     enum ks_output output;
+    int64_t timeout_ms; /* of one call, all its tries together */
     struct ks_session *session;
     struct ks_arena arena;     /* wiped at the end */
     struct ks_failure failure; /* what the line on stderr will say */

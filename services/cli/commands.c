@@ -72,8 +72,8 @@ static const struct ks_option decrypt_options[] = {
 static const struct ks_option re_encrypt_options[] = {
     {"key", "KEY", "key that encrypts anew: " KEY_HELP "; the setting 'key' if left out",
      "destination_key_id", BARE | SETTING},
-    {"context", "KEY=VALUE", "pair of the new encryption context",
-     "destination_encryption_context", REPEATED},
+    {"context", "KEY=VALUE", "pair of the new encryption context", "destination_encryption_context",
+     REPEATED},
     {"source-key", "KEY", "refuse what another key encrypted", "source_key_id", 0},
     {"source-context", "KEY=VALUE", "pair of the encryption context so far",
      "source_encryption_context", REPEATED},
@@ -122,13 +122,12 @@ static const struct ks_option completion_options[] = {
 };
 
 #define FRONTEND(Method, request, response)                                                        \
-    "/keystead.kms.v1.KeyManagementService/" Method,                                               \
-        &keystead__kms__v1__##request##__descriptor,                                               \
+    "/keystead.kms.v1.KeyManagementService/" Method, &keystead__kms__v1__##request##__descriptor,  \
         &keystead__kms__v1__##response##__descriptor, KS_DOOR_FRONTEND
 #define CONTROL(Method, request, response)                                                         \
     "/keystead.admin.v1.AdminService/" Method, &keystead__admin__v1__##request##__descriptor,      \
         &keystead__admin__v1__##response##__descriptor, KS_DOOR_CONTROL
-#define CALL(...) (&(const struct ks_call){__VA_ARGS__, NULL, NULL})
+#define CALL(...)               (&(const struct ks_call){__VA_ARGS__, NULL, NULL})
 #define LIST(list, fields, ...) (&(const struct ks_call){__VA_ARGS__, list, fields})
 
 static const char *const key_columns[] = {"key_id", "key_arn", NULL};
@@ -138,16 +137,19 @@ static const char *const account_columns[] = {"account_id", "display_name", "cre
 static const char *const user_columns[] = {"user_name", "arn", "create_time", NULL};
 
 #define ROW(noun, verb, summary, details, options, run, call)                                      \
-    {noun, verb, summary, details, options, KS_COUNT(options), run, call}
+    {                                                                                              \
+        noun, verb, summary, details, options, KS_COUNT(options), run, call                        \
+    }
 #define ROW_WITHOUT_OPTIONS(noun, verb, summary, details, run, call)                               \
-    {noun, verb, summary, details, NULL, 0, run, call}
+    {                                                                                              \
+        noun, verb, summary, details, NULL, 0, run, call                                           \
+    }
 
 static const struct ks_command rows[] = {
     ROW("key", "create", "Make a key.", NULL, key_create_options, ks_run_key_create, NULL),
-    ROW_WITHOUT_OPTIONS("key", "list", "List the account's keys in the region.", NULL,
-                        ks_call_run_list,
-                        LIST("keys", key_columns,
-                             FRONTEND("ListKeys", list_keys_request, list_keys_response))),
+    ROW_WITHOUT_OPTIONS(
+        "key", "list", "List the account's keys in the region.", NULL, ks_call_run_list,
+        LIST("keys", key_columns, FRONTEND("ListKeys", list_keys_request, list_keys_response))),
     ROW("key", "describe", "Show all about a key.", NULL, used_key_options, ks_call_run,
         CALL(FRONTEND("DescribeKey", describe_key_request, describe_key_response))),
     ROW("key", "enable", "Let a disabled key be used again.", NULL, changed_key_options,
@@ -191,10 +193,10 @@ static const struct ks_command rows[] = {
         CALL(FRONTEND("GenerateRandom", generate_random_request, generate_random_response))),
     ROW("account", "create", "Make an account.", NULL, account_create_options, ks_call_run,
         CALL(CONTROL("CreateAccount", create_account_request, create_account_response))),
-    ROW_WITHOUT_OPTIONS("account", "list", "List accounts.", NULL, ks_call_run_list,
-                        LIST("accounts", account_columns,
-                             CONTROL("ListAccounts", list_accounts_request,
-                                     list_accounts_response))),
+    ROW_WITHOUT_OPTIONS(
+        "account", "list", "List accounts.", NULL, ks_call_run_list,
+        LIST("accounts", account_columns,
+             CONTROL("ListAccounts", list_accounts_request, list_accounts_response))),
     ROW("user", "create", "Make a user.", NULL, user_options, ks_call_run,
         CALL(CONTROL("CreateUser", create_user_request, create_user_response))),
     ROW("user", "list", "List the users of an account.", NULL, user_list_options, ks_call_run_list,
@@ -207,8 +209,8 @@ static const struct ks_command rows[] = {
         CALL(CONTROL("IssueCertificate", issue_certificate_request, issue_certificate_response))),
     ROW("certificate", "revoke", "End a certificate.", NULL, certificate_revoke_options,
         ks_call_run,
-        CALL(CONTROL("RevokeCertificate", revoke_certificate_request,
-                     revoke_certificate_response))),
+        CALL(
+            CONTROL("RevokeCertificate", revoke_certificate_request, revoke_certificate_response))),
     ROW("cluster", "status", "Show what serves, who leads, and what is wrong.",
         "Exit code 0 says that all is well, 1 that something is not.", cluster_status_options,
         ks_run_cluster_status, NULL),

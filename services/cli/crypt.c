@@ -16,8 +16,7 @@
 ks_result ks_run_re_encrypt(struct ks_cli *cli)
 {
     const struct ks_call *call = cli->arguments.command->call;
-    struct ks_sink sink =
-        ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
+    struct ks_sink sink = ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
     KS_TRY(ks_sink_check_binary(&sink, &cli->failure));
     KS_SOURCE_AUTO source = {.file = STDIN_FILENO};
     ks_bytes blob;
@@ -64,8 +63,7 @@ ks_result ks_run_data_key(struct ks_cli *cli)
 ks_result ks_run_random(struct ks_cli *cli)
 {
     const struct ks_call *call = cli->arguments.command->call;
-    struct ks_sink sink =
-        ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
+    struct ks_sink sink = ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
     bool raw = ks_argument_given(&cli->arguments, "raw");
     if (raw) {
         KS_TRY(ks_sink_check_binary(&sink, &cli->failure));

@@ -42,9 +42,10 @@ static ks_result decrypt_blob(struct ks_cli *cli, struct ks_source *source,
         return ks_fail(&cli->failure, KS_INVALID_CIPHERTEXT, "the input is empty");
     }
     if (blob.len > BLOB_MAX) {
-        return ks_fail(&cli->failure, KS_INVALID_CIPHERTEXT,
-                       "the input was not made by 'keystead encrypt': it is longer than a blob, and "
-                       "does not begin as a file");
+        return ks_fail(
+            &cli->failure, KS_INVALID_CIPHERTEXT,
+            "the input was not made by 'keystead encrypt': it is longer than a blob, and "
+            "does not begin as a file");
     }
     ProtobufCBinaryData *plaintext;
     KS_TRY(open_blob(cli, blob, &plaintext));
@@ -152,8 +153,7 @@ static ks_result decrypt_file(struct ks_cli *cli, struct ks_source *source,
 
 ks_result ks_run_decrypt(struct ks_cli *cli)
 {
-    struct ks_sink sink =
-        ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
+    struct ks_sink sink = ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
     KS_SOURCE_AUTO source = {.file = STDIN_FILENO};
     ks_bytes front;
     KS_TRY(ks_source_peek(&source, KS_FILE_MAGIC_LEN, &front, &cli->failure));

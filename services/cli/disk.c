@@ -68,6 +68,5 @@ ks_result ks_disk_write(const char *path, ks_bytes bytes, mode_t mode, struct ks
         return ks_fail(failure, KS_INTERNAL, "the path %.200s is too long", path);
     }
     KS_TRY(write_new(partial, bytes, mode, failure));
-    return rename(partial, path) == 0 ? KS_RES(OK)
-                                      : fail_file(failure, KS_INTERNAL, "write", path);
+    return rename(partial, path) == 0 ? KS_RES(OK) : fail_file(failure, KS_INTERNAL, "write", path);
 }

@@ -31,8 +31,7 @@ static ks_result encrypt_blob(struct ks_cli *cli, const struct ks_sink *sink, ks
     ProtobufCMessage *response;
     KS_TRY(ks_call_request(cli, &encrypt_call, &request));
     Keystead__Kms__V1__EncryptRequest *encrypt = (Keystead__Kms__V1__EncryptRequest *)request;
-    encrypt->plaintext =
-        (ProtobufCBinaryData){plaintext.len, (uint8_t *)(uintptr_t)plaintext.ptr};
+    encrypt->plaintext = (ProtobufCBinaryData){plaintext.len, (uint8_t *)(uintptr_t)plaintext.ptr};
     KS_TRY(ks_call(cli, &encrypt_call, request, &response));
     const ProtobufCBinaryData *blob =
         &((const Keystead__Kms__V1__EncryptResponse *)response)->ciphertext_blob;
@@ -100,8 +99,7 @@ static ks_result encrypt_file(struct ks_cli *cli, struct ks_source *source,
 
 ks_result ks_run_encrypt(struct ks_cli *cli)
 {
-    struct ks_sink sink =
-        ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
+    struct ks_sink sink = ks_sink_of(STDOUT_FILENO, ks_argument_given(&cli->arguments, "force"));
     KS_TRY(ks_sink_check_binary(&sink, &cli->failure));
     KS_SOURCE_AUTO source = {.file = STDIN_FILENO};
     ks_bytes front;

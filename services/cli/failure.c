@@ -14,7 +14,7 @@ struct row {
 
 #define NO_HINT     ""
 #define HINT_FORM   "the command's --help says what is accepted"
-#define HINT_RETRY  "try again; a change that was begun is not done twice if request_id is the same"
+#define HINT_RETRY  "try again, after a look at whether it was done"
 #define HINT_REPORT "look into the logs of the service"
 
 static const struct row rows[KS_CODE_COUNT] = {
@@ -41,8 +41,8 @@ static const struct row rows[KS_CODE_COUNT] = {
     [KS_UNSUPPORTED] = {KS_EXIT_FAILURE, NO_HINT},
     [KS_UNAUTHENTICATED] = {KS_EXIT_DENIED,
                             "check the certificate: 'keystead user certificate' makes a new one"},
-    [KS_UNAVAILABLE] = {KS_EXIT_UNAVAILABLE, "is the endpoint right? 'keystead cluster status' "
-                                             "shows what serves"},
+    [KS_UNAVAILABLE] = {KS_EXIT_UNAVAILABLE,
+                        "try again; 'keystead cluster status' shows what serves"},
     [KS_DEADLINE] = {KS_EXIT_UNAVAILABLE, HINT_RETRY},
     [KS_CANCELLED] = {KS_EXIT_UNAVAILABLE, HINT_RETRY},
     [KS_INTERNAL] = {KS_EXIT_FAILURE, HINT_REPORT},

@@ -121,11 +121,11 @@ static void listing_done(struct listing *listing)
 ks_result ks_call_run_list(struct ks_cli *cli)
 {
     KS_BUFFER_AUTO out = {.len_max = KS_CLI_OUTPUT_LEN_MAX};
-    KS_CLEANUP(listing_done) struct listing listing = {
-        .call = cli->arguments.command->call,
-        .table = {.text = {.len_max = KS_CLI_OUTPUT_LEN_MAX}},
-        .json = {.buffer = &out, .indent = INDENT},
-        .is_json = cli->output == KS_OUTPUT_JSON};
+    KS_CLEANUP(listing_done)
+    struct listing listing = {.call = cli->arguments.command->call,
+                              .table = {.text = {.len_max = KS_CLI_OUTPUT_LEN_MAX}},
+                              .json = {.buffer = &out, .indent = INDENT},
+                              .is_json = cli->output == KS_OUTPUT_JSON};
     begin(&listing);
     KS_TRY(take_pages(cli, &listing));
     KS_TRY(end(&listing, &out));

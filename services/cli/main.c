@@ -12,10 +12,12 @@
 #include "services/cli/arguments/help.h"
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
+#include "services/cli/duration.h"
 #include "services/cli/emit.h"
 #include "services/cli/session.h"
 
-#define HELP_LEN_MAX 65536U
+#define HELP_LEN_MAX       65536U
+#define TIMEOUT_DEFAULT_MS 10000
 
 static ks_result print_help(struct ks_cli *cli)
 {
@@ -48,9 +50,10 @@ static ks_result run(int argc, char **argv, struct ks_cli *cli)
     if (cli->arguments.help) {
         return print_help(cli);
     }
-    ks_log_init("keystead", ks_argument_given(&cli->arguments, "verbose") ? KS_LOG_INFO
-                                                                          : KS_LOG_ERROR);
+    ks_log_init("keystead",
+                ks_argument_given(&cli->arguments, "verbose") ? KS_LOG_INFO : KS_LOG_ERROR);
     KS_TRY(read_output(cli));
+    KS_TRY(ks_duration_option(cli, "timeout", TIMEOUT_DEFAULT_MS, &cli->timeout_ms));
     KS_TRY(ks_settings_load(&cli->arguments, &cli->settings, &cli->failure));
     r = ks_crypto_init(&(struct ks_crypto_options){.wipe_allocator = true});
     if (ks_failed(r)) {

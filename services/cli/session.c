@@ -84,8 +84,7 @@ static struct connection *find(struct ks_session *session, const char *address, 
 {
     for (size_t i = 0; i < session->connection_count; i++) {
         struct connection *connection = &session->connections[i];
-        if (strcmp(connection->address, address) == 0 &&
-            strcmp(connection->spiffe, spiffe) == 0) {
+        if (strcmp(connection->address, address) == 0 && strcmp(connection->spiffe, spiffe) == 0) {
             return connection;
         }
     }
@@ -109,10 +108,8 @@ ks_result ks_session_channel(struct ks_session *session, const struct ks_door *d
     KS_TRY(check_files(&door->tls, reterr_error));
     start(session);
     connection = &session->connections[session->connection_count];
-    const struct ks_rpc_channel_options options = {.address = address,
-                                                   .tls = door->tls,
-                                                   .server_spiffe = door->spiffe,
-                                                   .loop = session->loop};
+    const struct ks_rpc_channel_options options = {
+        .address = address, .tls = door->tls, .server_spiffe = door->spiffe, .loop = session->loop};
     if (ks_failed(ks_rpc_channel_new(&options, &connection->channel))) {
         return refuse(reterr_error, "certificate", door->tls.cert_file,
                       "not PEM, or its key is another one's");
@@ -179,9 +176,8 @@ static ks_result try_once(struct ks_rpc_channel *channel, const struct ks_sessio
 {
     KS_BUFFER_AUTO request = {.len_max = call->request.len + 1};
     KS_TRY(ks_buffer_append(&request, call->request));
-    const struct ks_rpc_unary_options options = {.method = call->method,
-                                                 .request = &request,
-                                                 .deadline_ms = deadline_ms};
+    const struct ks_rpc_unary_options options = {
+        .method = call->method, .request = &request, .deadline_ms = deadline_ms};
     ks_result r = ks_rpc_unary_wait(channel, &options, ret_response, reterr_error);
     if (r.code == KS_LIMIT_EXCEEDED && reterr_error->code == KS_OK) {
         reterr_error->code = KS_LIMIT_EXCEEDED;
@@ -190,14 +186,38 @@ static ks_result try_once(struct ks_rpc_channel *channel, const struct ks_sessio
     return r;
 }
 
+const char *ks_session_cause(const char *text)
+{
+    const char *cause = text;
+    for (const char *colon = strstr(text, ": "); colon; colon = strstr(cause, ": ")) {
+        cause = colon + 2;
+    }
+    return cause;
+}
+
+/* What the library says of itself, in the words of who typed an address. */
+static void explain(const struct ks_door *door, struct ks_rpc_error *error)
+{
+    char cause[KS_RPC_TEXT_MAX + 1];
+    if (error->reason[0] || !may_try_again(error->code)) {
+        return;
+    }
+    snprintf(cause, sizeof(cause), "%s", ks_session_cause(error->text));
+    bool late = error->code == KS_DEADLINE;
+    snprintf(error->text, sizeof(error->text), "%.200s %s%.250s", door->addresses,
+             late ? "did not answer in time" : "cannot be reached: ", late ? "" : cause);
+}
+
 ks_result ks_session_call(struct ks_session *session, const struct ks_door *door,
                           const struct ks_session_call *call, struct ks_buffer *ret_response,
                           struct ks_rpc_error *reterr_error)
 {
-    int64_t patience_ms = call->patience_ms ? call->patience_ms : KS_SESSION_PATIENCE_MS;
-    KS_CLEANUP(tries_done) struct tries tries = {
-        .end_ns = ks_clock_boot_ns(&ks_clock_system) + patience_ms * KS_NS_PER_MS,
-        .pause_ms = PAUSE_FIRST_MS};
+    assert(call->patience_ms > 0);
+
+    KS_CLEANUP(tries_done)
+    struct tries tries = {.end_ns =
+                              ks_clock_boot_ns(&ks_clock_system) + call->patience_ms * KS_NS_PER_MS,
+                          .pause_ms = PAUSE_FIRST_MS};
     KS_TRY(split_addresses(door->addresses, &tries, reterr_error));
 
     ks_result r = KS_RES(UNAVAILABLE);
@@ -215,8 +235,9 @@ ks_result ks_session_call(struct ks_session *session, const struct ks_door *door
             pause_between_rounds(&tries);
         }
         if (left_ms(&tries) <= 0) {
-            return r;
+            break;
         }
     }
+    explain(door, reterr_error);
     return r;
 }

@@ -14,12 +14,11 @@
 #include "pkg/rpc/status.h"
 #include "pkg/rpc/tls.h"
 
-#define KS_SESSION_ADDRESSES_MAX 64U     /* of one door */
-#define KS_SESSION_CHANNELS_MAX  192U    /* of one run */
-#define KS_SESSION_ADDRESS_LEN   256U    /* bytes of one, NUL included */
-#define KS_SESSION_SPIFFE_LEN    256U    /* likewise */
-#define KS_SESSION_PATIENCE_MS   10000   /* default for all tries of one call together */
-#define KS_SESSION_TRY_MS        5000    /* longest for one try */
+#define KS_SESSION_ADDRESSES_MAX 64U  /* of one door */
+#define KS_SESSION_CHANNELS_MAX  192U /* of one run */
+#define KS_SESSION_ADDRESS_LEN   256U /* bytes of one, NUL included */
+#define KS_SESSION_SPIFFE_LEN    256U /* likewise */
+#define KS_SESSION_TRY_MS        5000 /* longest for one try */
 
 struct ks_session;
 struct ks_rpc_channel;
@@ -40,7 +39,7 @@ void ks_session_free(struct ks_session *session);
 struct ks_session_call {
     const char *method;
     ks_bytes request;
-    int64_t patience_ms; /* 0: KS_SESSION_PATIENCE_MS */
+    int64_t patience_ms; /* of all tries together; above 0 */
 };
 
 /*
@@ -64,3 +63,9 @@ KS_MUST_USE ks_result ks_session_call(struct ks_session *session, const struct k
 KS_MUST_USE ks_result ks_session_channel(struct ks_session *session, const struct ks_door *door,
                                          const char *address, struct ks_rpc_channel **ret_channel,
                                          struct ks_rpc_error *reterr_error);
+
+/*
+ * The end of what the library says of a failed connection, which is what failed; what stands before
+ * says through whom it went. Borrowed from text.
+ */
+const char *ks_session_cause(const char *text);

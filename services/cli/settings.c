@@ -32,8 +32,9 @@ static const struct ks_config_table profile_table = {.program = "keystead",
 #define OPTION_ROW(name, field, option, environment, value, help)                                  \
     {option, value, help " [" environment "]", NULL, 0},
 const struct ks_option ks_global_options[KS_GLOBAL_OPTION_COUNT] = {
-    KS_SETTINGS(OPTION_ROW)
-    {"profile", "NAME", "which profile counts, if not 'default' [KEYSTEAD_PROFILE]", NULL, 0},
+    KS_SETTINGS(OPTION_ROW){"profile", "NAME",
+                            "which profile counts, if not 'default' [KEYSTEAD_PROFILE]", NULL, 0},
+    {"timeout", "TIME", "how long a call is tried again; 10s unless said", NULL, 0},
     {"output", "table|json", "form of what is printed; table unless said", NULL, 0},
     {"verbose", NULL, "show what the connection complains of", NULL, 0},
     {"help", NULL, "show this", NULL, 0},
@@ -73,8 +74,7 @@ ks_result ks_settings_load(const struct ks_arguments *arguments, struct ks_setti
     }
     for (int i = 0; i < KS_SETTING_COUNT; i++) {
         const char *value = ks_argument(arguments, sources[i].option);
-        settings.by_option[i] = value != NULL;
-        value = value ? value : environment(sources[i].environment);
+        value = value && value[0] ? value : environment(sources[i].environment);
         if (!value && settings.profile) {
             const char *said = ks_profile_get(settings.profile, (enum ks_setting)i);
             value = said[0] ? said : NULL;

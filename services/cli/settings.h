@@ -1,6 +1,6 @@
 /*
  * settings: where the service is and who asks, from options, the environment, and a profile: the
- * first that says something wins.
+ * first that says something wins; an empty one says nothing.
  *
  * A profile is a flat YAML file, $XDG_CONFIG_HOME/keystead/<profile>.yaml (~/.config if that is not
  * set), with one line for each setting. "default" is read if nobody names another, and may be
@@ -51,12 +51,11 @@ struct ks_profile; /* a profile's texts */
 /* {0} is empty. */
 struct ks_settings {
     const char *values[KS_SETTING_COUNT]; /* NULL: nobody says. Borrowed from one of the three */
-    bool by_option[KS_SETTING_COUNT];     /* it stands on the command line */
     struct ks_profile *profile;
 };
 
 /* The options of every command, settings and a few more; for the table of commands. */
-#define KS_GLOBAL_OPTION_COUNT (KS_SETTING_COUNT + 4)
+#define KS_GLOBAL_OPTION_COUNT (KS_SETTING_COUNT + 5)
 extern const struct ks_option ks_global_options[KS_GLOBAL_OPTION_COUNT];
 
 /*

@@ -11,10 +11,10 @@
 #include "pkg/rpc/client.h"
 #include "services/cli/session.h"
 
-#define GET_STATUS       "/keystead.internal.v1.KeystoreService/GetStatus"
-#define HEALTH_CHECK     "/grpc.health.v1.Health/Check"
-#define HEALTH_SERVING   1U /* grpc.health.v1: HealthCheckResponse.status */
-#define ANSWER_LEN_MAX   (1024U * 1024U)
+#define GET_STATUS     "/keystead.internal.v1.KeystoreService/GetStatus"
+#define HEALTH_CHECK   "/grpc.health.v1.Health/Check"
+#define HEALTH_SERVING 1U /* grpc.health.v1: HealthCheckResponse.status */
+#define ANSWER_LEN_MAX (1024U * 1024U)
 
 typedef Keystead__Internal__V1__GetStatusResponse status_response;
 
@@ -42,7 +42,8 @@ static void on_answer(void *user, ks_code code, const struct ks_rpc_reply *reply
     pthread_mutex_lock(&round->lock);
     question->code = code;
     if (code != KS_OK) {
-        snprintf(question->text, sizeof(question->text), "%.150s", reply->error->text);
+        snprintf(question->text, sizeof(question->text), "%.150s",
+                 ks_session_cause(reply->error->text));
     } else if (ks_failed(ks_buffer_append(&question->bytes, reply->response))) {
         question->code = KS_LIMIT_EXCEEDED;
         snprintf(question->text, sizeof(question->text), "the answer is too long");
@@ -56,8 +57,7 @@ static ks_result ask(struct ks_session *session, const struct ks_rpc_tls *tls, c
                      struct question *question, struct ks_rpc_error *error)
 {
     const struct ks_place *place = question->status->place;
-    const struct ks_door door = {
-        .addresses = place->address, .spiffe = place->spiffe, .tls = *tls};
+    const struct ks_door door = {.addresses = place->address, .spiffe = place->spiffe, .tls = *tls};
     struct ks_rpc_channel *channel;
     KS_TRY(ks_session_channel(session, &door, place->address, &channel, error));
     pthread_mutex_lock(&question->round->lock);

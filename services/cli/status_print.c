@@ -78,12 +78,11 @@ static void keystore_cells(struct ks_table *table, const struct ks_process_statu
 static ks_result print_keystores(const struct ks_status *status, const char *region,
                                  struct ks_buffer *out)
 {
-    static const char *const titles[] = {"zone",     "keystore", "window",     "applied",
-                                         "settled",  "keys",     "database",   "hsm",
+    static const char *const titles[] = {"zone",       "keystore",   "window",   "applied",
+                                         "settled",    "keys",       "database", "hsm",
                                          "domain_key", "identities", "health"};
-    KS_TABLE_AUTO table = {.column_count = KS_COUNT(titles),
-                           .indent = "  ",
-                           .text = {.len_max = OUTPUT_LEN_MAX}};
+    KS_TABLE_AUTO table = {
+        .column_count = KS_COUNT(titles), .indent = "  ", .text = {.len_max = OUTPUT_LEN_MAX}};
     ks_table_titles(&table, titles);
     for (size_t i = 0; i < status->keystore_count; i++) {
         if (strcmp(status->keystores[i].place->region, region) == 0) {
@@ -95,11 +94,10 @@ static ks_result print_keystores(const struct ks_status *status, const char *reg
 
 static ks_result print_members(const status_response *seen, struct ks_buffer *out)
 {
-    static const char *const titles[] = {"etcd", "role", "revision", "database",
+    static const char *const titles[] = {"etcd", "role",    "revision", "database",
                                          "term", "version", "health"};
-    KS_TABLE_AUTO table = {.column_count = KS_COUNT(titles),
-                           .indent = "  ",
-                           .text = {.len_max = OUTPUT_LEN_MAX}};
+    KS_TABLE_AUTO table = {
+        .column_count = KS_COUNT(titles), .indent = "  ", .text = {.len_max = OUTPUT_LEN_MAX}};
     ks_table_titles(&table, titles);
     for (size_t i = 0; i < seen->n_members; i++) {
         const member_status *member = seen->members[i];
@@ -120,9 +118,8 @@ static ks_result print_frontends(const struct ks_status *status, const char *reg
                                  struct ks_buffer *out)
 {
     static const char *const titles[] = {"frontend", "address", "health"};
-    KS_TABLE_AUTO table = {.column_count = KS_COUNT(titles),
-                           .indent = "  ",
-                           .text = {.len_max = OUTPUT_LEN_MAX}};
+    KS_TABLE_AUTO table = {
+        .column_count = KS_COUNT(titles), .indent = "  ", .text = {.len_max = OUTPUT_LEN_MAX}};
     ks_table_titles(&table, titles);
     for (size_t i = 0; i < status->frontend_count; i++) {
         const struct ks_process_status *frontend = &status->frontends[i];
@@ -136,8 +133,7 @@ static ks_result print_frontends(const struct ks_status *status, const char *reg
 }
 
 /* Who stands in the store's list, as the first keystore of the region that answers has it. */
-static void print_listed(const struct ks_status *status, const char *region,
-                         struct ks_lines *lines)
+static void print_listed(const struct ks_status *status, const char *region, struct ks_lines *lines)
 {
     for (size_t i = 0; i < status->keystore_count; i++) {
         const status_response *answer = status->keystores[i].answer;
@@ -153,8 +149,7 @@ static void print_listed(const struct ks_status *status, const char *region,
     }
 }
 
-static void print_alarms(const struct ks_status *status, const char *region,
-                         struct ks_lines *lines)
+static void print_alarms(const struct ks_status *status, const char *region, struct ks_lines *lines)
 {
     for (size_t i = 0; i < status->keystore_count; i++) {
         const struct ks_process_status *keystore = &status->keystores[i];
@@ -172,7 +167,8 @@ static void faults_line(struct ks_lines *lines, const char *what, size_t faults)
     if (faults == 0) {
         ks_line(lines, "%s: all is well\n", what);
     } else {
-        ks_line(lines, "%s: %zu %s not well\n", what, faults, faults == 1 ? "thing is" : "things are");
+        ks_line(lines, "%s: %zu %s not well\n", what, faults,
+                faults == 1 ? "thing is" : "things are");
     }
 }
 
@@ -298,7 +294,8 @@ ks_result ks_run_cluster_status(struct ks_cli *cli)
     KS_TRY(ks_status_print(cli, &status));
     size_t faults = ks_status_faults(&status);
     if (faults > 0) {
-        return ks_fail(&cli->failure, KS_INTERNAL, "not all is well: %zu of what is listed", faults);
+        return ks_fail(&cli->failure, KS_INTERNAL, "not all is well: %zu of what is listed",
+                       faults);
     }
     return KS_RES(OK);
 }

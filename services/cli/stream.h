@@ -74,8 +74,8 @@ bool ks_is_printable(ks_bytes bytes);
 
 /* A line on stderr that is written over, if that is a terminal and it takes long enough. */
 struct ks_progress {
-    const char *what;    /* "encrypted"; NULL: off */
-    uint64_t total;      /* bytes; 0: not known */
+    const char *what; /* "encrypted"; NULL: off */
+    uint64_t total;   /* bytes; 0: not known */
     uint64_t done;
     int64_t begun_ns;
     int64_t shown_ns; /* 0: never */

@@ -51,6 +51,12 @@ static void enrolment_done(struct enrolment *enrolment)
 
 #define ENROLMENT_AUTO KS_CLEANUP(enrolment_done) struct enrolment
 
+/* Where the next roster waits until a keystore has taken it. */
+static void next_file(const struct enrolment *enrolment, char ret_path[static PATH_MAX])
+{
+    snprintf(ret_path, PATH_MAX, "%s.next", enrolment->file);
+}
+
 /* ---- What the operator holds ---- */
 
 static ks_result read_root(struct enrolment *enrolment)
@@ -69,6 +75,26 @@ static ks_result read_root(struct enrolment *enrolment)
         return ks_fail(failure, KS_VALIDATION, "%.400s is no P-384 key in PEM", path);
     }
     return KS_RES(OK);
+}
+
+/*
+ * A roster that was signed and perhaps given out, before the operator's file said so: its number
+ * is used up. Damaged or absent, it counts for nothing.
+ */
+static void skip_number_begun(struct enrolment *enrolment)
+{
+    struct ks_failure ignored = {0};
+    struct ks_roster begun;
+    char path[PATH_MAX];
+    KS_BUFFER_AUTO bytes = {.len_max = KS_ROSTER_LEN_MAX + 1};
+    next_file(enrolment, path);
+    if (ks_failed(ks_disk_read(path, &bytes, &ignored)) ||
+        ks_failed(ks_roster_open(ks_buffer_bytes(&bytes), enrolment->key, &begun))) {
+        return;
+    }
+    if (begun.number > enrolment->roster.number) {
+        enrolment->roster.number = begun.number;
+    }
 }
 
 /* The newest roster; an empty one of number 0 if there is none yet. */
@@ -143,7 +169,7 @@ static ks_result read_certificate(struct enrolment *enrolment, const char *zone,
 static ks_result enter(struct enrolment *enrolment, const char *word, bool replace)
 {
     char zone[KS_ZONE_LEN_MAX + 1];
-    const char *path;
+    const char *path = NULL;
     struct ks_x509_info info;
     KS_TRY(split(enrolment, word, zone, &path));
     KS_TRY(read_certificate(enrolment, zone, path, &info));
@@ -176,8 +202,8 @@ static ks_result find_keystores(struct enrolment *enrolment, struct ks_buffer *o
     const struct ks_cluster *cluster = &enrolment->cluster;
     for (size_t i = 0; i < cluster->keystore_count; i++) {
         if (strcmp(cluster->keystores[i].region, enrolment->region) == 0) {
+            KS_TRY(ks_buffer_append(out, out->len > 0 ? KS_LITERAL(",") : KS_LITERAL("")));
             KS_TRY(ks_buffer_append(out, ks_bytes_of(cluster->keystores[i].address)));
-            KS_TRY(ks_buffer_append(out, KS_LITERAL(",")));
         }
     }
     if (out->len == 0) {
@@ -201,14 +227,12 @@ static ks_result tell(struct enrolment *enrolment, const char *method,
     const struct ks_door door = {.addresses = (const char *)addresses.ptr,
                                  .spiffe = spiffe,
                                  .tls = ks_cluster_tls(&enrolment->cluster)};
-    int64_t left_ms =
-        (enrolment->end_ns - ks_clock_boot_ns(&ks_clock_system)) / KS_NS_PER_MS;
+    int64_t left_ms = (enrolment->end_ns - ks_clock_boot_ns(&ks_clock_system)) / KS_NS_PER_MS;
     const struct ks_session_call call = {.method = method,
                                          .request = ks_buffer_bytes(&packed),
                                          .patience_ms = left_ms > 1 ? left_ms : 1};
     struct ks_rpc_error error = {0};
-    ks_result r =
-        ks_session_call(enrolment->cli->session, &door, &call, ret_response, &error);
+    ks_result r = ks_session_call(enrolment->cli->session, &door, &call, ret_response, &error);
     return ks_failed(r) ? ks_fail_call(&enrolment->cli->failure, &error) : r;
 }
 
@@ -258,7 +282,9 @@ static ks_result begin(struct enrolment *enrolment)
     KS_TRY(ks_settings_need(&cli->settings, KS_SETTING_REGION, &enrolment->region, &cli->failure));
     KS_TRY(ks_cluster_load(cli, &enrolment->cluster));
     KS_TRY(read_root(enrolment));
-    return read_roster(enrolment);
+    KS_TRY(read_roster(enrolment));
+    skip_number_begun(enrolment);
+    return KS_RES(OK);
 }
 
 static ks_result print(const struct enrolment *enrolment, const char *rest)
@@ -269,21 +295,29 @@ static ks_result print(const struct enrolment *enrolment, const char *rest)
     int len = cli->output == KS_OUTPUT_JSON
                   ? snprintf(text, sizeof(text), "{\"Region\": \"%s\", \"Number\": %llu}\n",
                              roster->region, (unsigned long long)roster->number)
-                  : snprintf(text, sizeof(text), "roster %llu of %s: %zu hsms%s\n",
+                  : snprintf(text, sizeof(text), "roster %llu of %s: %zu hsm%s%s\n",
                              (unsigned long long)roster->number, roster->region, roster->count,
-                             rest);
+                             roster->count == 1 ? "" : "s", rest);
     return ks_emit(STDOUT_FILENO, (ks_bytes){(const uint8_t *)text, (size_t)len}, &cli->failure);
 }
 
-/* The region first, the operator's file second: what the file says has been given out. */
+/*
+ * The region first, the operator's file second: what the file says has been given out. Whatever
+ * stops this in between, no two rosters of one number exist.
+ */
 static ks_result enrol(struct enrolment *enrolment, bool replace)
 {
+    struct ks_failure *failure = &enrolment->cli->failure;
+    char next[PATH_MAX];
     KS_BUFFER_AUTO roster = {.len_max = KS_ROSTER_LEN_MAX};
     KS_TRY(begin(enrolment));
+    next_file(enrolment, next);
     KS_TRY(build(enrolment, replace, &roster));
+    KS_TRY(ks_disk_write(next, ks_buffer_bytes(&roster), ROSTER_MODE, failure));
     KS_TRY(put_roster(enrolment, ks_buffer_bytes(&roster)));
-    return ks_disk_write(enrolment->file, ks_buffer_bytes(&roster), ROSTER_MODE,
-                         &enrolment->cli->failure);
+    KS_TRY(ks_disk_write(enrolment->file, ks_buffer_bytes(&roster), ROSTER_MODE, failure));
+    (void)unlink(next);
+    return KS_RES(OK);
 }
 
 ks_result ks_run_zone_add(struct ks_cli *cli)

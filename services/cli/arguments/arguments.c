@@ -44,13 +44,13 @@ static bool is_noun(const struct ks_command_table *table, const char *word)
 }
 
 /* The command of that noun with that verb; verb NULL: the one that has none. */
-static const struct ks_command *find_command(const struct ks_command_table *table,
-                                             const char *noun, const char *verb)
+static const struct ks_command *find_command(const struct ks_command_table *table, const char *noun,
+                                             const char *verb)
 {
     for (size_t i = 0; i < table->command_count; i++) {
         const struct ks_command *command = &table->commands[i];
-        bool same = verb && command->verb ? strcmp(command->verb, verb) == 0
-                                          : !verb && !command->verb;
+        bool same =
+            verb && command->verb ? strcmp(command->verb, verb) == 0 : !verb && !command->verb;
         if (same && strcmp(command->noun, noun) == 0) {
             return command;
         }
@@ -132,8 +132,7 @@ static const struct ks_option *find_option(const struct parser *parser, const ch
                                            size_t len)
 {
     const struct ks_option *option;
-    for (size_t i = 0;
-         (option = option_at(parser->table, parser->arguments->command, i)); i++) {
+    for (size_t i = 0; (option = option_at(parser->table, parser->arguments->command, i)); i++) {
         if (strlen(option->name) == len && strncmp(option->name, name, len) == 0) {
             return option;
         }
@@ -157,8 +156,7 @@ static ks_result complain_of_option(const struct parser *parser, const char *nam
     snprintf(typed, sizeof(typed), "%.*s", (int)(len < sizeof(typed) ? len : sizeof(typed) - 1),
              name);
     const struct ks_option *option;
-    for (size_t i = 0;
-         (option = option_at(parser->table, parser->arguments->command, i)); i++) {
+    for (size_t i = 0; (option = option_at(parser->table, parser->arguments->command, i)); i++) {
         if (ks_word_is_near(typed, option->name)) {
             return complain(parser, "unknown option --%s; did you mean --%s?", typed, option->name);
         }
@@ -262,11 +260,8 @@ ks_result ks_arguments_parse(const struct ks_command_table *table, int argc, cha
     assert(table && ret_arguments && reterr_text);
 
     struct ks_arguments arguments = {0};
-    struct parser parser = {.table = table,
-                            .arguments = &arguments,
-                            .text = reterr_text,
-                            .argc = argc,
-                            .argv = argv};
+    struct parser parser = {
+        .table = table, .arguments = &arguments, .text = reterr_text, .argc = argc, .argv = argv};
     KS_TRY(parse_command(&parser));
     arguments.help = arguments.help || wants_help(&parser);
     if (!arguments.help) {

@@ -78,11 +78,12 @@ ks_result ks_completion(const struct ks_command_table *table, struct ks_buffer *
     put_option_cases(&lines, table);
     ks_line(&lines, "        esac\n        words=\"$words ");
     put_globals(&lines, table);
-    ks_line(&lines, "\"\n"
-                    "    fi\n"
-                    "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
-                    "}\n"
-                    "complete -o default -F _%s %s\n",
+    ks_line(&lines,
+            "\"\n"
+            "    fi\n"
+            "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+            "}\n"
+            "complete -o default -F _%s %s\n",
             table->program, table->program);
     return lines.result;
 }

@@ -11,8 +11,7 @@
 /* Whether the row is the first of its noun. */
 static bool is_first(const struct ks_command_table *table, size_t index)
 {
-    return index == 0 ||
-           strcmp(table->commands[index].noun, table->commands[index - 1].noun) != 0;
+    return index == 0 || strcmp(table->commands[index].noun, table->commands[index - 1].noun) != 0;
 }
 
 static void put_row(struct ks_lines *lines, const char *left, const char *right)
@@ -43,7 +42,8 @@ static void put_commands(struct ks_lines *lines, const struct ks_command_table *
         if (noun && strcmp(command->noun, noun) != 0) {
             continue;
         }
-        if (!noun && is_first(table, i) && i > 0 && (command->verb || table->commands[i - 1].verb)) {
+        if (!noun && is_first(table, i) && i > 0 &&
+            (command->verb || table->commands[i - 1].verb)) {
             ks_line(lines, "\n");
         }
         char left[64];

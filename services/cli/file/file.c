@@ -164,8 +164,8 @@ ks_result ks_file_open(struct ks_file *file, ks_bytes sealed, bool is_last, uint
 {
     assert(!file->ended);
 
-    if (sealed.len < KS_FILE_TAG_LEN ||
-        !fits(file, sealed.len - KS_FILE_TAG_LEN, is_last) || file->index == UINT32_MAX) {
+    if (sealed.len < KS_FILE_TAG_LEN || !fits(file, sealed.len - KS_FILE_TAG_LEN, is_last) ||
+        file->index == UINT32_MAX) {
         return KS_RES(INVALID_CIPHERTEXT);
     }
     uint8_t iv[KS_AEAD_IV_LEN];

@@ -54,7 +54,7 @@ static void put_value(struct ks_json_writer *writer, const char *name,
         ks_json_put_int64(writer, name, *(const int64_t *)value);
         break;
     case PROTOBUF_C_TYPE_UINT64:
-        ks_json_put_int64(writer, name, (int64_t)*(const uint64_t *)value);
+        ks_json_put_int64(writer, name, (int64_t) * (const uint64_t *)value);
         break;
     default:
         put_scalar(writer, name, field, value);

@@ -15,8 +15,8 @@ static int compare_members(const void *a, const void *b)
 const char *ks_member_name_of(const char *message, const char *field)
 {
     struct ks_member_name wanted = {.message = message, .field = field};
-    const struct ks_member_name *found = bsearch(&wanted, ks_member_names, ks_member_name_count,
-                                                 sizeof(wanted), compare_members);
+    const struct ks_member_name *found =
+        bsearch(&wanted, ks_member_names, ks_member_name_count, sizeof(wanted), compare_members);
     return found ? found->name : field;
 }
 

@@ -90,6 +90,9 @@ ks_result ks_table_print(const struct ks_table *table, struct ks_buffer *out)
         }
         KS_TRY(ks_buffer_append(out, ks_bytes_of(cell)));
         if (column + 1 == table->column_count) {
+            while (out->len > 0 && out->ptr[out->len - 1] == ' ') {
+                out->len--; /* empty cells at its end leave nothing behind */
+            }
             KS_TRY(ks_buffer_append(out, KS_LITERAL("\n")));
         } else {
             KS_TRY(put_blanks(out, widths[column] - width_of(cell) + GAP));

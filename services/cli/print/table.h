@@ -18,9 +18,9 @@ struct ProtobufCMessage;
 
 /* {.column_count = N, .text = {.len_max = M}}: an empty table of at most M bytes of text. */
 struct ks_table {
-    size_t column_count;        /* 1 to KS_TABLE_COLUMNS_MAX */
-    const char *indent;         /* before each line; NULL: none */
-    struct ks_buffer text;      /* the cells one after the other, each with a NUL */
+    size_t column_count;   /* 1 to KS_TABLE_COLUMNS_MAX */
+    const char *indent;    /* before each line; NULL: none */
+    struct ks_buffer text; /* the cells one after the other, each with a NUL */
     size_t cell_count;
     ks_result result; /* the first failure; looked at by ks_table_print */
 };

@@ -1,0 +1,70 @@
+/*
+ * service_fixture: a service that behaves as tests want it to, behind real listeners with real
+ * certificates, and the program itself, run against it as a person would.
+ *
+ * Its keys are none: a blob is 01, a tag of the encryption context, and the plaintext with each bit
+ * flipped. What is tested is the program.
+ *
+ * Threads: the test's; handlers run on the fixture's loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+
+#define FAKE_REGION  "ap-seoul-1"
+#define FAKE_KEY_ID  "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
+#define FAKE_KEYS    7U /* in ListKeys, three a page */
+#define FAKE_ACCOUNT "111122223333"
+
+/* Group setup and teardown: certificates, three listeners, the environment of the program. */
+int fake_setup(void **state);
+int fake_teardown(void **state);
+
+/* Before each test: nothing fails, nothing was asked. */
+int fake_reset(void **state);
+
+/* The next `count` calls of a method ("Encrypt") answer code instead; "" is any method. */
+void fake_fail(const char *method, ks_code code, unsigned count);
+
+/* How often a method was called. */
+unsigned fake_calls(const char *method);
+
+/* Whether every call of the method since the reset carried the same bytes. */
+bool fake_calls_were_equal(const char *method);
+
+/* What GetStatus says: everything well, or a window that is closed. */
+void fake_window(bool open);
+
+/* The newest roster that was put, if the hsm root signed it: its number and entries; 0: none. */
+unsigned fake_roster_number(void);
+size_t fake_roster_entries(void);
+
+/* A file in the fixture's folder; borrowed until the next sixteen calls. */
+const char *fake_path(const char *name);
+
+/* Makes a certificate of the hsm root for a zone's hsm: fake_path(file). */
+void fake_hsm_certificate(const char *zone, const char *file);
+
+/* host:port of the frontend; and of a port that nobody listens on. Static. */
+const char *fake_frontend(void);
+const char *fake_nobody(void);
+
+/* How a run ended. */
+struct ran {
+    int code; /* exit code; -1 if it did not end by itself */
+    struct ks_buffer out;
+    struct ks_buffer err; /* always with a NUL behind its end */
+};
+void ran_done(struct ran *ran);
+#define RAN_AUTO KS_CLEANUP(ran_done) struct ran
+
+/* Runs the program with words, ending with NULL, and bytes on stdin. */
+struct ran run_program(const char *const *words, ks_bytes input);
+#define RUN(...) run_program((const char *const[]){__VA_ARGS__, NULL}, (ks_bytes){0})
+
+/* The same with stdout on a terminal; what it shows is in out. */
+struct ran run_on_terminal(const char *const *words, ks_bytes input);
