@@ -13,7 +13,7 @@ void fixture_user(const char *account, const char *user, const char *user_id,
 void fixture_certificate(const char *account, const char *user, const char *user_id,
                          int64_t revoked_at_ms, struct ks_buffer *value);
 
-#define FIXTURE_NOT_AFTER_MS 2000000 /* of each certificate */
+#define FIXTURE_NOT_AFTER_MS 4000000000000LL /* of each certificate */
 
 /* A WatchIdentitiesResponse that is made record by record. */
 struct fixture_message {
