@@ -29,7 +29,7 @@
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
 #define KEEPER_PERIOD_MS       1000
 #define APPLIED_PERIOD_MS      250
-#define HOUSEKEEPING_PERIOD_MS 1000
+#define HOUSEKEEPING_PERIOD_MS 250 /* health is looked at as well */
 #define OPERATORS_PERIOD_MS    60000
 
 /* A thing that is to be done later, on the loop in the background. */

@@ -261,8 +261,8 @@ static ks_bytes encode_context(struct asked *asked, ContextEntry **entries, size
         ks_arena_alloc(asked->arena, (count + 1) * sizeof(struct ks_context_pair));
     uint8_t *encoded = ks_arena_alloc(asked->arena, KS_CONTEXT_LEN_MAX);
     for (size_t i = 0; i < count; i++) {
-        pairs[i] = (struct ks_context_pair){ks_bytes_of(entries[i]->key),
-                                            ks_bytes_of(entries[i]->value)};
+        pairs[i] =
+            (struct ks_context_pair){ks_bytes_of(entries[i]->key), ks_bytes_of(entries[i]->value)};
     }
     size_t len = 0;
     ks_result result = ks_context_encode(pairs, count, encoded, &len);
@@ -331,9 +331,9 @@ static ks_code decrypt(struct asked *asked, const Keystead__Internal__V1__HsmDec
     KS_MAC_AUTO *mac = mac_of(&ekt);
     uint8_t *plaintext = ks_arena_alloc(asked->arena, KS_BLOB_LEN_MAX);
     size_t len = 0;
-    ks_result result = ks_blob_open(asked->hsm->crypto, mac, &blob,
-                                    encode_context(asked, decrypt->context, decrypt->n_context),
-                                    plaintext, &len);
+    ks_result result =
+        ks_blob_open(asked->hsm->crypto, mac, &blob,
+                     encode_context(asked, decrypt->context, decrypt->n_context), plaintext, &len);
     *ret_plaintext = (ks_bytes){plaintext, len};
     return result.code;
 }
@@ -342,7 +342,8 @@ static ks_code answer_decrypt(struct asked *asked)
 {
     ks_bytes plaintext = {0};
     ks_code code = decrypt(asked, asked->request->decrypt, &plaintext);
-    asked->reply->plaintext = (ProtobufCBinaryData){plaintext.len, (uint8_t *)(uintptr_t)plaintext.ptr};
+    asked->reply->plaintext =
+        (ProtobufCBinaryData){plaintext.len, (uint8_t *)(uintptr_t)plaintext.ptr};
     return code;
 }
 
@@ -457,7 +458,7 @@ static void answer_one(struct asked *asked)
     assert(which < KS_COUNT(answers) && answers[which].answer);
     asked->hsm->requests++;
     ks_code code = answers[which].may_fail && fails(asked->hsm) ? asked->hsm->fail_code
-                                                               : answers[which].answer(asked);
+                                                                : answers[which].answer(asked);
     if (code != KS_OK) {
         keystead__internal__v1__hsm_reply__init(asked->reply);
     }
@@ -545,7 +546,7 @@ struct ks_fake_hsm *ks_fake_hsm_new(const char *socket_path, const char *region,
 
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     assert(strlen(socket_path) < sizeof(address.sun_path));
-    strcpy(address.sun_path, socket_path);
+    memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
     unlink(socket_path);
     hsm->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int failed = bind(hsm->listener, (const struct sockaddr *)&address, sizeof(address));

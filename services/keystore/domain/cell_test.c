@@ -345,8 +345,7 @@ static void write_down(struct cell *cell, size_t index, const struct ks_domain_s
         commit(cell, &change);
         return;
     }
-    struct ks_ledger_material material = {parcel_bytes(&made), parcel_bytes(&challenge),
-                                          {NULL, 0}};
+    struct ks_ledger_material material = {parcel_bytes(&made), parcel_bytes(&challenge), {NULL, 0}};
     if (step->move == KS_DOMAIN_SEAL) {
         material.envelope = parcel_bytes(&made);
     }

@@ -10,8 +10,8 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "services/keystore/domain/ledger.h"
-#include "services/keystore/domain/reseal.h"
 #include "services/keystore/domain/requests.h"
+#include "services/keystore/domain/reseal.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/records/record.h"
 #include "services/keystore/worker/sync.h"
@@ -73,7 +73,7 @@ static ks_result read_status(struct ks_keeper *keeper)
         strcmp(status->zone, keeper->options.zone) != 0) {
         return KS_RES(CONFLICT);
     }
-    strcpy(keeper->self.node_id, status->node_id);
+    snprintf(keeper->self.node_id, sizeof(keeper->self.node_id), "%s", status->node_id);
     keeper->roster_number = status->roster_number;
     keeper->self.held_count = 0;
     for (size_t i = 0; i < status->n_generations && i < KS_DOMAIN_HELD_MAX; i++) {
@@ -323,8 +323,7 @@ static ks_result take(struct ks_keeper *keeper, const struct ks_domain_step *ste
                        : step->move == KS_DOMAIN_LOAD ? load(keeper, step)
                                                       : write_down(keeper, step);
     ks_log(INFO, "domain key", KS_TEXT("command", ks_domain_move_name(step->move)),
-           KS_NUMBER("generation", step->generation),
-           KS_TEXT("code", ks_code_name(result.code)));
+           KS_NUMBER("generation", step->generation), KS_TEXT("code", ks_code_name(result.code)));
     /* A conflict is another zone that was faster: look again at once. */
     return result.code == KS_CONFLICT ? KS_RES(OK) : result;
 }
@@ -346,7 +345,8 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
 {
     const struct ks_domain_records *records = &keeper->records;
     if (keeper->roster_number == 0 && keeper->options.min_zones > 1) {
-        raise_alarm(status, "no roster names the hsms of this cell: put one with keystead zone add");
+        raise_alarm(status,
+                    "no roster names the hsms of this cell: put one with keystead zone add");
     }
     if (ks_domain_lost(records, &keeper->self, records->current.generation)) {
         raise_alarm(status,
@@ -455,7 +455,7 @@ struct ks_keeper *ks_keeper_new(const struct ks_keeper_options *options)
     struct ks_keeper *keeper = ks_alloc(1, sizeof(*keeper));
     keeper->options = *options;
     keeper->clock = options->clock ? *options->clock : ks_clock_system;
-    strcpy(keeper->self.zone, options->zone);
+    snprintf(keeper->self.zone, sizeof(keeper->self.zone), "%s", options->zone);
     keeper->reseal = ks_reseal_new(options->store, options->link, options->region);
     pthread_mutex_init(&keeper->lock, NULL);
     return keeper;

@@ -33,7 +33,7 @@ struct ks_keeper_options {
     const char *region; /* both borrowed */
     const char *zone;
     unsigned min_zones;
-    int64_t rotation_ms; /* age at which a generation is replaced; 0: on command only */
+    int64_t rotation_ms;          /* age at which a generation is replaced; 0: on command only */
     const struct ks_clock *clock; /* NULL: ks_clock_system */
 };
 
@@ -54,7 +54,7 @@ struct ks_keeper_status {
     uint32_t current;
     uint32_t held[KS_DOMAIN_HELD_MAX];
     size_t held_count;
-    bool ready; /* the hsm has what it needs */
+    bool ready;                                             /* the hsm has what it needs */
     char alarms[KS_KEEPER_ALARMS_MAX][KS_KEEPER_ALARM_LEN]; /* sentences */
     size_t alarm_count;
 };

@@ -198,8 +198,7 @@ static void put_transit(const struct draft *draft, const char *zone, int64_t rev
 
 static void write_ask(const struct draft *draft)
 {
-    const struct ks_domain_transit *old =
-        ks_domain_transit_of(draft->records, draft->self->zone);
+    const struct ks_domain_transit *old = ks_domain_transit_of(draft->records, draft->self->zone);
     put_transit(draft, draft->self->zone, old ? old->revision : 0);
 }
 
@@ -226,8 +225,7 @@ static void compare_another_copy(const struct draft *draft)
 /* A generation that has been retired meanwhile must not come back. */
 static void write_open(const struct draft *draft)
 {
-    const struct ks_domain_transit *ours =
-        ks_domain_transit_of(draft->records, draft->self->zone);
+    const struct ks_domain_transit *ours = ks_domain_transit_of(draft->records, draft->self->zone);
     assert(ours);
     struct ks_name key = ks_name_transit(draft->self->zone);
     ks_change_compare(draft->change, ks_name_bytes(&key), ours->revision);

@@ -176,8 +176,7 @@ static bool rotation_is_wanted(const struct facts *facts)
     const struct ks_domain_records *records = facts->records;
     uint32_t current = records->current.generation;
     return facts->self->on_duty && current > 0 && records->newest.generation == current &&
-           have_copy(facts, current) &&
-           count_generations(records) < KS_DOMAIN_GENERATIONS_MAX &&
+           have_copy(facts, current) && count_generations(records) < KS_DOMAIN_GENERATIONS_MAX &&
            (facts->self->rotation_due || records->rotate.generation == current);
 }
 

@@ -93,11 +93,11 @@ struct ks_domain_records {
 /* This zone, as its keystore knows it. */
 struct ks_domain_self {
     char zone[KS_DOMAIN_ZONE_LEN];
-    char node_id[KS_DOMAIN_NODE_LEN];   /* of the hsm that is connected */
-    uint32_t held[KS_DOMAIN_HELD_MAX];  /* generations in the hsm's memory */
+    char node_id[KS_DOMAIN_NODE_LEN];  /* of the hsm that is connected */
+    uint32_t held[KS_DOMAIN_HELD_MAX]; /* generations in the hsm's memory */
     size_t held_count;
     int64_t challenge_revision; /* of the transit record with this hsm's last challenge; 0: none */
-    bool may_make; /* the hsm has a roster, or needs none because min_zones is 1 */
+    bool may_make;              /* the hsm has a roster, or needs none because min_zones is 1 */
     bool on_duty;
     bool rotation_due;      /* the current generation has reached its age */
     int64_t newest_wait_ms; /* since this keystore first saw domain/newest as it is */

@@ -157,8 +157,8 @@ static bool read_alias(struct ks_call *call, const struct ks_target *alias,
     struct ks_store_record record;
     ProtobufCMessage *message = NULL;
     if (ks_failed(ks_store_get(&call->view, ks_name_bytes(&name), &record)) ||
-        ks_failed(ks_record_read(STORED_TYPE(alias_record), record.value, &call->arena,
-                                 &message))) {
+        ks_failed(
+            ks_record_read(STORED_TYPE(alias_record), record.value, &call->arena, &message))) {
         ks_call_fail(call, KS_INTERNAL);
         return false;
     }

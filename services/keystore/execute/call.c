@@ -219,7 +219,8 @@ static void committed(void *user, const struct ks_store_outcome *outcome)
     answer(call, outcome->result.code, NULL);
 }
 
-void ks_call_commit(struct ks_call *call, struct ks_change *change, const ProtobufCMessage *response)
+void ks_call_commit(struct ks_call *call, struct ks_change *change,
+                    const ProtobufCMessage *response)
 {
     ks_buffer_done(&call->packed);
     ks_result result = ks_codec_pack(response, &call->packed);

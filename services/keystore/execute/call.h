@@ -27,8 +27,8 @@
 #include "services/keystore/records/message.h"
 
 #define KS_CALL_TARGETS_MAX  2U
-#define KS_CALL_TRIES_MAX    8U /* of a mutation whose compares don't hold; then UNAVAILABLE */
-#define KS_CALL_TEXT_MAX     600U                 /* bytes of a text for the client */
+#define KS_CALL_TRIES_MAX    8U   /* of a mutation whose compares don't hold; then UNAVAILABLE */
+#define KS_CALL_TEXT_MAX     600U /* bytes of a text for the client */
 #define KS_CALL_RESPONSE_MAX (512U * 1024U)       /* a list of 1000 keys takes 150 KiB */
 #define KS_CALL_ARENA_MAX    (4U * 1024U * 1024U) /* request, records of some tries, response */
 
@@ -53,13 +53,13 @@ typedef void (*ks_execute_done_fn)(void *user, const INTERNAL(ItemResult) * resu
 
 /* A key that the request names. Texts stand in the arena. */
 struct ks_target {
-    bool in_blob; /* named by a ciphertext */
-    const char *account; /* where it is looked for */
-    const char *alias;   /* with "alias/"; NULL: named by its id */
-    const char *key_id;  /* NULL: an alias that names nothing */
-    const char *material_id; /* that a ciphertext names; NULL: not named by one */
+    bool in_blob;                  /* named by a ciphertext */
+    const char *account;           /* where it is looked for */
+    const char *alias;             /* with "alias/"; NULL: named by its id */
+    const char *key_id;            /* NULL: an alias that names nothing */
+    const char *material_id;       /* that a ciphertext names; NULL: not named by one */
     const STORED(KeyRecord) * key; /* NULL: there is none */
-    struct ks_arn arn;   /* of the key; of what was named if there is none */
+    struct ks_arn arn;             /* of the key; of what was named if there is none */
     int64_t key_revision;
     int64_t alias_revision; /* 0: no alias was named */
 };

@@ -75,8 +75,8 @@ static bool check_tags(struct ks_call *call, const KMS(CreateKeyRequest) * reque
 
 static bool check_policy(struct ks_call *call, const char *policy)
 {
-    if (policy[0] == '\0' || ks_policy_is_default(ks_bytes_of(policy), call->env->partition,
-                                                  call->item->account)) {
+    if (policy[0] == '\0' ||
+        ks_policy_is_default(ks_bytes_of(policy), call->env->partition, call->item->account)) {
         return true;
     }
     ks_call_fail_text(call, KS_UNSUPPORTED, "Only the default key policy is supported.");
@@ -172,7 +172,7 @@ static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(H
     const struct plan *plan = call->state;
     STORED(KeyMaterial) material;
     fill_material(call, plan, reply, &material);
-    STORED(KeyMaterial) *materials[] = {&material};
+    STORED(KeyMaterial) * materials[] = {&material};
 
     STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
     record.format = KS_RECORD_FORMAT;
@@ -213,8 +213,8 @@ void ks_run_create_key(struct ks_call *call)
 {
     struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
     call->state = plan;
-    ks_result result = ks_quota_take(call->env->quota, &call->view, call->item->account,
-                                     ks_call_now_ms(call));
+    ks_result result =
+        ks_quota_take(call->env->quota, &call->view, call->item->account, ks_call_now_ms(call));
     if (result.code == KS_LIMIT_EXCEEDED) {
         ks_call_rest_on(call, call->view.data_revision);
         ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",

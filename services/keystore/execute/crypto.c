@@ -26,9 +26,8 @@ SAME_FORM(ReEncryptRequest__DestinationEncryptionContextEntry);
 SAME_FORM(GenerateDataKeyRequest__EncryptionContextEntry);
 SAME_FORM(GenerateDataKeyWithoutPlaintextRequest__EncryptionContextEntry);
 
-INTERNAL(KeyBinding) *
-    ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
-                      const STORED(KeyMaterial) * material)
+INTERNAL(KeyBinding) * ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
+                                         const STORED(KeyMaterial) * material)
 {
     INTERNAL(KeyBinding) *binding = ks_call_alloc(call, 1, sizeof(*binding));
     *binding = (INTERNAL(KeyBinding))INTERNAL_NEW(KEY_BINDING);
@@ -42,8 +41,7 @@ INTERNAL(KeyBinding) *
     return binding;
 }
 
-INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *entries,
-                                            size_t count)
+INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *entries, size_t count)
 {
     const struct map_entry *const *from = entries;
     INTERNAL(ContextEntry) **context = ks_call_alloc(call, count + 1, sizeof(*context));

@@ -10,16 +10,15 @@
 #include "services/keystore/execute/call.h"
 
 /* What the target's EKT is bound to; in the arena, borrowing from the target. */
-INTERNAL(KeyBinding) *
-    ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
-                      const STORED(KeyMaterial) * material);
+INTERNAL(KeyBinding) * ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
+                                         const STORED(KeyMaterial) * material);
 
 /*
  * A request's map as the hsm's entries; the array stands in the arena, the texts are the request's.
  * entries  of any of the API's ...EncryptionContextEntry types, which have one form.
  */
-INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *entries,
-                                            size_t count);
+INTERNAL(ContextEntry) *
+    *ks_crypto_context(struct ks_call *call, const void *entries, size_t count);
 
 /*
  * The material that a ciphertext was sealed under. NULL: the key never had it, and the call is

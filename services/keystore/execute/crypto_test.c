@@ -4,13 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
 
-#include "services/keystore/fixture/cell.h"
+#include "services/keystore/fixture/cell_fixture.h"
 
 #define ABSENT "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
 
@@ -67,9 +66,8 @@ static void all_four_identifiers_name_the_key(void **state)
 {
     (void)state;
     cell_create_alias(&cell, "alias/app/main", key_id);
-    const char *const names[] = {
-        key_id, key_arn, "alias/app/main",
-        "arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/app/main"};
+    const char *const names[] = {key_id, key_arn, "alias/app/main",
+                                 "arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/app/main"};
     for (size_t i = 0; i < KS_COUNT(names); i++) {
         CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, names[i], "secret", NULL);
         CELL_ANSWER_AUTO decrypted = cell_decrypt(&cell, blob_of(&encrypted), names[i], NULL);
@@ -186,11 +184,11 @@ static void re_encrypts_under_another_key_and_context(void **state)
     char second[37];
     cell_create_key(&cell, second);
     CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", NULL);
-    KMS(ReEncryptRequest__DestinationEncryptionContextEntry) entry =
-        KMS_NEW(RE_ENCRYPT_REQUEST__DESTINATION_ENCRYPTION_CONTEXT_ENTRY);
+    KMS(ReEncryptRequest__DestinationEncryptionContextEntry)
+    entry = KMS_NEW(RE_ENCRYPT_REQUEST__DESTINATION_ENCRYPTION_CONTEXT_ENTRY);
     entry.key = ks_lend_text("a");
     entry.value = ks_lend_text("z");
-    KMS(ReEncryptRequest__DestinationEncryptionContextEntry) *entries[] = {&entry};
+    KMS(ReEncryptRequest__DestinationEncryptionContextEntry) * entries[] = {&entry};
     KMS(ReEncryptRequest) message = KMS_NEW(RE_ENCRYPT_REQUEST);
     message.ciphertext_blob = blob_of(&encrypted);
     message.destination_key_id = second;
@@ -233,9 +231,9 @@ static void a_data_key_has_the_length_asked_for_and_its_blob_opens_to_it(void **
         int32_t number;
         size_t len; /* 0: refused */
     } rows[] = {
-        {1, false, 0, 32}, {2, false, 0, 16}, {0, true, 1, 1},  {0, true, 1024, 1024},
-        {0, true, 0, 0},   {0, true, 1025, 0}, {0, false, 0, 0}, {1, true, 32, 0},
-        {3, false, 0, 0},
+        {1, false, 0, 32},     {2, false, 0, 16}, {0, true, 1, 1},
+        {0, true, 1024, 1024}, {0, true, 0, 0},   {0, true, 1025, 0},
+        {0, false, 0, 0},      {1, true, 32, 0},  {3, false, 0, 0},
     };
     for (size_t i = 0; i < KS_COUNT(rows); i++) {
         CELL_ANSWER_AUTO answer = data_key(rows[i].spec, rows[i].has_number, rows[i].number);
@@ -257,8 +255,8 @@ static void a_data_key_has_the_length_asked_for_and_its_blob_opens_to_it(void **
 static void a_data_key_without_plaintext_has_none(void **state)
 {
     (void)state;
-    KMS(GenerateDataKeyWithoutPlaintextRequest) message =
-        KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_REQUEST);
+    KMS(GenerateDataKeyWithoutPlaintextRequest)
+    message = KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_REQUEST);
     message.key_id = key_id;
     message.key_spec = KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_256);
     const struct cell_request request = {
@@ -310,13 +308,13 @@ static void random_bytes_are_as_many_as_asked_for_within_limits(void **state)
 static void a_plaintext_has_1_to_4096_bytes(void **state)
 {
     (void)state;
-    char *text = calloc(1, 4098);
+    char *text = ks_alloc(1, 4098);
     CELL_ANSWER_AUTO none = cell_encrypt(&cell, key_id, "", NULL);
     memset(text, 'x', 4096);
     CELL_ANSWER_AUTO most = cell_encrypt(&cell, key_id, text, NULL);
     text[4096] = 'x';
     CELL_ANSWER_AUTO more = cell_encrypt(&cell, key_id, text, NULL);
-    free(text);
+    ks_free(text);
 
     expect(&none, "VALIDATION");
     expect(&most, "OK");

@@ -28,8 +28,7 @@ struct wish {
 
 static struct wish wish_of(const struct ks_call *call)
 {
-    const KMS(GenerateDataKeyRequest) *request =
-        (const KMS(GenerateDataKeyRequest) *)call->request;
+    const KMS(GenerateDataKeyRequest) *request = (const KMS(GenerateDataKeyRequest) *)call->request;
     struct wish wish = WISH_OF(request);
     return wish;
 }
@@ -143,8 +142,8 @@ static void is_generated_without_plaintext(struct ks_call *call, ks_result resul
         ks_call_fail_hsm(call, result, KS_OK);
         return;
     }
-    KMS(GenerateDataKeyWithoutPlaintextResponse) response =
-        KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
+    KMS(GenerateDataKeyWithoutPlaintextResponse)
+    response = KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
     response.ciphertext_blob = reply->blob;
     response.key_id = call->targets[0].arn.text;
     response.key_material_id = material_id_of(call);
@@ -155,8 +154,8 @@ void ks_run_generate_data_key_without_plaintext(struct ks_call *call)
 {
     const struct wish wish = wish_without_plaintext_of(call);
     if (wish.dry_run) {
-        KMS(GenerateDataKeyWithoutPlaintextResponse) response =
-            KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
+        KMS(GenerateDataKeyWithoutPlaintextResponse)
+        response = KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
         response.dry_run = true;
         ks_call_reply(call, &response.base);
         return;

@@ -4,14 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "pkg/store/store_fixture.h"
 #include "services/keystore/execute/operation.h"
-#include "services/keystore/fixture/cell.h"
+#include "services/keystore/fixture/cell_fixture.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
 
@@ -81,7 +80,7 @@ static void a_new_key_is_described_as_it_was_made(void **state)
     KMS(Tag) tag = KMS_NEW(TAG);
     tag.tag_key = ks_lend_text("team");
     tag.tag_value = ks_lend_text("a");
-    KMS(Tag) *tags[] = {&tag};
+    KMS(Tag) * tags[] = {&tag};
     KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
     message.description = ks_lend_text("for files");
     message.tags = tags;
@@ -133,10 +132,9 @@ static struct cell_answer schedule(int32_t days)
     message.key_id = key_id;
     message.pending_window_in_days_presence_case = 2;
     message.pending_window_in_days = days;
-    const struct cell_request request = {
-        .operation = OP(SCHEDULE_KEY_DELETION),
-        .message = &message.base,
-        .response_type = KMS_TYPE(schedule_key_deletion_response)};
+    const struct cell_request request = {.operation = OP(SCHEDULE_KEY_DELETION),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(schedule_key_deletion_response)};
     return cell_call(&cell, &request);
 }
 
@@ -174,8 +172,8 @@ static void a_mutation_takes_no_alias_and_no_key_of_another_account(void **state
     (void)state;
     cell_create_alias(&cell, "alias/a", key_id);
     CELL_ANSWER_AUTO by_alias = cell_on_key(&cell, OP(DISABLE_KEY), "alias/a");
-    CELL_ANSWER_AUTO by_alias_arn = cell_on_key(
-        &cell, OP(DISABLE_KEY), "arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/a");
+    CELL_ANSWER_AUTO by_alias_arn =
+        cell_on_key(&cell, OP(DISABLE_KEY), "arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/a");
     char arn[128];
     snprintf(arn, sizeof(arn), "arn:aws:kms:%s:%s:key/%s", CELL_REGION, CELL_OTHER, key_id);
     CELL_ANSWER_AUTO foreign = cell_on_key(&cell, OP(DISABLE_KEY), arn);
@@ -192,7 +190,7 @@ static struct cell_answer with_tags(const char *first, const char *second, const
     one.tag_key = ks_lend_text(first);
     one.tag_value = ks_lend_text(value);
     two.tag_key = ks_lend_text(second);
-    KMS(Tag) *tags[] = {&one, &two};
+    KMS(Tag) * tags[] = {&one, &two};
     KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
     message.tags = tags;
     message.n_tags = 2;
@@ -268,7 +266,7 @@ static void a_spec_that_there_is_not_is_refused(void **state)
 static void a_description_has_up_to_8192_characters(void **state)
 {
     (void)state;
-    char *text = calloc(1, 2 * 8193 + 1);
+    char *text = ks_alloc(1, 2 * 8193 + 1);
     for (size_t i = 0; i < 8193; i++) {
         memcpy(text + 2 * i, "\xc3\xa9", 2); /* é: limits count characters */
     }
@@ -281,7 +279,7 @@ static void a_description_has_up_to_8192_characters(void **state)
     text[2 * 8192] = '\0';
     CELL_ANSWER_AUTO most = cell_call(&cell, &request);
     CELL_ANSWER_AUTO again = cell_call(&cell, &request);
-    free(text);
+    ks_free(text);
 
     expect(&more, "VALIDATION");
     expect(&most, "OK");
@@ -334,11 +332,10 @@ static void a_retry_gets_the_stored_answer_though_the_state_has_moved_on(void **
     (void)state;
     KMS(ScheduleKeyDeletionRequest) message = KMS_NEW(SCHEDULE_KEY_DELETION_REQUEST);
     message.key_id = key_id;
-    const struct cell_request request = {
-        .operation = OP(SCHEDULE_KEY_DELETION),
-        .request_id = "delete-it",
-        .message = &message.base,
-        .response_type = KMS_TYPE(schedule_key_deletion_response)};
+    const struct cell_request request = {.operation = OP(SCHEDULE_KEY_DELETION),
+                                         .request_id = "delete-it",
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(schedule_key_deletion_response)};
     CELL_ANSWER_AUTO first = cell_call(&cell, &request);
     cell.ahead_ms = 5000;
     CELL_ANSWER_AUTO second = cell_call(&cell, &request);
@@ -350,9 +347,8 @@ static void a_retry_gets_the_stored_answer_though_the_state_has_moved_on(void **
     expect(&first, "OK");
     expect(&second, "OK");
     expect(&third, "INVALID_STATE");
-    assert_int_equal(
-        ((KMS(ScheduleKeyDeletionResponse) *)first.response)->deletion_date->nanos,
-        ((KMS(ScheduleKeyDeletionResponse) *)second.response)->deletion_date->nanos);
+    assert_int_equal(((KMS(ScheduleKeyDeletionResponse) *)first.response)->deletion_date->nanos,
+                     ((KMS(ScheduleKeyDeletionResponse) *)second.response)->deletion_date->nanos);
 }
 
 static void refusals_are_not_stored(void **state)
@@ -439,11 +435,10 @@ static void an_undecided_item_gets_the_views_and_a_denied_one_is_denied(void **s
     item.tag = 7;
     item.operation = OP(DESCRIBE_KEY);
     item.account = ks_lend_text(CELL_ACCOUNT);
-    item.request = (ProtobufCBinaryData){
-        protobuf_c_message_pack(&message.base, packed), packed};
+    item.request = (ProtobufCBinaryData){protobuf_c_message_pack(&message.base, packed), packed};
 
     CELL_ANSWER_AUTO undecided = cell_send(&cell, &item, NULL);
-    INTERNAL(ViewVersion) *versions[] = {&undecided.versions[0]};
+    INTERNAL(ViewVersion) * versions[] = {&undecided.versions[0]};
     item.versions = versions;
     item.n_versions = 1;
     item.decision = INTERNAL_ENUM(DECISION__DECISION_DENY);
@@ -465,9 +460,8 @@ static void what_is_no_item_or_no_operation_is_refused(void **state)
 {
     (void)state;
     static const uint8_t garbage[] = {0xff, 0xff, 0xff};
-    assert_int_equal(
-        ks_execute(&cell.env, (ks_bytes){garbage, sizeof(garbage)}, NULL, NULL).code,
-        KS_VALIDATION);
+    assert_int_equal(ks_execute(&cell.env, (ks_bytes){garbage, sizeof(garbage)}, NULL, NULL).code,
+                     KS_VALIDATION);
 
     INTERNAL(Item) item = INTERNAL_NEW(ITEM);
     item.tag = 7;

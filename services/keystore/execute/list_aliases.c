@@ -42,8 +42,7 @@ static bool add(struct page *page, ks_bytes value)
         return false;
     }
     ProtobufCMessage *message = NULL;
-    if (ks_failed(
-            ks_record_read(STORED_TYPE(alias_record), value, &page->call->arena, &message))) {
+    if (ks_failed(ks_record_read(STORED_TYPE(alias_record), value, &page->call->arena, &message))) {
         page->broken = true;
         return false;
     }
@@ -103,8 +102,8 @@ static ks_result fill(struct page *page, const char *position, const char *key_i
     struct ks_name prefix = key_id ? ks_name_key_aliases(call->item->account, key_id)
                                    : ks_name_aliases(call->item->account);
     struct ks_name after = prefix;
-    after.len += (size_t)snprintf(after.text + after.len, sizeof(after.text) - after.len, "%s",
-                                  position);
+    after.len +=
+        (size_t)snprintf(after.text + after.len, sizeof(after.text) - after.len, "%s", position);
     assert(after.len < sizeof(after.text)); /* a marker's position is shorter than a name */
     ks_bytes from = position[0] == '\0' ? (ks_bytes){0} : ks_name_bytes(&after);
     KS_TRY(ks_store_scan(&call->view, ks_name_bytes(&prefix), from,

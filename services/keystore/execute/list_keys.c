@@ -91,12 +91,11 @@ void ks_run_list_keys(struct ks_call *call)
     }
     struct ks_name prefix = ks_name_keys(call->item->account);
     struct ks_name after = prefix;
-    after.len += (size_t)snprintf(after.text + after.len, sizeof(after.text) - after.len, "%s",
-                                  position);
+    after.len +=
+        (size_t)snprintf(after.text + after.len, sizeof(after.text) - after.len, "%s", position);
     assert(after.len < sizeof(after.text)); /* a marker's position is shorter than a name */
 
-    struct page page = {.call = call, .prefix_len = prefix.len,
-                        .limit = (size_t)limit_of(request)};
+    struct page page = {.call = call, .prefix_len = prefix.len, .limit = (size_t)limit_of(request)};
     page.entries = ks_call_alloc(call, page.limit, sizeof(*page.entries));
     ks_bytes from = position[0] == '\0' ? (ks_bytes){0} : ks_name_bytes(&after);
     if (ks_failed(ks_store_scan(&call->view, ks_name_bytes(&prefix), from, add_key, &page))) {

@@ -11,7 +11,7 @@
 #include "pkg/crypto/crypto.h"
 #include "services/keystore/execute/marker.h"
 #include "services/keystore/execute/quota.h"
-#include "services/keystore/fixture/cell.h"
+#include "services/keystore/fixture/cell_fixture.h"
 
 #define KEYS 5U
 
@@ -77,7 +77,8 @@ static const char *named_by(const char *alias)
     CELL_ANSWER_AUTO answer = cell_on_key(&cell, OP(DESCRIBE_KEY), alias);
     id[0] = '\0';
     if (answer.code == KS_OK) {
-        strcpy(id, ((KMS(DescribeKeyResponse) *)answer.response)->key_metadata->key_id);
+        snprintf(id, sizeof(id), "%s",
+                 ((KMS(DescribeKeyResponse) *)answer.response)->key_metadata->key_id);
     }
     return id;
 }
@@ -100,8 +101,8 @@ static void an_alias_is_made_moved_and_deleted(void **state)
     assert_string_equal(named_by("alias/a"), "");
     CELL_ANSWER_AUTO none = delete_alias("alias/a", NULL);
     expect(&none, "NOT_FOUND");
-    assert_string_equal(none.text, "Alias arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT
-                                   ":alias/a is not found.");
+    assert_string_equal(none.text,
+                        "Alias arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/a is not found.");
     CELL_ANSWER_AUTO absent = update_alias("alias/a", keys[1]);
     expect(&absent, "NOT_FOUND");
 }
@@ -232,7 +233,7 @@ static void pages_give_every_key_once_in_order(void **state)
         const KMS(ListKeysResponse) *response = (const KMS(ListKeysResponse) *)answer.response;
         for (size_t i = 0; i < response->n_keys; i++) {
             assert_true(strcmp(response->keys[i]->key_id, last) > 0);
-            strcpy(last, response->keys[i]->key_id);
+            snprintf(last, sizeof(last), "%s", response->keys[i]->key_id);
             assert_true(is_one_of_ours(last));
             count++;
         }
@@ -240,7 +241,7 @@ static void pages_give_every_key_once_in_order(void **state)
             assert_string_equal(response->next_marker, "");
             break;
         }
-        strcpy(marker, response->next_marker);
+        snprintf(marker, sizeof(marker), "%s", response->next_marker);
     }
     assert_int_equal(count, KEYS);
 }
@@ -358,7 +359,7 @@ static void every_damage_of_a_marker_is_refused(void **state)
 
     for (size_t i = 0; i < 8 * strlen(text); i++) {
         char bad[KS_MARKER_LEN_MAX + 1];
-        strcpy(bad, text);
+        memcpy(bad, text, strlen(text) + 1);
         bad[i / 8] = (char)(bad[i / 8] ^ (1 << (i % 8)));
         assert_int_equal(ks_marker_read(&list, bad, position).code, KS_INVALID_MARKER);
     }

@@ -18,7 +18,7 @@
 
 /* What a marker is good for. Borrowed. */
 struct ks_marker_list {
-    const char *list;    /* "ListKeys" */
+    const char *list; /* "ListKeys" */
     const char *account;
     const char *filter; /* "" if there is none */
 };

@@ -22,17 +22,16 @@ static KMS(KeyState) state_of(const STORED(KeyRecord) * record)
         [STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION)] =
             KMS_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION),
     };
-    return (size_t)record->state < KS_COUNT(states)
-               ? states[record->state]
-               : KMS_ENUM(KEY_STATE__KEY_STATE_UNSPECIFIED);
+    return (size_t)record->state < KS_COUNT(states) ? states[record->state]
+                                                    : KMS_ENUM(KEY_STATE__KEY_STATE_UNSPECIFIED);
 }
 
 /* One spec, usage and origin are stored so far. */
-KMS(KeyMetadata) * ks_metadata_of(struct ks_call *call, const STORED(KeyRecord) * record,
-                                  const struct ks_arn *arn)
+KMS(KeyMetadata) *
+    ks_metadata_of(struct ks_call *call, const STORED(KeyRecord) * record, const struct ks_arn *arn)
 {
-    static KMS(EncryptionAlgorithm) algorithms[] = {
-        KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT)};
+    static KMS(EncryptionAlgorithm)
+        algorithms[] = {KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT)};
     KMS(KeyMetadata) *metadata = ks_call_alloc(call, 1, sizeof(*metadata));
     *metadata = (KMS(KeyMetadata))KMS_NEW(KEY_METADATA);
     metadata->aws_account_id = record->account;

@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "keystead/internal/v1/internal.pb-c.h"
 #include "pkg/keystate/keystate.h"
 #include "services/keystore/execute/call.h"
@@ -24,11 +22,11 @@ enum ks_operation_kind {
 /* How a field names a key. */
 enum ks_identifier_form {
     KS_IDENTIFIER_NONE,
-    KS_IDENTIFIER_KEY,      /* key id or key ARN */
-    KS_IDENTIFIER_KEY_OPT,  /* the same; empty: no key is named */
-    KS_IDENTIFIER_ANY,      /* also alias name or alias ARN */
-    KS_IDENTIFIER_ALIAS,    /* alias name of the caller's account */
-    KS_IDENTIFIER_BLOB,     /* the header of a ciphertext */
+    KS_IDENTIFIER_KEY,     /* key id or key ARN */
+    KS_IDENTIFIER_KEY_OPT, /* the same; empty: no key is named */
+    KS_IDENTIFIER_ANY,     /* also alias name or alias ARN */
+    KS_IDENTIFIER_ALIAS,   /* alias name of the caller's account */
+    KS_IDENTIFIER_BLOB,    /* the header of a ciphertext */
 };
 
 struct ks_identifier {

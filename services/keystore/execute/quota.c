@@ -17,7 +17,8 @@ struct count {
 struct ks_quota {
     size_t keys_max;
     pthread_mutex_t lock;
-    struct count counts[KS_QUOTA_ACCOUNTS]; /* an account has one place: another one takes it over */
+    struct count
+        counts[KS_QUOTA_ACCOUNTS]; /* an account has one place: another one takes it over */
 };
 
 struct ks_quota *ks_quota_new(size_t keys_max)
@@ -61,12 +62,12 @@ static ks_result recount(const struct ks_store_view *view, const char *account, 
     size_t keys = 0;
     KS_TRY(ks_store_scan(view, ks_name_bytes(&prefix), (ks_bytes){0}, count_one, &keys));
     *count = (struct count){.keys = keys, .counted_at_ms = now_ms};
-    strcpy(count->account, account);
+    memcpy(count->account, account, sizeof(count->account));
     return KS_RES(OK);
 }
 
-static ks_result take(struct ks_quota *quota, const struct ks_store_view *view,
-                      const char *account, int64_t now_ms)
+static ks_result take(struct ks_quota *quota, const struct ks_store_view *view, const char *account,
+                      int64_t now_ms)
 {
     struct count *count = &quota->counts[place_of(account)];
     if (strcmp(count->account, account) != 0 || count->keys >= quota->keys_max ||

@@ -61,9 +61,8 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
     re_encrypt.source = &source;
     re_encrypt.destination = ks_crypto_binding(call, destination, under);
     re_encrypt.destination_ekt = under->ekt;
-    re_encrypt.destination_context =
-        ks_crypto_context(call, request->destination_encryption_context,
-                          request->n_destination_encryption_context);
+    re_encrypt.destination_context = ks_crypto_context(
+        call, request->destination_encryption_context, request->n_destination_encryption_context);
     re_encrypt.n_destination_context = request->n_destination_encryption_context;
 
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
@@ -75,8 +74,7 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
 void ks_run_re_encrypt(struct ks_call *call)
 {
     const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
-    const STORED(KeyMaterial) *material =
-        ks_crypto_material_of_blob(call, &call->targets[SOURCE]);
+    const STORED(KeyMaterial) *material = ks_crypto_material_of_blob(call, &call->targets[SOURCE]);
     if (!material) {
         return;
     }

@@ -16,12 +16,13 @@
 
 bool ks_request_check(struct ks_call *call)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
     const char *id = call->item->request_id;
     size_t len = strlen(id);
     if (len == 0 || len > KS_REQUEST_ID_LEN_MAX || strspn(id, allowed) != len) {
-        ks_call_fail_text(call, KS_VALIDATION,
-                          "request_id must be 1 to %u of [A-Za-z0-9_.:-].", KS_REQUEST_ID_LEN_MAX);
+        ks_call_fail_text(call, KS_VALIDATION, "request_id must be 1 to %u of [A-Za-z0-9_.:-].",
+                          KS_REQUEST_ID_LEN_MAX);
         return false;
     }
     return true;
@@ -52,9 +53,8 @@ static ks_result name_of(const struct ks_call *call, struct ks_name *ret_name)
 /* Over the request without its request_id, packed by us: how a client packs it does not count. */
 static ks_result hash_request(const struct ks_call *call, uint8_t ret_digest[static KS_SHA256_LEN])
 {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(call->operation->request_type,
-                                                        REQUEST_ID_FIELD);
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(
+        call->operation->request_type, REQUEST_ID_FIELD);
     assert(field && field->type == PROTOBUF_C_TYPE_STRING);
     char **request_id = (char **)(void *)((char *)call->request + field->offset);
 

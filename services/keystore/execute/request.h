@@ -11,7 +11,7 @@
 
 #include "services/keystore/execute/call.h"
 
-#define KS_REQUEST_KEPT_MS  (24LL * 3600 * 1000)
+#define KS_REQUEST_KEPT_MS    (24LL * 3600 * 1000)
 #define KS_REQUEST_ID_LEN_MAX 64U
 
 /* Whether the mutation has a request_id of a good form; answers the call and returns false if not. */

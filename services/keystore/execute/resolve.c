@@ -171,8 +171,8 @@ bool ks_resolve(struct ks_call *call)
 {
     static bool (*const resolvers[])(struct ks_call *, const struct ks_identifier *,
                                      struct ks_target *) = {
-        [KS_IDENTIFIER_KEY] = resolve_text,      [KS_IDENTIFIER_KEY_OPT] = resolve_text,
-        [KS_IDENTIFIER_ANY] = resolve_text,      [KS_IDENTIFIER_ALIAS] = resolve_alias,
+        [KS_IDENTIFIER_KEY] = resolve_text,  [KS_IDENTIFIER_KEY_OPT] = resolve_text,
+        [KS_IDENTIFIER_ANY] = resolve_text,  [KS_IDENTIFIER_ALIAS] = resolve_alias,
         [KS_IDENTIFIER_BLOB] = resolve_blob,
     };
     call->target_count = 0;

@@ -244,9 +244,8 @@ static ks_result take_reply(struct ks_hsm_link *link, ks_bytes frame)
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     struct ks_codec_limits limits = {.field_count_max = 16U * KS_HSM_LINK_BATCH_MAX};
     ProtobufCMessage *message = NULL;
-    if (link->flight_count == 0 ||
-        ks_failed(ks_codec_unpack(INTERNAL_TYPE(hsm_batch_reply), frame, &limits, &arena,
-                                  &message))) {
+    if (link->flight_count == 0 || ks_failed(ks_codec_unpack(INTERNAL_TYPE(hsm_batch_reply), frame,
+                                                             &limits, &arena, &message))) {
         return KS_RES(INTERNAL);
     }
     const INTERNAL(HsmBatchReply) *batch = (const INTERNAL(HsmBatchReply) *)message;
@@ -298,7 +297,7 @@ static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     assert(strlen(path) < sizeof(address.sun_path));
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
 
     int socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (socket_fd < 0) {
@@ -352,9 +351,8 @@ static void disconnect(struct ks_hsm_link *link)
 
 static bool is_overdue(const struct ks_hsm_link *link)
 {
-    return link->flight_count > 0 &&
-           ks_clock_boot_ns(&link->clock) - link->flights[0].sent_ns >
-               KS_HSM_LINK_TIMEOUT_MS * KS_NS_PER_MS;
+    return link->flight_count > 0 && ks_clock_boot_ns(&link->clock) - link->flights[0].sent_ns >
+                                         KS_HSM_LINK_TIMEOUT_MS * KS_NS_PER_MS;
 }
 
 static void wait_for_work(struct ks_hsm_link *link, short *ret_events)
@@ -363,9 +361,9 @@ static void wait_for_work(struct ks_hsm_link *link, short *ret_events)
         {.fd = link->wake, .events = POLLIN},
         {.fd = link->socket, .events = (short)(POLLIN | (link->out.len > 0 ? POLLOUT : 0))},
     };
-    int timeout_ms = link->socket == NO_SOCKET  ? (int)link->backoff_ms
-                     : link->flight_count > 0 ? KS_HSM_LINK_TIMEOUT_MS
-                                              : -1;
+    int timeout_ms = link->socket == NO_SOCKET ? (int)link->backoff_ms
+                     : link->flight_count > 0  ? KS_HSM_LINK_TIMEOUT_MS
+                                               : -1;
     poll(fds, link->socket == NO_SOCKET ? 1 : 2, timeout_ms);
     if (fds[0].revents) {
         uint64_t count = 0;

@@ -8,8 +8,7 @@
 
 #include <stdint.h>
 
-#include <protobuf-c/protobuf-c.h>
-
+#include "keystead/storage/v1/storage.pb-c.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"

@@ -15,8 +15,7 @@
 
 #include <stdint.h>
 
-#include <protobuf-c/protobuf-c.h>
-
+#include "keystead/storage/v1/storage.pb-c.h" /* and with it protobuf-c's types */
 #include "pkg/base/bytes.h"
 
 #define STORED(name)      Keystead__Storage__V1__##name

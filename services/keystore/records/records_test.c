@@ -28,8 +28,7 @@ static void every_name_stands_where_store_readers_expect_it(void **state)
                         "keyalias/" ACCOUNT "/" KEY_ID "/a");
     assert_string_equal(ks_name_key_aliases(ACCOUNT, KEY_ID).text,
                         "keyalias/" ACCOUNT "/" KEY_ID "/");
-    assert_string_equal(ks_name_destroyed(ACCOUNT, KEY_ID).text,
-                        "destroyed/" ACCOUNT "/" KEY_ID);
+    assert_string_equal(ks_name_destroyed(ACCOUNT, KEY_ID).text, "destroyed/" ACCOUNT "/" KEY_ID);
     assert_string_equal(ks_name_domain_copy(7, "ap-seoul-1a").text, "domain/00000007/ap-seoul-1a");
     assert_string_equal(ks_name_transit("ap-seoul-1a").text, "transit/ap-seoul-1a");
     assert_string_equal(ks_name_request(ACCOUNT, digest).text,
@@ -67,7 +66,7 @@ static void a_key_record_comes_back_and_its_last_material_is_current(void **stat
     STORED(KeyMaterial) second = STORED_NEW(KEY_MATERIAL);
     first.material_id = ks_lend_text("aa");
     second.material_id = ks_lend_text("bb");
-    STORED(KeyMaterial) *materials[] = {&first, &second};
+    STORED(KeyMaterial) * materials[] = {&first, &second};
     STORED(KeyRecord) record = a_key(materials, 2);
     KS_BUFFER_AUTO bytes = {.len_max = 4096};
     KS_ARENA_AUTO arena = {.len_max = 16384};
@@ -104,10 +103,9 @@ static void refuses_a_form_that_it_does_not_know(void **state)
     KS_ARENA_AUTO arena = {.len_max = 16384};
     ProtobufCMessage *got = NULL;
 
-    assert_int_equal(ks_record_read(STORED_TYPE(current_domain_key), (ks_bytes){newer, 2}, &arena,
-                                    &got)
-                         .code,
-                     KS_CORRUPT);
+    assert_int_equal(
+        ks_record_read(STORED_TYPE(current_domain_key), (ks_bytes){newer, 2}, &arena, &got).code,
+        KS_CORRUPT);
     assert_int_equal(
         ks_record_read(STORED_TYPE(current_domain_key), (ks_bytes){none, 2}, &arena, &got).code,
         KS_CORRUPT);

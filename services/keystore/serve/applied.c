@@ -296,9 +296,8 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     struct ks_store *store = atomic_load(&speaker->applied->store);
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ProtobufCMessage *unpacked = NULL;
-    if (!store ||
-        ks_failed(ks_codec_unpack(INTERNAL_TYPE(applied_request), message, NULL, &arena,
-                                  &unpacked))) {
+    if (!store || ks_failed(ks_codec_unpack(INTERNAL_TYPE(applied_request), message, NULL, &arena,
+                                            &unpacked))) {
         return;
     }
     const INTERNAL(AppliedRequest) *word = (const INTERNAL(AppliedRequest) *)unpacked;
@@ -307,7 +306,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
             !is_of_zone(store, word->keystore_id, ks_session_zone(ks_rpc_stream_peer(stream)))) {
             return; /* Not on the list (yet): its word counts for nobody. */
         }
-        strcpy(speaker->keystore_id, word->keystore_id);
+        memcpy(speaker->keystore_id, word->keystore_id, strlen(word->keystore_id) + 1);
     }
     ks_store_peer_applied(store, word->keystore_id, word->applied_revision);
 }

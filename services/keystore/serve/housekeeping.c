@@ -17,8 +17,8 @@
 
 /* A pass over the records of one kind, in steps. */
 struct pass {
-    struct ks_name after;   /* the last one looked at */
-    int64_t next_pass_ns;   /* boot clock; 0: the pass is going on */
+    struct ks_name after; /* the last one looked at */
+    int64_t next_pass_ns; /* boot clock; 0: the pass is going on */
 };
 
 enum kind { REQUESTS, KEYS, DESTROYED, KIND_COUNT };
@@ -62,8 +62,7 @@ static bool destroyed_is_due(ks_bytes value, int64_t now_ms)
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ProtobufCMessage *message = NULL;
-    return !ks_failed(
-               ks_record_read(STORED_TYPE(destroyed_key_record), value, &arena, &message)) &&
+    return !ks_failed(ks_record_read(STORED_TYPE(destroyed_key_record), value, &arena, &message)) &&
            now_ms - ((const STORED(DestroyedKeyRecord) *)message)->destroyed_at_ms >
                KS_DESTROYED_KEPT_MS;
 }
@@ -141,8 +140,8 @@ static void step(struct ks_housekeeping *housekeeping, enum kind kind)
     due->is_due = kinds[kind].is_due;
     due->now_ms = ks_clock_wall_ms(&housekeeping->clock);
     ks_result result = find_due(housekeeping, kind, due);
-    bool more = due->looked_at == KS_HOUSEKEEPING_SCAN_MAX ||
-                due->count == KS_HOUSEKEEPING_CHANGE_MAX;
+    bool more =
+        due->looked_at == KS_HOUSEKEEPING_SCAN_MAX || due->count == KS_HOUSEKEEPING_CHANGE_MAX;
     if (ks_failed(result) || !more) {
         pass->after = (struct ks_name){.len = 0};
         pass->next_pass_ns = now_ns + KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;

@@ -13,7 +13,7 @@
 #include "services/keystore/records/message.h"
 #include "services/keystore/serve/session.h"
 
-#define RECORDS_NUMBER  5U             /* WatchIdentitiesResponse.records */
+#define RECORDS_NUMBER  5U /* WatchIdentitiesResponse.records */
 #define MESSAGE_LEN_MAX (2U * 1024U * 1024U)
 #define CHUNK_LEN       (256U * 1024U) /* a message goes out when it is past this */
 #define ARENA_LEN_MAX   4096U
@@ -141,9 +141,8 @@ ks_result ks_identities_apply(struct ks_identities *identities,
                               const struct ks_identities_change *change)
 {
     pthread_mutex_lock(&identities->lock);
-    ks_result result =
-        ks_store_mirror_apply(identities->store, change->snapshot, change->epoch,
-                              change->revision, change->ops, change->op_count);
+    ks_result result = ks_store_mirror_apply(identities->store, change->snapshot, change->epoch,
+                                             change->revision, change->ops, change->op_count);
     for (size_t i = 0; i < KS_IDENTITIES_FOLLOWERS_MAX && !ks_failed(result); i++) {
         struct follower *follower = &identities->followers[i];
         if (follower->told && ks_failed(tell_change(identities, follower, change))) {
@@ -189,6 +188,9 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
     if (!ks_session_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND)) {
         return KS_RES(ACCESS_DENIED);
     }
+    /* At a first start, until the copy is loaded, there is nothing to read the mirror from. */
+    KS_STORE_VIEW_AUTO view = {0};
+    KS_TRY(ks_store_peek(identities->store, &view));
     pthread_mutex_lock(&identities->lock);
     struct follower *place = find(identities, NULL);
     if (place) {
@@ -204,8 +206,8 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     struct ks_identities *identities = user;
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ProtobufCMessage *unpacked = NULL;
-    bool good = !ks_failed(ks_codec_unpack(INTERNAL_TYPE(watch_identities_request), message, NULL,
-                                           &arena, &unpacked));
+    bool good = !ks_failed(
+        ks_codec_unpack(INTERNAL_TYPE(watch_identities_request), message, NULL, &arena, &unpacked));
     const INTERNAL(WatchIdentitiesRequest) *request =
         (const INTERNAL(WatchIdentitiesRequest) *)unpacked;
     pthread_mutex_lock(&identities->lock);

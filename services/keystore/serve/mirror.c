@@ -118,8 +118,8 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes bytes)
     const struct ks_codec_limits limits = {.len_max = MESSAGE_BYTES_MAX,
                                            .field_count_max = MESSAGE_FIELDS};
     ProtobufCMessage *message = NULL;
-    ks_result result = ks_codec_unpack(INTERNAL_TYPE(watch_identities_response), bytes, &limits,
-                                       &arena, &message);
+    ks_result result =
+        ks_codec_unpack(INTERNAL_TYPE(watch_identities_response), bytes, &limits, &arena, &message);
     if (!ks_failed(result)) {
         const INTERNAL(WatchIdentitiesResponse) *response =
             (const INTERNAL(WatchIdentitiesResponse) *)message;
@@ -150,8 +150,7 @@ static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_r
     if (mirror->closing) {
         return;
     }
-    mirror->reopening =
-        ks_rpc_loop_after(mirror->options.loop, mirror->reopen_ms, reopen, mirror);
+    mirror->reopening = ks_rpc_loop_after(mirror->options.loop, mirror->reopen_ms, reopen, mirror);
     int64_t longer_ms = 2 * mirror->reopen_ms;
     mirror->reopen_ms = longer_ms < REOPEN_MAX_MS ? longer_ms : REOPEN_MAX_MS;
 }

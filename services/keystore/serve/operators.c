@@ -16,10 +16,10 @@
 #include "services/keystore/serve/session.h"
 #include "services/keystore/worker/worker.h"
 
-#define ARENA_LEN_MAX   (1024U * 1024U)
-#define STATUS_LEN_MAX  (64U * 1024U)
-#define ALARMS_MAX      (KS_KEEPER_ALARMS_MAX + 2U)
-#define MEMBERS_MAX     KS_COUNT(((struct ks_store_status *)0)->members)
+#define ARENA_LEN_MAX  (1024U * 1024U)
+#define STATUS_LEN_MAX (64U * 1024U)
+#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 2U)
+#define MEMBERS_MAX    KS_COUNT(((struct ks_store_status *)0)->members)
 
 /* A call that a worker carries out. */
 struct command {
@@ -29,7 +29,7 @@ struct command {
 
 struct ks_operators {
     struct ks_operators_options options;
-    pthread_mutex_t lock; /* guards the rest */
+    pthread_mutex_t lock;                              /* guards the rest */
     struct command commands[KS_OPERATORS_PENDING_MAX]; /* the oldest first */
     size_t command_count;
     bool closed;
@@ -151,15 +151,14 @@ static void carry_out_put_roster(struct ks_operators *operators, struct ks_rpc_c
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ProtobufCMessage *message = NULL;
-    ks_result result = ks_codec_unpack(INTERNAL_TYPE(put_roster_request),
-                                       ks_rpc_call_request(call), NULL, &arena, &message);
+    ks_result result = ks_codec_unpack(INTERNAL_TYPE(put_roster_request), ks_rpc_call_request(call),
+                                       NULL, &arena, &message);
     if (!ks_failed(result)) {
         const INTERNAL(PutRosterRequest) *request = (const INTERNAL(PutRosterRequest) *)message;
         result = ks_command_put_roster(operators->options.store, operators->options.link,
                                        request->number, ks_bytes_in(request->roster));
         ks_log(INFO, "roster put", KS_TEXT("peer", ks_rpc_call_peer(call)->spiffe),
-               KS_NUMBER("version", request->number),
-               KS_TEXT("code", ks_code_name(result.code)));
+               KS_NUMBER("version", request->number), KS_TEXT("code", ks_code_name(result.code)));
     }
     INTERNAL(PutRosterResponse) response = INTERNAL_NEW(PUT_ROSTER_RESPONSE);
     reply(call, result, &response.base);
