@@ -101,11 +101,16 @@ struct ks_rpc_stream_options {
     const struct ks_rpc_stream_callbacks *callbacks; /* borrowed as long as the stream */
     void *user;
     size_t queue_bytes_max; /* 0: KS_RPC_STREAM_QUEUE_BYTES */
+    /*
+     * If not NULL, the stream is put there before any callback, with a ref for the caller to
+     * unref: for an owner on another thread, where on_close may come before open returns.
+     */
+    struct ks_rpc_stream **ret_ref;
 };
 
 /*
- * Opens a stream. It is never NULL: what fails is told by on_close. The caller gets a ref, for
- * ks_rpc_stream_unref: on_close may have come before this returns. Any thread.
+ * Opens a stream. It is never NULL: what fails is told by on_close. Borrowed until on_close has
+ * returned (see ret_ref). Any thread.
  */
 struct ks_rpc_stream *ks_rpc_stream_open(struct ks_rpc_channel *channel,
                                          const struct ks_rpc_stream_options *options);

@@ -44,7 +44,10 @@ struct ks_rpc_stream *ks_rpc_stream_open(struct ks_rpc_channel *channel,
         .gone = gone,
         .owner = self,
     };
-    struct ks_rpc_stream *stream = ks_rpc_stream_ref(ks_rpc_stream_new(&setup));
+    struct ks_rpc_stream *stream = ks_rpc_stream_new(&setup);
+    if (options->ret_ref) {
+        *options->ret_ref = ks_rpc_stream_ref(stream);
+    }
     self->stream = stream;
     ks_rpc_use_expose(&self->use);
     ks_rpc_stream_start(stream);

@@ -97,6 +97,17 @@ static int stop(void **state)
     return 0;
 }
 
+/* With a ref for the caller. */
+static struct ks_rpc_stream *
+open_stream(const char *method, const struct ks_rpc_stream_callbacks *callbacks, void *user)
+{
+    struct ks_rpc_stream *stream = NULL;
+    const struct ks_rpc_stream_options options = {
+        .method = method, .callbacks = callbacks, .user = user, .ret_ref = &stream};
+    ks_rpc_stream_open(channel, &options);
+    return stream;
+}
+
 static void put_name(struct ks_buffer *to, uint32_t number, const char *name)
 {
     bool full = false;
@@ -168,9 +179,7 @@ static const struct ks_rpc_stream_callbacks watch_callbacks = {.on_message = on_
 
 static struct ks_rpc_stream *watch(struct watcher *watcher, const char *service)
 {
-    const struct ks_rpc_stream_options options = {
-        .method = WATCH, .callbacks = &watch_callbacks, .user = watcher};
-    struct ks_rpc_stream *stream = ks_rpc_stream_open(channel, &options);
+    struct ks_rpc_stream *stream = open_stream(WATCH, &watch_callbacks, watcher);
     KS_BUFFER_AUTO request = {.len_max = SMALL_MAX};
     put_name(&request, 1, service);
     assert_int_equal(ks_rpc_stream_send_buffer(stream, &request).code, KS_OK);
@@ -260,9 +269,7 @@ static void drain_loses_no_call_of_a_client_that_watches(void **state)
     (void)state;
     static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_not_serving};
     struct watcher watcher = WATCHER_INIT;
-    const struct ks_rpc_stream_options options = {
-        .method = WATCH, .callbacks = &callbacks, .user = &watcher};
-    struct ks_rpc_stream *stream = ks_rpc_stream_open(channel, &options);
+    struct ks_rpc_stream *stream = open_stream(WATCH, &callbacks, &watcher);
     assert_int_equal(ks_rpc_stream_send(stream, (ks_bytes){0}).code, KS_OK);
     gauge_await(&watcher.seen, 1);
 
@@ -354,9 +361,7 @@ static void ask(const char *method, uint32_t question, const char *argument, str
 {
     static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_answer,
                                                              .on_close = on_asked};
-    const struct ks_rpc_stream_options options = {
-        .method = method, .callbacks = &callbacks, .user = asker};
-    struct ks_rpc_stream *stream = ks_rpc_stream_open(channel, &options);
+    struct ks_rpc_stream *stream = open_stream(method, &callbacks, asker);
     KS_BUFFER_AUTO request = {.len_max = SMALL_MAX};
     put_name(&request, question, argument);
     ks_bytes sent = ks_buffer_bytes(&request);

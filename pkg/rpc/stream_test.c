@@ -197,11 +197,14 @@ static int stop(void **state)
 static struct ks_rpc_stream *open_to(struct ks_rpc_channel *to, const char *method,
                                      struct client *client)
 {
+    struct ks_rpc_stream *stream = NULL;
     const struct ks_rpc_stream_options options = {.method = method,
                                                   .callbacks = &client_callbacks,
                                                   .user = client,
-                                                  .queue_bytes_max = QUEUE_BYTES};
-    return ks_rpc_stream_open(to, &options);
+                                                  .queue_bytes_max = QUEUE_BYTES,
+                                                  .ret_ref = &stream};
+    ks_rpc_stream_open(to, &options);
+    return stream;
 }
 
 static ks_result send_numbered(struct ks_rpc_stream *stream, uint8_t first, size_t len)
@@ -268,11 +271,11 @@ static void items_are_gathered_while_a_write_is_under_way(void **state)
     static const struct ks_rpc_stream_callbacks callbacks = {.on_writable = collector_writable};
     struct collector collector = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                   .batch = {.len_max = BATCH_MAX}};
-    const struct ks_rpc_stream_options options = {
-        .method = COLLECT, .callbacks = &callbacks, .user = &collector};
-    pthread_mutex_lock(&collector.lock);
-    collector.stream = ks_rpc_stream_open(channel, &options);
-    pthread_mutex_unlock(&collector.lock);
+    const struct ks_rpc_stream_options options = {.method = COLLECT,
+                                                  .callbacks = &callbacks,
+                                                  .user = &collector,
+                                                  .ret_ref = &collector.stream};
+    ks_rpc_stream_open(channel, &options);
 
     for (uint32_t i = 0; i < ITEMS; i++) {
         pthread_mutex_lock(&collector.lock);
