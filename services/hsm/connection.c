@@ -115,9 +115,6 @@ ks_result ks_connection_serve(struct ks_connection *connection, struct ks_hsm *h
     assert(connection->fd >= 0 && hsm);
 
     KS_TRY(flush(connection));
-    if (connection->out.len > 0) {
-        return KS_RES(OK);
-    }
     KS_TRY(answer_frames(connection, hsm));
     if (connection->out.len == 0) {
         KS_TRY(read_some(connection));

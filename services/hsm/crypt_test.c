@@ -400,6 +400,30 @@ static void a_failed_reply_carries_its_code_and_nothing_else(void **state)
     }
 }
 
+/* At whatever point the memory of a batch runs out, no half of an answer goes out. */
+static void a_full_arena_leaves_no_half_of_a_reply(void **state)
+{
+    (void)state;
+    HsmReply empty = KEYSTEAD__INTERNAL__V1__HSM_REPLY__INIT;
+    Keystead__Internal__V1__HsmCreateKey create = KEYSTEAD__INTERNAL__V1__HSM_CREATE_KEY__INIT;
+    KeyBinding binding = hsm_binding(&node, "");
+    const HsmRequest request = HSM_REQUEST(CREATE_KEY, create_key, &create);
+    create.binding = &binding;
+    create.generation = 1;
+    size_t failed_count = 0;
+    for (size_t len = 16; len <= 512; len += 16) {
+        KS_ARENA_AUTO small = {.len_max = len};
+        HsmReply reply;
+        ks_hsm_handle(node.hsm, &request, &small, &reply);
+        if (reply.code != KS_OK) {
+            failed_count++;
+            empty.code = KS_LIMIT_EXCEEDED;
+            assert_memory_equal(&reply, &empty, sizeof(empty));
+        }
+    }
+    assert_true(failed_count > 2 && failed_count < 30);
+}
+
 static void a_request_without_an_operation_is_malformed(void **state)
 {
     (void)state;
@@ -413,7 +437,7 @@ static void pack_batch(size_t count, struct ks_buffer *out)
 {
     HsmBatch batch = KEYSTEAD__INTERNAL__V1__HSM_BATCH__INIT;
     batch.n_requests = count;
-    batch.requests = ks_arena_alloc(&node.arena, (count + 1) * sizeof(*batch.requests));
+    batch.requests = ks_arena_alloc(&node.arena, (count + 1) * sizeof(HsmRequest *));
     for (size_t i = 0; i < count; i++) {
         Keystead__Internal__V1__HsmGenerateRandom *wish =
             ks_arena_alloc(&node.arena, sizeof(*wish));
@@ -553,6 +577,7 @@ int main(void)
         TEST(evicts_what_it_is_told_to),
         TEST(a_key_is_made_without_a_material_id_only),
         TEST(a_failed_reply_carries_its_code_and_nothing_else),
+        TEST(a_full_arena_leaves_no_half_of_a_reply),
         TEST(a_request_without_an_operation_is_malformed),
         TEST(answers_a_batch_in_its_order),
         TEST(refuses_a_batch_of_none_or_too_many),

@@ -159,7 +159,7 @@ static ks_result answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_arena *are
     HsmBatch *batch = NULL;
     KS_TRY(ks_hsm_batch_read(frame, arena, &batch));
     HsmReply *replies = ks_arena_alloc(arena, batch->n_requests * sizeof(*replies));
-    HsmReply **pointers = ks_arena_alloc(arena, batch->n_requests * sizeof(*pointers));
+    HsmReply **pointers = ks_arena_alloc(arena, batch->n_requests * sizeof(HsmReply *));
     if (!replies || !pointers) {
         return KS_RES(LIMIT_EXCEEDED);
     }

@@ -56,7 +56,7 @@ static HsmRequest *encrypt_of(struct hsm_key *key)
     encrypt->ekt = key->ekt;
     encrypt->plaintext = (ProtobufCBinaryData){sizeof(plaintext), plaintext};
     encrypt->n_context = 1;
-    encrypt->context = ks_arena_alloc(&node.arena, sizeof(*encrypt->context));
+    encrypt->context = ks_arena_alloc(&node.arena, sizeof(ContextEntry *));
     encrypt->context[0] = context_entry();
     *request = HSM_REQUEST(ENCRYPT, encrypt, encrypt);
     return request;
@@ -85,16 +85,17 @@ static void measure(const char *name, HsmRequest **requests, size_t count)
     batch.n_requests = count;
     batch.requests = requests;
     pack(&batch, &frame);
+    const size_t rounds = ROUNDS / count;
     double best = 1e9;
     for (unsigned repeat = 0; repeat < 5; repeat++) {
         double begin = cpu_us();
-        for (size_t i = 0; i < ROUNDS / count; i++) {
+        for (size_t i = 0; i < rounds; i++) {
             if (ks_failed(ks_hsm_answer(node.hsm, ks_buffer_bytes(&frame), &out))) {
                 abort();
             }
             ks_buffer_consume(&out, out.len);
         }
-        double each = (cpu_us() - begin) / (double)(ROUNDS / count * count);
+        double each = (cpu_us() - begin) / ((double)rounds * (double)count);
         best = each < best ? each : best;
     }
     printf("%-8s of %u bytes, batches of %2zu: %.2f us of CPU each\n", name, PLAINTEXT_LEN, count,

@@ -88,6 +88,14 @@ static void close_at(int *fd)
     }
 }
 
+/* Hands over: close_at then finds nothing. */
+static int take(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 /* Nobody may connect before mode and group are set, so it listens last. */
 ks_result ks_hsm_listen(const struct ks_hsm_settings *settings, int *ret_fd,
                         const char **reterr_hint)
@@ -107,8 +115,7 @@ ks_result ks_hsm_listen(const struct ks_hsm_settings *settings, int *ret_fd,
         listen(fd, BACKLOG) != 0) {
         return KS_RES(INTERNAL);
     }
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = take(&fd);
     return KS_RES(OK);
 }
 
@@ -146,7 +153,6 @@ ks_result ks_hsm_accept(int listener_fd, uid_t uid, int *ret_fd)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.uid != uid) {
         return KS_RES(ACCESS_DENIED);
     }
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = take(&fd);
     return KS_RES(OK);
 }
