@@ -1,0 +1,215 @@
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pkg/crypto/crypto.h"
+#include "services/keystore/hsmlink/link.h"
+#include "tests/fakes/hsm.h"
+
+#define MANY    1000U
+#define WAIT_MS 5000
+
+static char socket_path[64];
+static struct ks_fake_hsm *hsm;
+static struct ks_hsm_link *hsm_link;
+static atomic_uint lives;
+static atomic_uint losses;
+static atomic_uint answered;
+static atomic_uint failed;
+
+static void connected(void *user, uint64_t life)
+{
+    (void)user;
+    atomic_store(&lives, (unsigned)life);
+}
+
+static void lost(void *user)
+{
+    (void)user;
+    atomic_fetch_add(&losses, 1);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    static unsigned counter;
+    const struct ks_crypto_options crypto = {.fips = false};
+    assert_int_equal(ks_crypto_init(&crypto).code, KS_OK);
+    atomic_store(&lives, 0);
+    atomic_store(&losses, 0);
+    atomic_store(&answered, 0);
+    atomic_store(&failed, 0);
+    snprintf(socket_path, sizeof(socket_path), "/tmp/keystead-%d-l%u.sock", (int)getpid(),
+             ++counter);
+    hsm = ks_fake_hsm_new(socket_path, "ap-seoul-1", "ap-seoul-1a", 1);
+    const struct ks_hsm_link_options options = {
+        .socket_path = socket_path, .on_connected = connected, .on_lost = lost};
+    assert_int_equal(ks_hsm_link_new(&options, &hsm_link).code, KS_OK);
+    assert_int_equal(ks_hsm_link_start(hsm_link).code, KS_OK);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ks_hsm_link_free(hsm_link);
+    hsm_link = NULL;
+    ks_fake_hsm_free(hsm);
+    hsm = NULL;
+    unlink(socket_path);
+    return 0;
+}
+
+/* Whether the counter comes to be at least this in time. */
+static bool becomes(atomic_uint *counter, unsigned least)
+{
+    const struct timespec moment = {0, 1000000};
+    for (int i = 0; i < WAIT_MS && atomic_load(counter) < least; i++) {
+        nanosleep(&moment, NULL);
+    }
+    return atomic_load(counter) >= least;
+}
+
+static void done(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    size_t len = (size_t)(uintptr_t)user;
+    bool good = !ks_failed(result) && reply->plaintext.len == len;
+    atomic_fetch_add(&failed, !good);
+    atomic_fetch_add(&answered, 1);
+}
+
+/* Asks for len random bytes, so that an answer shows which question it belongs to. */
+static void ask(size_t len)
+{
+    INTERNAL(HsmGenerateRandom) generate = INTERNAL_NEW(HSM_GENERATE_RANDOM);
+    generate.number_of_bytes = (uint32_t)len;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_RANDOM);
+    request.generate_random = &generate;
+    ks_hsm_link_ask(hsm_link, &request, done, (void *)(uintptr_t)len);
+}
+
+static void open_link(void)
+{
+    assert_true(becomes(&lives, 1));
+    ks_hsm_link_open(hsm_link, atomic_load(&lives));
+    assert_true(ks_hsm_link_is_open(hsm_link));
+}
+
+static void nothing_passes_before_the_link_is_opened(void **state)
+{
+    (void)state;
+    assert_true(becomes(&lives, 1));
+    ask(8);
+    assert_int_equal(atomic_load(&answered), 1);
+    assert_int_equal(atomic_load(&failed), 1);
+    assert_int_equal(ks_fake_hsm_request_count(hsm), 0);
+
+    ks_hsm_link_open(hsm_link, atomic_load(&lives) + 1);
+    assert_false(ks_hsm_link_is_open(hsm_link));
+}
+
+static void each_answer_goes_to_its_question(void **state)
+{
+    (void)state;
+    open_link();
+    for (size_t i = 1; i <= MANY; i++) {
+        ask(i);
+    }
+    assert_true(becomes(&answered, MANY));
+    assert_int_equal(atomic_load(&failed), 0);
+    assert_int_equal(ks_fake_hsm_request_count(hsm), MANY);
+}
+
+/* What comes while frames are on their way goes into the next one. */
+static void requests_collect_while_the_hsm_is_busy(void **state)
+{
+    (void)state;
+    open_link();
+    ks_fake_hsm_hang(hsm, true);
+    for (size_t i = 1; i <= MANY; i++) {
+        ask(i);
+    }
+    ks_fake_hsm_hang(hsm, false);
+    assert_true(becomes(&answered, MANY));
+    assert_int_equal(atomic_load(&failed), 0);
+    assert_true(ks_fake_hsm_batch_count(hsm) <= MANY / 20);
+    assert_true(ks_fake_hsm_batch_count(hsm) >= MANY / KS_HSM_LINK_BATCH_MAX);
+}
+
+static void a_lost_hsm_fails_what_waits_and_is_connected_again(void **state)
+{
+    (void)state;
+    open_link();
+    ask(1); /* the hsm has taken the connection */
+    assert_true(becomes(&answered, 1));
+    ks_fake_hsm_hang(hsm, true);
+    for (size_t i = 2; i <= 100; i++) {
+        ask(i);
+    }
+    ks_fake_hsm_restart(hsm);
+    ks_fake_hsm_hang(hsm, false);
+
+    assert_true(becomes(&answered, 100));
+    assert_true(becomes(&losses, 1));
+    assert_true(becomes(&lives, 2));
+    assert_false(ks_hsm_link_is_open(hsm_link));
+    unsigned before = atomic_load(&failed);
+    open_link();
+    ask(5);
+    assert_true(becomes(&answered, 101));
+    assert_int_equal(atomic_load(&failed), before);
+}
+
+static void too_many_requests_are_throttled_at_once(void **state)
+{
+    (void)state;
+    open_link();
+    ks_fake_hsm_hang(hsm, true);
+    for (size_t i = 0; i < KS_HSM_LINK_PENDING_MAX + 10; i++) {
+        ask(16);
+    }
+    /* What was on its way before it hung may have been answered. */
+    assert_true(becomes(&failed, 1));
+    ks_fake_hsm_hang(hsm, false);
+    assert_true(becomes(&answered, KS_HSM_LINK_PENDING_MAX + 10));
+    assert_true(atomic_load(&failed) <= 10);
+}
+
+/* The process ends: nobody waits for ever. */
+static void whoever_waits_is_answered_when_the_link_is_freed(void **state)
+{
+    (void)state;
+    open_link();
+    ks_fake_hsm_hang(hsm, true);
+    for (size_t i = 1; i <= 10; i++) {
+        ask(i);
+    }
+    ks_hsm_link_free(hsm_link);
+    hsm_link = NULL;
+    assert_int_equal(atomic_load(&answered), 10);
+    ks_fake_hsm_hang(hsm, false);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_passes_before_the_link_is_opened),
+        TEST(each_answer_goes_to_its_question),
+        TEST(requests_collect_while_the_hsm_is_busy),
+        TEST(a_lost_hsm_fails_what_waits_and_is_connected_again),
+        TEST(too_many_requests_are_throttled_at_once),
+        TEST(whoever_waits_is_answered_when_the_link_is_freed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
