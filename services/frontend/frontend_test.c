@@ -26,21 +26,6 @@
 #include "services/frontend/fixture/keystore.h"
 #include "services/frontend/identity/identity_fixture.h"
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-/* These are not built for ThreadSanitizer, which misunderstands what they do with their memory. */
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:liburcu-bp.so\ncalled_from_lib:libgrpc.so\ncalled_from_lib:libgpr.so\n"
-           "called_from_lib:libcrypto.so\ncalled_from_lib:libssl.so\n";
-}
-#endif
-
 #define KMS       "/keystead.kms.v1.KeyManagementService/"
 #define WAIT_MS   10000
 #define PATIENCE  200
