@@ -234,10 +234,15 @@ const struct ks_command_table ks_commands = {
         "Settings come from options, then the environment (in brackets), then the profile:\n"
         "$XDG_CONFIG_HOME/keystead/<profile>.yaml, such as 'endpoint: \"127.0.0.1:21050\"'.\n"
         "\n"
-        "Exit codes: 0 done; 1 failed; 2 the command line, or a value in it, is not valid; 3 no such\n"
-        "key, alias, account or user; 4 not allowed, or the certificate is not accepted; 5 the\n"
-        "ciphertext is damaged, or belongs elsewhere; 6 no answer in time: try again; 7 a conflict,\n"
-        "a limit, or the state of the key forbids it.",
+        "Exit codes:\n"
+        "  0  done\n"
+        "  1  failed\n"
+        "  2  the command line, or a value in it, is not valid\n"
+        "  3  no such key, alias, account or user\n"
+        "  4  not allowed, or the certificate is not accepted\n"
+        "  5  the ciphertext is damaged, or belongs elsewhere\n"
+        "  6  no answer in time: try again\n"
+        "  7  a conflict, a limit, or the state of the key forbids it",
     .commands = rows,
     .command_count = KS_COUNT(rows),
     .globals = ks_global_options,

@@ -100,7 +100,7 @@ static ks_bytes without_cut_ends(ks_bytes bytes)
     size_t end = bytes.len;
     for (size_t back = 1; back <= 3 && back <= bytes.len - begin; back++) {
         uint8_t byte = bytes.ptr[bytes.len - back];
-        if ((byte & 0xc0U) == 0xc0U) {
+        if (byte >= 0xc2U && byte <= 0xf4U) { /* what may begin a character (RFC 3629) */
             size_t needs = byte >= 0xf0U ? 4 : byte >= 0xe0U ? 3 : 2;
             end = needs > back ? bytes.len - back : bytes.len;
             break;

@@ -5,6 +5,7 @@
 set -eu
 
 python3 tests/vectors/make_vectors.py tests/vectors --check
+python3 tests/vectors/file_vectors.py tests/vectors/file.json --check
 
 page=proto/formats/labels.md
 listed=$(sed -n 's/^| `\(keystead\/[a-z0-9/-]*\)`.*/\1/p' "$page" | sort)
