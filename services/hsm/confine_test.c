@@ -7,13 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -102,9 +106,18 @@ static void read_another_process(void)
     (void)!process_vm_readv(getppid(), &here, 1, &there, 1, 0);
 }
 
-/* What serving needs must go on: memory small and large, and a line to stderr. */
+/*
+ * What serving needs must go on: memory small and large, a line to stderr, the time, and the seed
+ * that OpenSSL's generator asks the kernel for once an hour.
+ */
 static void work(void)
 {
+    uint8_t seed[48];
+    struct timespec now;
+    if (getrandom(seed, sizeof(seed), 0) != sizeof(seed) ||
+        syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &now) != 0) {
+        _exit(2);
+    }
     errno = 0;
     for (size_t len = 16; len < (64U << 20); len *= 4) {
         uint8_t *block = ks_alloc(1, len);
@@ -140,11 +153,17 @@ static void is_killed_for_running_tracing_or_reading(void **state)
     }
 }
 
+static void fail_an_assertion(void)
+{
+    abort();
+}
+
 static void works_on(void **state)
 {
     (void)state;
 
     assert_int_equal(confined(work), 0);
+    assert_int_equal(confined(fail_an_assertion), -SIGABRT);
 }
 
 /* In a child, as limits and locks stay. Exit code: the result's number, LOCKED more if it is. */
