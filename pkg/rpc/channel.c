@@ -22,7 +22,7 @@
  */
 #define RECONNECT_FIRST_MS 100
 #define RECONNECT_MOST_MS  1000
-#define CONNECT_LEAST_MS   1000 /* how long one attempt may take, at least */
+#define CONNECT_LEAST_MS   5000 /* for one attempt: a handshake on a machine that starts up */
 
 #define KEEPALIVE_TIME_MS    10000 /* seldom enough for server.c */
 #define KEEPALIVE_TIMEOUT_MS 5000
@@ -83,7 +83,7 @@ static grpc_channel *core_new(const struct ks_rpc_channel *channel,
         {GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)channel->message_bytes_max},
         {GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, IDENTITY_ONLY},
         {GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1}, /* two channels are two connections */
-        {GRPC_ARG_ENABLE_RETRIES, 0},            /* 4 us a call, and ours to decide */
+        {GRPC_ARG_ENABLE_RETRIES, 1},            /* of what no server has seen */
         {GRPC_ARG_ENABLE_HTTP_PROXY, 0},         /* whatever the environment says */
         {GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1},
         {GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS},

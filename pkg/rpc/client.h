@@ -3,7 +3,8 @@
  *
  * A channel connects when it is first used, and again by itself after a loss; a call made while
  * the server cannot be reached fails with UNAVAILABLE at once, it does not wait. Nothing is
- * retried here. The server must chain to the CA and its one SPIFFE URI must be the expected one;
+ * retried that a server may have seen (a call that crossed a server's goodbye is sent again on the
+ * next connection). The server must chain to the CA and its one SPIFFE URI must be the expected one;
  * both are checked in the handshake, before anything of a request is sent. Names and addresses in
  * its certificate do not count.
  *
