@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -114,7 +113,7 @@ static void work(void)
 {
     uint8_t seed[48];
     struct timespec now;
-    if (getrandom(seed, sizeof(seed), 0) != sizeof(seed) ||
+    if (syscall(SYS_getrandom, seed, sizeof(seed), 0) != sizeof(seed) ||
         syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &now) != 0) {
         _exit(2);
     }
