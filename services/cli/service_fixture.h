@@ -1,6 +1,6 @@
 /*
  * service_fixture: a service that behaves as tests want it to, behind real listeners with real
- * certificates, and the program itself, run against it as a person would.
+ * certificates.
  *
  * Its keys are none: a blob is 01, a tag of the encryption context, and the plaintext with each bit
  * flipped. What is tested is the program.
@@ -43,28 +43,9 @@ void fake_window(bool open);
 unsigned fake_roster_number(void);
 size_t fake_roster_entries(void);
 
-/* A file in the fixture's folder; borrowed until the next sixteen calls. */
-const char *fake_path(const char *name);
-
 /* Makes a certificate of the hsm root for a zone's hsm: fake_path(file). */
 void fake_hsm_certificate(const char *zone, const char *file);
 
 /* host:port of the frontend; and of a port that nobody listens on. Static. */
 const char *fake_frontend(void);
 const char *fake_nobody(void);
-
-/* How a run ended. */
-struct ran {
-    int code; /* exit code; -1 if it did not end by itself */
-    struct ks_buffer out;
-    struct ks_buffer err; /* always with a NUL behind its end */
-};
-void ran_done(struct ran *ran);
-#define RAN_AUTO KS_CLEANUP(ran_done) struct ran
-
-/* Runs the program with words, ending with NULL, and bytes on stdin. */
-struct ran run_program(const char *const *words, ks_bytes input);
-#define RUN(...) run_program((const char *const[]){__VA_ARGS__, NULL}, (ks_bytes){0})
-
-/* The same with stdout on a terminal; what it shows is in out. */
-struct ran run_on_terminal(const char *const *words, ks_bytes input);

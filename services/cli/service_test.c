@@ -16,6 +16,7 @@
 #include "pkg/json/json.h"
 #include "services/cli/failure.h"
 #include "services/cli/file/file.h"
+#include "services/cli/program_fixture.h"
 #include "services/cli/service_fixture.h"
 
 #define INPUT_MAX 200000U
