@@ -496,12 +496,12 @@ static void serve(struct ks_fake_hsm *hsm, int connection)
     KS_BUFFER_AUTO in = {.len_max = 2 * KS_FRAME_MAX};
     uint8_t bytes[65536];
     for (;;) {
-        while (atomic_load(&hsm->hangs) && !atomic_load(&hsm->stopping)) {
-            usleep(1000);
-        }
         ssize_t len = recv(connection, bytes, sizeof(bytes), 0);
         if (len <= 0) {
             return;
+        }
+        while (atomic_load(&hsm->hangs) && !atomic_load(&hsm->stopping)) {
+            usleep(1000);
         }
         ks_result result = ks_buffer_append(&in, (ks_bytes){bytes, (size_t)len});
         ks_bytes frame = {0};

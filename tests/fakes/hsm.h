@@ -32,7 +32,7 @@ void ks_fake_hsm_replace(struct ks_fake_hsm *hsm, uint32_t node);
 /* After `countdown` more requests of a client's operations, the next `repeat` answer code. */
 void ks_fake_hsm_fail(struct ks_fake_hsm *hsm, unsigned countdown, unsigned repeat, ks_code code);
 
-/* While it hangs it reads nothing. */
+/* While it hangs it answers nothing. */
 void ks_fake_hsm_hang(struct ks_fake_hsm *hsm, bool hangs);
 
 /* Whether challenges of other zones are refused, as if they were not on the roster. */

@@ -145,6 +145,42 @@ static void changes_of_one_key_all_succeed_one_after_the_other(void **state)
     }
 }
 
+static void *describe_or_disable(void *argument)
+{
+    size_t number = (size_t)(uintptr_t)argument;
+    char request_id[32];
+    snprintf(request_id, sizeof(request_id), "d-%u-%zu", round_number, number);
+    KMS(UpdateKeyDescriptionRequest) describe = KMS_NEW(UPDATE_KEY_DESCRIPTION_REQUEST);
+    KMS(DisableKeyRequest) disable = KMS_NEW(DISABLE_KEY_REQUEST);
+    describe.key_id = made[0];
+    describe.description = ks_lend_text("kept");
+    disable.key_id = made[0];
+    const struct cell_request request = {
+        .operation = number % 2 ? OP(UPDATE_KEY_DESCRIPTION) : OP(DISABLE_KEY),
+        .request_id = request_id,
+        .message = number % 2 ? &describe.base : &disable.base,
+    };
+    CELL_ANSWER_AUTO answer = cell_call(&cell, &request);
+    codes[number] = answer.code;
+    return NULL;
+}
+
+/* Both write the whole record: without the compare, one would take the other's change back. */
+static void no_change_is_lost_to_another_one_of_the_same_key(void **state)
+{
+    (void)state;
+    for (round_number = 0; round_number < 3 * ROUNDS; round_number++) {
+        cell_create_key(&cell, made[0]);
+        at_once(describe_or_disable);
+        assert_int_equal(count(KS_OK), CALLERS);
+        CELL_ANSWER_AUTO answer = cell_on_key(&cell, OP(DESCRIBE_KEY), made[0]);
+        const KMS(KeyMetadata) *key =
+            ((const KMS(DescribeKeyResponse) *)answer.response)->key_metadata;
+        assert_string_equal(key->description, "kept");
+        assert_int_equal(key->key_state, KMS_ENUM(KEY_STATE__KEY_STATE_DISABLED));
+    }
+}
+
 static atomic_bool disabled;
 static atomic_uint wrong;
 
@@ -193,6 +229,7 @@ int main(void)
         TEST(one_of_many_makes_the_alias_and_the_others_are_told),
         TEST(one_request_id_makes_one_key_however_many_ask_at_once),
         TEST(changes_of_one_key_all_succeed_one_after_the_other),
+        TEST(no_change_is_lost_to_another_one_of_the_same_key),
         TEST(nothing_that_starts_after_disable_key_returned_uses_the_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

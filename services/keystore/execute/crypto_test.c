@@ -142,6 +142,28 @@ static void every_cut_and_every_flipped_bit_of_a_ciphertext_is_refused(void **st
     }
 }
 
+/* The header is in the clear, so anybody can write one. */
+static void a_ciphertext_of_another_region_is_none_whatever_key_it_names(void **state)
+{
+    (void)state;
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", NULL);
+    ProtobufCBinaryData blob = blob_of(&encrypted);
+    uint8_t *region = memmem(blob.data, blob.len, CELL_REGION, strlen(CELL_REGION));
+    uint8_t *key = memmem(blob.data, blob.len, key_id, strlen(key_id));
+    assert_non_null(region);
+    assert_non_null(key);
+    region[strlen(CELL_REGION) - 1] = '9';
+    CELL_ANSWER_AUTO there = cell_decrypt(&cell, blob, NULL, NULL);
+    memcpy(key, ABSENT, strlen(ABSENT));
+    CELL_ANSWER_AUTO absent_there = cell_decrypt(&cell, blob, NULL, NULL);
+    region[strlen(CELL_REGION) - 1] = '1';
+    CELL_ANSWER_AUTO absent_here = cell_decrypt(&cell, blob, NULL, NULL);
+
+    expect(&there, "INVALID_CIPHERTEXT");
+    expect(&absent_there, "INVALID_CIPHERTEXT");
+    expect(&absent_here, "ACCESS_DENIED");
+}
+
 static void another_key_besides_the_ciphertext_is_incorrect(void **state)
 {
     (void)state;
@@ -390,6 +412,7 @@ int main(void)
         TEST(names_that_name_nothing_are_refused_with_aws_texts),
         TEST(a_key_of_another_account_looks_like_none),
         TEST(every_cut_and_every_flipped_bit_of_a_ciphertext_is_refused),
+        TEST(a_ciphertext_of_another_region_is_none_whatever_key_it_names),
         TEST(another_key_besides_the_ciphertext_is_incorrect),
         TEST(a_ciphertext_is_refused_in_the_order_of_the_design),
         TEST(re_encrypts_under_another_key_and_context),

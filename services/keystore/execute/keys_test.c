@@ -1,4 +1,5 @@
 /* CreateKey, DescribeKey and what changes a key; exactly once. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@
 #include "pkg/store/store_fixture.h"
 #include "services/keystore/execute/operation.h"
 #include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/records/name.h"
+#include "services/keystore/worker/sync.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
 
@@ -124,6 +127,8 @@ static void a_key_moves_between_its_states_as_aws_says(void **state)
     do_on_key(OP(UPDATE_KEY_DESCRIPTION), "INVALID_STATE");
     do_on_key(OP(CANCEL_KEY_DELETION), "OK");
     assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_DISABLED));
+    CELL_ANSWER_AUTO kept = cell_on_key(&cell, OP(DESCRIBE_KEY), key_id);
+    assert_null(((KMS(DescribeKeyResponse) *)kept.response)->key_metadata->deletion_date);
 }
 
 static struct cell_answer schedule(int32_t days)
@@ -407,22 +412,67 @@ static void a_request_id_has_a_form(void **state)
 }
 
 /* Nothing is made before two zones (here: one) hold a domain key. */
-static void no_key_is_made_without_a_domain_key(void **state)
+static void no_key_is_made_without_a_current_domain_key(void **state)
 {
     (void)state;
-    struct cell young;
-    cell_start(&young, 0);
-    ks_fake_hsm_hang(young.hsm, true);
-    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
-    const struct cell_request request = {.operation = OP(CREATE_KEY), .message = &message.base};
-    struct cell_answer answer = {.code = KS_OK};
-    if (!ks_hsm_link_is_open(young.link)) {
-        answer = cell_call(&young, &request);
-        assert_true(answer.code == KS_UNAVAILABLE || answer.code == KS_OK);
+    ks_worker_stop(cell.worker);
+    size_t before = ks_fake_hsm_request_count(cell.hsm);
+    int64_t revision = 0;
+    {
+        KS_STORE_VIEW_AUTO view = {0};
+        struct ks_store_record record;
+        assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
+        assert_int_equal(ks_store_get(&view, KS_NAME_DOMAIN_CURRENT, &record).code, KS_OK);
+        revision = record.revision;
     }
-    ks_fake_hsm_hang(young.hsm, false);
-    cell_answer_done(&answer);
-    cell_stop(&young);
+    assert_int_equal(fixture_put(cell.store, "domain/current", NULL, revision).code, KS_OK);
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    CELL_ANSWER_AUTO answer = create(&message, NULL);
+    expect(&answer, "UNAVAILABLE");
+    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before);
+}
+
+static void *create_in_background(void *argument)
+{
+    (void)argument;
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    CELL_ANSWER_AUTO answer = create(&message, "in-background");
+    return (void *)(uintptr_t)answer.code;
+}
+
+/* Changes nothing in the record but its revision, as a new current generation would. */
+static void touch_current(void)
+{
+    uint8_t value[64];
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_store_record record;
+    assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
+    assert_int_equal(ks_store_get(&view, KS_NAME_DOMAIN_CURRENT, &record).code, KS_OK);
+    assert_true(record.value.len <= sizeof(value));
+    memcpy(value, record.value.ptr, record.value.len);
+    change.mutation = (struct ks_store_mutation){
+        .ops = {{KS_NAME_DOMAIN_CURRENT, {value, record.value.len}}}, .op_count = 1};
+    assert_int_equal(ks_sync_commit(cell.store, &change, NULL).code, KS_OK);
+}
+
+/* Its EKT would be under a generation that may be retired, since a pass found nothing below. */
+static void a_key_sealed_under_what_is_no_longer_current_is_sealed_anew(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *code = NULL;
+    size_t before = ks_fake_hsm_request_count(cell.hsm);
+    ks_fake_hsm_hang(cell.hsm, true);
+    ks_worker_stop(cell.worker);
+    assert_int_equal(pthread_create(&thread, NULL, create_in_background, NULL), 0);
+    fixture_sleep_ms(100);
+    touch_current();
+    ks_fake_hsm_hang(cell.hsm, false);
+    pthread_join(thread, &code);
+
+    assert_int_equal((ks_code)(uintptr_t)code, KS_OK);
+    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before + 2);
 }
 
 static void an_undecided_item_gets_the_views_and_a_denied_one_is_denied(void **state)
@@ -454,6 +504,34 @@ static void an_undecided_item_gets_the_views_and_a_denied_one_is_denied(void **s
     expect(&denied, "ACCESS_DENIED");
     expect(&stale, "STALE_VIEW");
     assert_true(stale.versions[0].key_version > undecided.versions[0].key_version);
+}
+
+/* AWS KMS: only a key's own account changes it, whatever a policy says. */
+static void another_account_changes_nothing_though_the_frontend_allows_it(void **state)
+{
+    (void)state;
+    char arn[128];
+    snprintf(arn, sizeof(arn), "arn:aws:kms:%s:%s:key/%s", CELL_REGION, CELL_ACCOUNT, key_id);
+    KMS(DisableKeyRequest) message = KMS_NEW(DISABLE_KEY_REQUEST);
+    message.key_id = arn;
+    uint8_t packed[256];
+    INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+    item.tag = 7;
+    item.operation = OP(DISABLE_KEY);
+    item.account = ks_lend_text(CELL_OTHER);
+    item.request_id = ks_lend_text("r");
+    item.request = (ProtobufCBinaryData){protobuf_c_message_pack(&message.base, packed), packed};
+    CELL_ANSWER_AUTO undecided = cell_send(&cell, &item, NULL);
+    INTERNAL(ViewVersion) *versions[] = {&undecided.versions[0]};
+    item.versions = versions;
+    item.n_versions = undecided.view_count;
+    item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);
+
+    CELL_ANSWER_AUTO allowed = cell_send(&cell, &item, NULL);
+
+    expect(&undecided, "STALE_VIEW");
+    expect(&allowed, "ACCESS_DENIED");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED));
 }
 
 static void what_is_no_item_or_no_operation_is_refused(void **state)
@@ -500,8 +578,10 @@ int main(void)
         TEST(refusals_are_not_stored),
         TEST(the_same_request_id_of_another_operation_is_another_request),
         TEST(a_request_id_has_a_form),
-        cmocka_unit_test(no_key_is_made_without_a_domain_key),
+        TEST(no_key_is_made_without_a_current_domain_key),
+        TEST(a_key_sealed_under_what_is_no_longer_current_is_sealed_anew),
         TEST(an_undecided_item_gets_the_views_and_a_denied_one_is_denied),
+        TEST(another_account_changes_nothing_though_the_frontend_allows_it),
         TEST(what_is_no_item_or_no_operation_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

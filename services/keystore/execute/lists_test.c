@@ -246,6 +246,28 @@ static void pages_give_every_key_once_in_order(void **state)
     assert_int_equal(count, KEYS);
 }
 
+/* The number of aliases that ListAliases shows of a key. */
+static size_t alias_count(const char *key)
+{
+    CELL_ANSWER_AUTO answer = list_aliases(key, -1, "");
+    expect(&answer, "OK");
+    return ((KMS(ListAliasesResponse) *)answer.response)->n_aliases;
+}
+
+static void an_alias_is_listed_with_the_key_that_it_names_now(void **state)
+{
+    (void)state;
+    cell_create_alias(&cell, "alias/a", keys[0]);
+    assert_int_equal(alias_count(keys[0]), 1);
+    CELL_ANSWER_AUTO moved = update_alias("alias/a", keys[1]);
+    expect(&moved, "OK");
+    assert_int_equal(alias_count(keys[0]), 0);
+    assert_int_equal(alias_count(keys[1]), 1);
+    CELL_ANSWER_AUTO gone = delete_alias("alias/a", NULL);
+    expect(&gone, "OK");
+    assert_int_equal(alias_count(keys[1]), 0);
+}
+
 /* A key that was there all the time is never left out or shown twice. */
 static void pages_stay_right_while_keys_come(void **state)
 {
@@ -385,6 +407,7 @@ int main(void)
         TEST(an_alias_is_not_made_for_a_key_that_is_to_be_deleted_and_may_leave_one),
         TEST(a_key_has_50_aliases_and_no_more),
         TEST(pages_give_every_key_once_in_order),
+        TEST(an_alias_is_listed_with_the_key_that_it_names_now),
         TEST(pages_stay_right_while_keys_come),
         TEST(an_account_sees_its_own_keys_only),
         TEST(limits_of_lists_are_kept),

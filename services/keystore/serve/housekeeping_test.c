@@ -1,0 +1,193 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pkg/store/store_fixture.h"
+#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/records/name.h"
+#include "services/keystore/serve/destroy.h"
+#include "services/keystore/serve/housekeeping.h"
+
+#define MS_PER_DAY (24LL * 3600 * 1000)
+#define MANY       70U /* request records: more than a step removes */
+
+static struct cell cell;
+static struct ks_housekeeping *housekeeping;
+static struct ks_clock clock_ahead;
+static int64_t boot_ahead_ns;
+static char key_id[37];
+
+static int64_t boot_ns(void *user)
+{
+    (void)user;
+    return ks_clock_boot_ns(&ks_clock_system) + boot_ahead_ns;
+}
+
+static int64_t wall_ms(void *user)
+{
+    (void)user;
+    return ks_clock_wall_ms(&ks_clock_system) + cell.ahead_ms;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    boot_ahead_ns = 0;
+    cell_start(&cell, 0);
+    cell_wait_ready(&cell);
+    clock_ahead = (struct ks_clock){boot_ns, wall_ms, NULL};
+    housekeeping = ks_housekeeping_new(cell.store, &clock_ahead);
+    cell_create_key(&cell, key_id);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ks_housekeeping_free(housekeeping);
+    cell_stop(&cell);
+    return 0;
+}
+
+static bool count_one(void *user, const struct ks_store_record *record)
+{
+    (void)record;
+    (*(size_t *)user)++;
+    return true;
+}
+
+static size_t count(const char *prefix)
+{
+    size_t n = 0;
+    KS_STORE_VIEW_AUTO view = {0};
+    assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
+    assert_int_equal(
+        ks_store_scan(&view, ks_bytes_of(prefix), (ks_bytes){0}, count_one, &n).code, KS_OK);
+    return n;
+}
+
+/* A pass over everything, however many steps it takes. */
+static void keep_house(void)
+{
+    boot_ahead_ns += 2 * KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;
+    for (int i = 0; i < 5; i++) {
+        ks_housekeeping_run(housekeeping, NULL);
+    }
+}
+
+static void schedule_deletion(void)
+{
+    CELL_ANSWER_AUTO answer = cell_on_key(&cell, OP(SCHEDULE_KEY_DELETION), key_id);
+    assert_int_equal(answer.code, KS_OK);
+}
+
+static void request_records_are_kept_for_a_day_and_no_longer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        CELL_ANSWER_AUTO answer =
+            cell_on_key(&cell, i % 2 ? OP(ENABLE_KEY) : OP(DISABLE_KEY), key_id);
+        assert_int_equal(answer.code, KS_OK);
+    }
+    size_t before = count("request/");
+    assert_int_equal(before, MANY + 1);
+
+    cell.ahead_ms = MS_PER_DAY - 60000;
+    keep_house();
+    assert_int_equal(count("request/"), before);
+
+    cell.ahead_ms = MS_PER_DAY + 1000;
+    keep_house();
+    assert_int_equal(count("request/"), 0);
+    assert_int_equal(count("key/"), 1);
+}
+
+static void a_key_is_destroyed_with_its_aliases_when_its_date_has_passed(void **state)
+{
+    (void)state;
+    char other[37];
+    char alias[32];
+    cell_create_key(&cell, other);
+    cell_create_alias(&cell, "alias/kept", other);
+    for (int i = 0; i < 10; i++) {
+        snprintf(alias, sizeof(alias), "alias/gone%d", i);
+        cell_create_alias(&cell, alias, key_id);
+    }
+    schedule_deletion();
+
+    cell.ahead_ms = 30 * MS_PER_DAY - 60000;
+    keep_house();
+    assert_int_equal(count("key/"), 2);
+    assert_int_equal(count("alias/"), 11);
+
+    cell.ahead_ms = 30 * MS_PER_DAY + 1000;
+    keep_house();
+    assert_int_equal(count("key/"), 1);
+    assert_int_equal(count("alias/"), 1);
+    assert_int_equal(count("keyalias/"), 1);
+    CELL_ANSWER_AUTO gone = cell_on_key(&cell, OP(DESCRIBE_KEY), key_id);
+    assert_int_equal(gone.code, KS_NOT_FOUND);
+    CELL_ANSWER_AUTO kept = cell_on_key(&cell, OP(DESCRIBE_KEY), "alias/kept");
+    assert_int_equal(kept.code, KS_OK);
+}
+
+static void the_hsm_forgets_a_destroyed_key(void **state)
+{
+    (void)state;
+    schedule_deletion();
+    cell.ahead_ms = 30 * MS_PER_DAY + 1000;
+    keep_house();
+    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 0; i++) {
+        fixture_sleep_ms(2);
+    }
+    assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 1);
+    assert_int_equal(count("destroyed/"), 1);
+
+    cell.ahead_ms += MS_PER_DAY + 1000;
+    keep_house();
+    assert_int_equal(count("destroyed/"), 0);
+}
+
+static void a_key_whose_deletion_was_cancelled_stays(void **state)
+{
+    (void)state;
+    schedule_deletion();
+    CELL_ANSWER_AUTO cancelled = cell_on_key(&cell, OP(CANCEL_KEY_DELETION), key_id);
+    assert_int_equal(cancelled.code, KS_OK);
+    cell.ahead_ms = 31 * MS_PER_DAY;
+    keep_house();
+    assert_int_equal(count("key/"), 1);
+
+    struct ks_name name = ks_name_key(CELL_ACCOUNT, key_id);
+    assert_int_equal(ks_destroy_key(cell.store, &name, wall_ms(NULL)).code, KS_INVALID_STATE);
+}
+
+static void keys_are_counted(void **state)
+{
+    (void)state;
+    keep_house();
+    assert_int_equal(ks_housekeeping_key_count(housekeeping), 1);
+    char other[37];
+    cell_create_key(&cell, other);
+    keep_house();
+    assert_int_equal(ks_housekeeping_key_count(housekeeping), 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(request_records_are_kept_for_a_day_and_no_longer),
+        TEST(a_key_is_destroyed_with_its_aliases_when_its_date_has_passed),
+        TEST(the_hsm_forgets_a_destroyed_key),
+        TEST(a_key_whose_deletion_was_cancelled_stays),
+        TEST(keys_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
