@@ -148,7 +148,7 @@ def hsm(topology, zone):
         "--config",
         str(topology.folder("etc", f"{name}.yaml")),
     )
-    # Its memory is locked, and RLIMIT_MEMLOCK is 8 MiB as a rule; the capability goes when it is.
+    # Its memory is locked, now and in future, and RLIMIT_MEMLOCK is 8 MiB as a rule.
     return Process(name, t.USERS["hsm"], argv, config, capabilities=("ipc_lock",))
 
 

@@ -2,6 +2,7 @@
 """kill -9 of any one process, and of a whole zone, under load: nothing acknowledged is lost, no
 answer is wrong, retried requests succeed."""
 
+import concurrent.futures
 import itertools
 import threading
 import time
@@ -147,7 +148,9 @@ def test_kill_each_process(cluster):
 
 def test_kill_a_zone(cluster):
     said = []
-    for zone in (cluster.leader(cluster.region), cluster.topology.regions[0].zones[0].name):
+    leader = cluster.leader(cluster.region)
+    other = next(z.name for z in cluster.topology.regions[0].zones if z.name != leader)
+    for zone in (leader, other):
         processes = [n for n in cluster.zone_processes(zone)]
         with Work(cluster) as work:
             cluster.kill(*processes)
@@ -164,35 +167,43 @@ def test_kill_a_zone(cluster):
 
 
 def test_retry_over_a_dead_keystore_makes_one_key(cluster):
-    """One request_id, while every keystore is killed again and again: one key."""
-    request_id = uuid.uuid4().hex
+    """While one keystore after the other is killed: each request_id makes one key, however often it
+    is sent, by whichever frontend, before and after an answer."""
     keystores = [
         n for n in cluster.processes() if n.startswith("keystore-") and in_region(cluster, n)
     ]
-    stop = threading.Event()
+    stop, killed = threading.Event(), []
 
     def killer():
         for name in itertools.cycle(keystores):
-            if stop.wait(0.3):
+            if stop.wait(0.7):
                 return
             cluster.kill(name)
+            killed.append(name)
 
-    made, thread = set(), threading.Thread(target=killer)
+    thread = threading.Thread(target=killer)
     thread.start()
-    client = Client(cluster, seconds=1)
+    clients = [Client(cluster, seconds=1) for _ in range(3)]
+    end, count = time.monotonic() + 12, 0
     try:
-        for _ in range(10):
-            made.add(
-                client.call(
-                    "CreateKey", ke.CreateKeyRequest(description="once", request_id=request_id)
-                ).key_metadata.key_id
-            )
+        while time.monotonic() < end:
+            request_id = uuid.uuid4().hex
+            request = ke.CreateKeyRequest(description=request_id, request_id=request_id)
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                made = list(pool.map(lambda c: c.call("CreateKey", request), clients))
+            made.append(clients[0].call("CreateKey", request))
+            assert (
+                len({m.key_metadata.key_id for m in made}) == 1
+            ), "one request_id made several keys"
+            assert made[0].key_metadata.description == request_id
+            count += 1
     finally:
         stop.set()
         thread.join()
-    assert len(made) == 1, made
     harness.until(lambda: all_well(cluster), 60, "all well again")
-    return f"{client.retries} retries"
+    retries = sum(client.retries for client in clients)
+    assert count > 5 and len(killed) > 5 and retries > 0, (count, len(killed), retries)
+    return f"{count} requests sent 4 times each, {retries} retries, {len(killed)} kills"
 
 
 if __name__ == "__main__":
