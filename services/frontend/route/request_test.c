@@ -246,23 +246,35 @@ static void sends_what_it_denies_as_denied(void **state)
     assert_int_equal(outcome.request.refusal.code, KS_ACCESS_DENIED);
 }
 
-/* One of two keys is another's: the whole is denied. */
-static void denies_a_re_encryption_to_anothers_key(void **state)
+static void re_encrypt(const char *source_account, const char *destination)
 {
-    (void)state;
     KS_BUFFER_AUTO blob = {.len_max = 4096};
-    fixture_blob("ap-seoul-1", OWN, &blob);
+    fixture_blob("ap-seoul-1", source_account, &blob);
+    ks_buffer_done(&message);
     put(1, ks_buffer_bytes(&blob));
-    put(4, KS_LITERAL(OTHER_KEY));
+    put(4, ks_bytes_of(destination));
     struct ks_view views[] = {view_of(1), view_of(2)};
-
     assert_int_equal(start("ReEncrypt"), KS_OK);
     answer_stale(views, 2);
+}
 
+/* One of two keys is another's: the whole is denied, whichever it is. */
+static void denies_a_re_encryption_with_anothers_key(void **state)
+{
+    (void)state;
+    re_encrypt(OWN, OTHER_KEY);
     assert_int_equal(keystore.got->decision, KS_DENIED);
     assert_int_equal(keystore.got->n_versions, 2);
     assert_int_equal(keystore.got->versions[1]->key_version, 2);
     answer(&(struct ks_item_result){.code = KS_ACCESS_DENIED});
+
+    re_encrypt(OTHER, KEY_ID_2);
+    assert_int_equal(keystore.got->decision, KS_DENIED);
+    answer(&(struct ks_item_result){.code = KS_ACCESS_DENIED});
+
+    re_encrypt(OWN, KEY_ID_2);
+    assert_int_equal(keystore.got->decision, KS_ALLOWED);
+    answer_ok("");
 }
 
 static void allows_what_names_no_key(void **state)
@@ -396,7 +408,7 @@ int main(void)
         TEST(asks_for_the_view_first),
         TEST(decides_anew_four_times_at_most),
         TEST(sends_what_it_denies_as_denied),
-        TEST(denies_a_re_encryption_to_anothers_key),
+        TEST(denies_a_re_encryption_with_anothers_key),
         TEST(allows_what_names_no_key),
         TEST(makes_a_request_id_for_a_mutation_without_one),
         TEST(keeps_the_request_id_of_the_client_in_all_rounds),
