@@ -55,11 +55,8 @@ static void start_keystore(size_t index)
     const struct ks_hsm_link_options link = {
         .socket_path = zone->socket, .on_connected = connected, .on_lost = lost, .user = zone};
     assert_int_equal(ks_hsm_link_new(&link, &zone->link).code, KS_OK);
-    const struct ks_keeper_options keeper = {.store = store,
-                                             .link = zone->link,
-                                             .region = REGION,
-                                             .zone = names[index],
-                                             .min_zones = 2};
+    const struct ks_keeper_options keeper = {
+        .store = store, .link = zone->link, .region = REGION, .zone = names[index], .min_zones = 2};
     zone->keeper = ks_keeper_new(&keeper);
     assert_int_equal(ks_hsm_link_start(zone->link).code, KS_OK);
 }
@@ -297,7 +294,7 @@ static void make_key(size_t index)
     material.material_id = reply->material_id;
     material.generation = 1;
     material.ekt = reply->ekt;
-    STORED(KeyMaterial) *materials[] = {&material};
+    STORED(KeyMaterial) * materials[] = {&material};
     STORED(KeyRecord) key = STORED_NEW(KEY_RECORD);
     key.format = KS_RECORD_FORMAT;
     key.account = ks_lend_text(ACCOUNT);
@@ -344,9 +341,8 @@ static void a_rotation_reseals_every_key_and_drops_the_old_generation(void **sta
     assert_int_equal(current, 1);
 
     assert_true(settle(2));
-    for (int i = 0; i < ROUNDS && ks_fake_hsm_value(zones[0].hsm, 1) +
-                                          ks_fake_hsm_value(zones[1].hsm, 1) !=
-                                      0;
+    for (int i = 0;
+         i < ROUNDS && ks_fake_hsm_value(zones[0].hsm, 1) + ks_fake_hsm_value(zones[1].hsm, 1) != 0;
          i++) {
         ks_keeper_run(zones[0].keeper, NULL);
         ks_keeper_run(zones[1].keeper, NULL);
@@ -357,8 +353,8 @@ static void a_rotation_reseals_every_key_and_drops_the_old_generation(void **sta
     struct seen seen = {.generation = 2};
     KS_STORE_VIEW_AUTO view = {0};
     assert_int_equal(ks_store_peek(store, &view).code, KS_OK);
-    assert_int_equal(
-        ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, look_at_key, &seen).code, KS_OK);
+    assert_int_equal(ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, look_at_key, &seen).code,
+                     KS_OK);
     assert_int_equal(seen.count, KEYS);
     assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
     assert_int_equal(current, 2);

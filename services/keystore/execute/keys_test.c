@@ -522,7 +522,7 @@ static void another_account_changes_nothing_though_the_frontend_allows_it(void *
     item.request_id = ks_lend_text("r");
     item.request = (ProtobufCBinaryData){protobuf_c_message_pack(&message.base, packed), packed};
     CELL_ANSWER_AUTO undecided = cell_send(&cell, &item, NULL);
-    INTERNAL(ViewVersion) *versions[] = {&undecided.versions[0]};
+    INTERNAL(ViewVersion) * versions[] = {&undecided.versions[0]};
     item.versions = versions;
     item.n_versions = undecided.view_count;
     item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);

@@ -66,8 +66,8 @@ static size_t count(const char *prefix)
     size_t n = 0;
     KS_STORE_VIEW_AUTO view = {0};
     assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
-    assert_int_equal(
-        ks_store_scan(&view, ks_bytes_of(prefix), (ks_bytes){0}, count_one, &n).code, KS_OK);
+    assert_int_equal(ks_store_scan(&view, ks_bytes_of(prefix), (ks_bytes){0}, count_one, &n).code,
+                     KS_OK);
     return n;
 }
 

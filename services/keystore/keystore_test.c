@@ -1,0 +1,552 @@
+/*
+ * The whole process in one piece: real listener and certificates, the embedded store, a fake hsm, a
+ * control of the test's own.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "keystead/internal/v1/internal.pb-c.h"
+#include "keystead/kms/v1/keys.pb-c.h"
+#include "pkg/base/arena.h"
+#include "pkg/base/log.h"
+#include "pkg/base/mem.h"
+#include "pkg/codec/codec.h"
+#include "pkg/crypto/crypto.h"
+#include "pkg/rpc/client.h"
+#include "pkg/rpc/loop.h"
+#include "pkg/rpc/server.h"
+#include "pkg/store/store_fixture.h"
+#include "services/keystore/keystore.h"
+#include "services/keystore/records/message.h"
+#include "tests/fakes/hsm.h"
+
+#define REGION    "ap-seoul-1"
+#define ZONE      "ap-seoul-1a"
+#define SERVICE   "/keystead.internal.v1.KeystoreService/"
+#define ITEMS     40U
+#define PATH_LEN  256U
+#define WAIT_MS   10000
+#define ARENA_MAX (1024U * 1024U)
+
+static char certs[PATH_LEN];
+static char *folder;
+static char socket_path[64];
+static char address[64];
+static char control_address[64];
+static struct ks_fake_hsm *hsm;
+static struct ks_keystore_settings settings;
+static struct ks_keystore *keystore;
+static struct ks_rpc_loop *loop;
+static struct ks_rpc_server *control;
+
+/* What callbacks have seen. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned result_count;
+static unsigned message_count;
+static ks_code codes[64];
+static char seen_key[128];
+static int64_t seen_revision;
+static unsigned closed_count;
+static ks_code closed_code;
+
+/* Files */
+
+static char *file_of(const char *name, const char *end)
+{
+    char path[2 * PATH_LEN];
+    snprintf(path, sizeof(path), "%s/%s.%s", certs, name, end);
+    return ks_strdup(path);
+}
+
+static struct ks_rpc_tls tls_of(const char *name)
+{
+    static char paths[32][2 * PATH_LEN];
+    static size_t next;
+    char *ca = paths[next++ % 32];
+    char *cert = paths[next++ % 32];
+    char *key = paths[next++ % 32];
+    snprintf(ca, sizeof(paths[0]), "%s/root.pem", certs);
+    snprintf(cert, sizeof(paths[0]), "%s/%s.pem", certs, name);
+    snprintf(key, sizeof(paths[0]), "%s/%s.key", certs, name);
+    return (struct ks_rpc_tls){ca, cert, key};
+}
+
+/* Control, as far as a mirror sees it: a snapshot of one account, then whatever the test says. */
+
+static struct ks_rpc_stream *follower;
+
+static void send_identities(struct ks_rpc_stream *stream, const char *key, int64_t revision,
+                            bool snapshot)
+{
+    INTERNAL(IdentityRecord) record = INTERNAL_NEW(IDENTITY_RECORD);
+    record.key = ks_lend_text(key);
+    record.value = ks_lend_bytes(KS_LITERAL("value"));
+    INTERNAL(IdentityRecord) * records[] = {&record};
+    INTERNAL(WatchIdentitiesResponse) response = INTERNAL_NEW(WATCH_IDENTITIES_RESPONSE);
+    response.epoch = ks_lend_text("epoch-1");
+    response.revision = revision;
+    response.snapshot = snapshot;
+    response.snapshot_end = snapshot;
+    response.records = records;
+    response.n_records = 1;
+    KS_BUFFER_AUTO packed = {.len_max = 4096};
+    assert_int_equal(ks_codec_pack(&response.base, &packed).code, KS_OK);
+    assert_int_equal(ks_rpc_stream_send_buffer(stream, &packed).code, KS_OK);
+}
+
+static void control_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    (void)user;
+    (void)message;
+    pthread_mutex_lock(&lock);
+    follower = ks_rpc_stream_ref(stream);
+    pthread_mutex_unlock(&lock);
+    send_identities(stream, "account/111122223333", 5, true);
+}
+
+static void control_closed(void *user, struct ks_rpc_stream *stream,
+                           const struct ks_rpc_error *error)
+{
+    (void)user;
+    (void)error;
+    pthread_mutex_lock(&lock);
+    if (follower == stream) {
+        follower = NULL;
+        ks_rpc_stream_unref(stream);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static const struct ks_rpc_stream_callbacks control_callbacks = {.on_message = control_message,
+                                                                 .on_close = control_closed};
+static const struct ks_rpc_method control_method = {
+    .path = "/keystead.internal.v1.ControlMirrorService/WatchIdentities",
+    .stream = &control_callbacks};
+
+static void start_control(const char *at)
+{
+    const struct ks_rpc_server_options options = {
+        .address = at,
+        .tls = tls_of("control"),
+        .loops = &loop,
+        .loop_count = 1,
+        .methods = &control_method,
+        .method_count = 1,
+    };
+    assert_int_equal(ks_rpc_server_new(&options, &control).code, KS_OK);
+    snprintf(control_address, sizeof(control_address), "127.0.0.1:%d", ks_rpc_server_port(control));
+}
+
+/* The keystore */
+
+static int free_port(void)
+{
+    const struct ks_rpc_server_options options = {
+        .address = "127.0.0.1:0",
+        .tls = tls_of("keystore"),
+        .loops = &loop,
+        .loop_count = 1,
+        .methods = &control_method,
+        .method_count = 1,
+    };
+    struct ks_rpc_server *server = NULL;
+    assert_int_equal(ks_rpc_server_new(&options, &server).code, KS_OK);
+    int port = ks_rpc_server_port(server);
+    ks_rpc_server_free(server);
+    return port;
+}
+
+static void start_keystore(void)
+{
+    settings = (struct ks_keystore_settings){
+        .region = ks_strdup(REGION),
+        .zone = ks_strdup(ZONE),
+        .partition = ks_strdup("aws"),
+        .name = ks_strdup("keystore-" ZONE),
+        .address = ks_strdup(address),
+        .advertised_address = ks_strdup(""),
+        .data_folder = ks_strdup(folder),
+        .database_bytes = 64 * 1024 * 1024,
+        .engine = KS_KEYSTORE_EMBEDDED,
+        .window_ms = 2000,
+        .process_ca_file = file_of("root", "pem"),
+        .process_cert_file = file_of("keystore", "pem"),
+        .process_key_file = file_of("keystore", "key"),
+        .hsm_socket = ks_strdup(socket_path),
+        .control_address = ks_strdup(control_address),
+        .min_zones = 1,
+        .threads = 2,
+        .drain_notice_ms = 0,
+        .drain_grace_ms = 100,
+    };
+    assert_int_equal(ks_keystore_start(&settings, &keystore).code, KS_OK);
+}
+
+static void stop_keystore(void)
+{
+    ks_keystore_stop(keystore);
+    ks_config_done(&ks_keystore_table, &settings);
+}
+
+static struct ks_rpc_channel *channel_of(const char *certificate)
+{
+    const struct ks_rpc_channel_options options = {
+        .address = address,
+        .tls = tls_of(certificate),
+        .server_spiffe = "spiffe://keystead/region/" REGION "/keystore/",
+        .loop = loop,
+    };
+    struct ks_rpc_channel *channel = NULL;
+    assert_int_equal(ks_rpc_channel_new(&options, &channel).code, KS_OK);
+    return channel;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    static unsigned counter;
+    folder = fixture_folder("keystore");
+    snprintf(socket_path, sizeof(socket_path), "/tmp/keystead-%d-s%u.sock", (int)getpid(),
+             ++counter);
+    hsm = ks_fake_hsm_new(socket_path, REGION, ZONE, 1);
+    start_control("127.0.0.1:0");
+    snprintf(address, sizeof(address), "127.0.0.1:%d", free_port());
+    result_count = message_count = closed_count = 0;
+    seen_key[0] = '\0';
+    seen_revision = 0;
+    start_keystore();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stop_keystore();
+    ks_rpc_server_free(control);
+    control = NULL;
+    ks_fake_hsm_free(hsm);
+    unlink(socket_path);
+    fixture_remove(folder);
+    ks_free(folder);
+    return 0;
+}
+
+static bool becomes(const unsigned *counter, unsigned least)
+{
+    for (int i = 0; i < WAIT_MS; i++) {
+        pthread_mutex_lock(&lock);
+        bool there = *counter >= least;
+        pthread_mutex_unlock(&lock);
+        if (there) {
+            return true;
+        }
+        fixture_sleep_ms(1);
+    }
+    return false;
+}
+
+/* A unary call; the code, and the response in to. */
+static ks_code call(const char *certificate, const char *method, const ProtobufCMessage *request,
+                    struct ks_buffer *to)
+{
+    struct ks_rpc_channel *channel = channel_of(certificate);
+    KS_BUFFER_AUTO packed = {.len_max = 4096};
+    assert_int_equal(ks_codec_pack(request, &packed).code, KS_OK);
+    const struct ks_rpc_unary_options options = {
+        .method = method, .request = &packed, .deadline_ms = 5000};
+    struct ks_rpc_error error;
+    ks_result result = ks_rpc_unary_wait(channel, &options, to, &error);
+    ks_rpc_channel_free(channel);
+    return result.code;
+}
+
+/* Execute */
+
+static void execute_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    (void)user;
+    (void)stream;
+    KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
+    ProtobufCMessage *unpacked = NULL;
+    assert_int_equal(
+        ks_codec_unpack(INTERNAL_TYPE(execute_response), message, NULL, &arena, &unpacked).code,
+        KS_OK);
+    const INTERNAL(ExecuteResponse) *response = (const INTERNAL(ExecuteResponse) *)unpacked;
+    pthread_mutex_lock(&lock);
+    message_count++;
+    for (size_t i = 0; i < response->n_results; i++) {
+        codes[response->results[i]->tag] = ks_code_from_number(response->results[i]->code);
+        result_count++;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void stream_closed(void *user, struct ks_rpc_stream *stream,
+                          const struct ks_rpc_error *error)
+{
+    (void)user;
+    (void)stream;
+    pthread_mutex_lock(&lock);
+    closed_code = error->code;
+    closed_count++;
+    pthread_mutex_unlock(&lock);
+}
+
+static const struct ks_rpc_stream_callbacks execute_callbacks = {.on_message = execute_message,
+                                                                 .on_close = stream_closed};
+
+static struct ks_rpc_stream *open_stream(struct ks_rpc_channel *channel, const char *method,
+                                         const struct ks_rpc_stream_callbacks *callbacks)
+{
+    const struct ks_rpc_stream_options options = {.method = method, .callbacks = callbacks};
+    return ks_rpc_stream_ref(ks_rpc_stream_open(channel, &options));
+}
+
+/* As many items as asked for in one message, each a ListKeys that is allowed. */
+static void send_items(struct ks_rpc_stream *stream, size_t count)
+{
+    KS_BUFFER_AUTO message = {.len_max = 65536};
+    for (size_t i = 0; i < count; i++) {
+        INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+        item.tag = i;
+        item.operation = INTERNAL_ENUM(OPERATION__OPERATION_LIST_KEYS);
+        item.account = ks_lend_text("111122223333");
+        item.principal = ks_lend_text("arn:aws:iam::111122223333:user/alice");
+        item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);
+        assert_int_equal(ks_codec_pack_field(1, &item.base, &message).code, KS_OK);
+    }
+    assert_int_equal(ks_rpc_stream_send_buffer(stream, &message).code, KS_OK);
+}
+
+static void a_frontend_gets_a_result_for_each_item_many_in_one_message(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+
+    send_items(stream, ITEMS);
+
+    assert_true(becomes(&result_count, ITEMS));
+    assert_int_equal(message_count, 1);
+    for (size_t i = 0; i < ITEMS; i++) {
+        assert_int_equal(codes[i], KS_OK);
+    }
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
+static void what_is_no_request_ends_its_stream_and_no_other(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *bad = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+    struct ks_rpc_stream *good = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+
+    assert_int_equal(ks_rpc_stream_send(bad, KS_LITERAL("\xff\xff\xff")).code, KS_OK);
+    assert_true(becomes(&closed_count, 1));
+    assert_int_equal(closed_code, KS_VALIDATION);
+    send_items(good, 1);
+    assert_true(becomes(&result_count, 1));
+
+    ks_rpc_stream_unref(bad);
+    ks_rpc_stream_unref(good);
+    ks_rpc_channel_free(channel);
+}
+
+static ks_code refused_with(const char *certificate, const char *method)
+{
+    unsigned before = closed_count;
+    struct ks_rpc_channel *channel = channel_of(certificate);
+    struct ks_rpc_stream *stream = open_stream(channel, method, &execute_callbacks);
+    assert_true(becomes(&closed_count, before + 1));
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+    return closed_code;
+}
+
+/* Each listener checks root and path; each method, whose path. */
+static void each_method_is_for_those_it_is_for(void **state)
+{
+    (void)state;
+    assert_int_equal(refused_with("tenant", SERVICE "Execute"), KS_ACCESS_DENIED);
+    assert_int_equal(refused_with("foreign", SERVICE "Execute"), KS_ACCESS_DENIED);
+    assert_int_equal(refused_with("operator", SERVICE "Execute"), KS_ACCESS_DENIED);
+    assert_int_equal(refused_with("peer", SERVICE "Execute"), KS_ACCESS_DENIED);
+    assert_int_equal(refused_with("frontend", SERVICE "Applied"), KS_ACCESS_DENIED);
+    assert_int_equal(refused_with("control", SERVICE "WatchIdentities"), KS_ACCESS_DENIED);
+
+    KS_BUFFER_AUTO response = {.len_max = 65536};
+    INTERNAL(PutRosterRequest) roster = INTERNAL_NEW(PUT_ROSTER_REQUEST);
+    roster.number = 1;
+    roster.roster = ks_lend_bytes(KS_LITERAL("\x01"));
+    assert_int_equal(call("frontend", SERVICE "PutRoster", &roster.base, &response),
+                     KS_ACCESS_DENIED);
+    assert_int_equal(call("peer", SERVICE "RotateDomainKey", &roster.base, &response),
+                     KS_ACCESS_DENIED);
+    assert_int_equal(call("operator", SERVICE "PutRoster", &roster.base, &response), KS_OK);
+    assert_int_equal(ks_fake_hsm_roster_number(hsm), 1);
+}
+
+static void an_operator_sees_how_it_is_and_rotates(void **state)
+{
+    (void)state;
+    KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
+    INTERNAL(GetStatusRequest) ask = INTERNAL_NEW(GET_STATUS_REQUEST);
+    const INTERNAL(GetStatusResponse) *status = NULL;
+    for (int i = 0; i < 1000 && !(status && status->hsm_ready && status->domain_generation); i++) {
+        KS_BUFFER_AUTO response = {.len_max = 65536};
+        assert_int_equal(call("operator", SERVICE "GetStatus", &ask.base, &response), KS_OK);
+        ProtobufCMessage *message = NULL;
+        assert_int_equal(ks_codec_unpack(INTERNAL_TYPE(get_status_response),
+                                         ks_buffer_bytes(&response), NULL, &arena, &message)
+                             .code,
+                         KS_OK);
+        status = (const INTERNAL(GetStatusResponse) *)message;
+    }
+    assert_true(status->hsm_ready);
+    assert_string_equal(status->zone, ZONE);
+    assert_int_equal(status->domain_generation, 1);
+    assert_int_equal(status->n_alarms, 0);
+    assert_true(status->window_left_ms > 0);
+
+    KS_BUFFER_AUTO response = {.len_max = 65536};
+    INTERNAL(RotateDomainKeyRequest) rotate = INTERNAL_NEW(ROTATE_DOMAIN_KEY_REQUEST);
+    rotate.from_generation = 1;
+    assert_int_equal(call("operator", SERVICE "RotateDomainKey", &rotate.base, &response), KS_OK);
+    for (int i = 0; i < 1000 && ks_fake_hsm_value(hsm, 2) == 0; i++) {
+        fixture_sleep_ms(5);
+    }
+    assert_int_not_equal(ks_fake_hsm_value(hsm, 2), 0);
+}
+
+/* Identities */
+
+static void identities_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    (void)user;
+    (void)stream;
+    KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
+    ProtobufCMessage *unpacked = NULL;
+    assert_int_equal(
+        ks_codec_unpack(INTERNAL_TYPE(watch_identities_response), message, NULL, &arena, &unpacked)
+            .code,
+        KS_OK);
+    const INTERNAL(WatchIdentitiesResponse) *response =
+        (const INTERNAL(WatchIdentitiesResponse) *)unpacked;
+    pthread_mutex_lock(&lock);
+    message_count++;
+    seen_revision = response->revision;
+    if (response->n_records > 0) {
+        snprintf(seen_key, sizeof(seen_key), "%s", response->records[response->n_records - 1]->key);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static const struct ks_rpc_stream_callbacks identities_callbacks = {
+    .on_message = identities_message, .on_close = stream_closed};
+
+/* Follows from nothing, until a message of this revision has come; the stream stays open. */
+static struct ks_rpc_stream *follow(struct ks_rpc_channel *channel, int64_t revision)
+{
+    for (int i = 0; i < 100; i++) {
+        struct ks_rpc_stream *stream =
+            open_stream(channel, SERVICE "WatchIdentities", &identities_callbacks);
+        INTERNAL(WatchIdentitiesRequest) request = INTERNAL_NEW(WATCH_IDENTITIES_REQUEST);
+        KS_BUFFER_AUTO packed = {.len_max = 256};
+        assert_int_equal(ks_codec_pack(&request.base, &packed).code, KS_OK);
+        ks_result sent = ks_rpc_stream_send(stream, ks_buffer_bytes(&packed));
+        for (int wait = 0; !ks_failed(sent) && wait < 100; wait++) {
+            fixture_sleep_ms(5);
+            pthread_mutex_lock(&lock);
+            bool there = seen_revision >= revision;
+            pthread_mutex_unlock(&lock);
+            if (there) {
+                return stream;
+            }
+        }
+        ks_rpc_stream_cancel(stream);
+        ks_rpc_stream_unref(stream);
+    }
+    fail_msg("the identities never came");
+    return NULL;
+}
+
+/* Promise 8. */
+static void identities_reach_frontends_also_without_control_and_after_a_restart(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = follow(channel, 5);
+    assert_string_equal(seen_key, "account/111122223333");
+
+    pthread_mutex_lock(&lock);
+    struct ks_rpc_stream *keystores = ks_rpc_stream_ref(follower);
+    unsigned before = message_count;
+    pthread_mutex_unlock(&lock);
+    send_identities(keystores, "user/111122223333/alice", 6, false);
+    ks_rpc_stream_unref(keystores);
+    assert_true(becomes(&message_count, before + 1));
+    assert_string_equal(seen_key, "user/111122223333/alice");
+    assert_int_equal(seen_revision, 6);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+
+    ks_rpc_server_free(control);
+    control = NULL;
+    stop_keystore();
+    start_keystore();
+    seen_revision = 0;
+    channel = channel_of("frontend");
+    stream = follow(channel, 6);
+    assert_string_equal(seen_key, "user/111122223333/alice");
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
+static int group_set_up(void **state)
+{
+    (void)state;
+    const struct ks_crypto_options crypto = {.fips = false};
+    assert_int_equal(ks_crypto_init(&crypto).code, KS_OK);
+    snprintf(certs, sizeof(certs), "/tmp/keystead-certs-XXXXXX");
+    assert_non_null(mkdtemp(certs));
+    char command[2 * PATH_LEN];
+    snprintf(command, sizeof(command), "services/keystore/test_certs.sh %s", certs);
+    assert_int_equal(system(command), 0);
+    ks_log_init("keystore_test", KS_LOG_ERROR);
+    ks_rpc_init();
+    loop = ks_rpc_loop_new("test");
+    return 0;
+}
+
+static int group_tear_down(void **state)
+{
+    (void)state;
+    ks_rpc_loop_free(loop);
+    ks_rpc_shutdown();
+    fixture_remove(certs);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_frontend_gets_a_result_for_each_item_many_in_one_message),
+        TEST(what_is_no_request_ends_its_stream_and_no_other),
+        TEST(each_method_is_for_those_it_is_for),
+        TEST(an_operator_sees_how_it_is_and_rotates),
+        TEST(identities_reach_frontends_also_without_control_and_after_a_restart),
+    };
+    return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
+}
