@@ -12,6 +12,7 @@
 #define TURN_MS       100
 #define RECONNECT_MS  50
 #define RECONNECT_MAX 200
+#define CONNECT_MS    2000 /* that an attempt may take, whatever gRPC core calls it */
 
 struct channel {
     grpc_channel *channel;
@@ -61,13 +62,13 @@ static struct channel open_channel(const struct caller_options *options, size_t 
     static char local_pool[] = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL;
     static char retries[] = GRPC_ARG_ENABLE_RETRIES;
     static char initial[] = GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS;
-    static char least[] = GRPC_ARG_MIN_RECONNECT_BACKOFF_MS;
+    static char connect[] = GRPC_ARG_MIN_RECONNECT_BACKOFF_MS;
     static char most[] = GRPC_ARG_MAX_RECONNECT_BACKOFF_MS;
     grpc_arg args[] = {
         {GRPC_ARG_INTEGER, local_pool, {.integer = 1}},
         {GRPC_ARG_INTEGER, retries, {.integer = 0}},
         {GRPC_ARG_INTEGER, initial, {.integer = RECONNECT_MS}},
-        {GRPC_ARG_INTEGER, least, {.integer = RECONNECT_MS}},
+        {GRPC_ARG_INTEGER, connect, {.integer = CONNECT_MS}},
         {GRPC_ARG_INTEGER, most, {.integer = RECONNECT_MAX}},
     };
     const grpc_channel_args all = {KS_COUNT(args), args};

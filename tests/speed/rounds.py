@@ -30,7 +30,7 @@ class Rounds:
         self.bench.failed += run.failed
         rate = f"{run.rps * items:,.0f}/s"
         latency = f"p50 {run.answer['p50_us']:,.0f} us, p99 {run.answer['p99_us']:,.0f} us"
-        failed = f", {run.failed} FAILED" if run.failed else ""
+        failed = f", FAILED by status: {run.answer['failures']}" if run.failed else ""
         self.bench.say(f"  {name:<18} {rate:>10}  {latency}{failed}")
         assert run.rps > 0, f"{name}: nothing succeeded: {run.answer}"
 
