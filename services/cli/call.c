@@ -41,9 +41,13 @@ static ks_result set_request_id(ProtobufCMessage *request, struct ks_cli *cli)
     return ks_request_set(request, "request_id", kept, &cli->failure);
 }
 
+/* Options that the message has no field for are the command's own. */
 static ks_result set_option(ProtobufCMessage *request, const struct ks_option *option,
                             struct ks_cli *cli)
 {
+    if (!option->field || !ks_request_has(request, option->field)) {
+        return KS_RES(OK);
+    }
     if (option->flags & KS_OPTION_REPEATED) {
         const struct ks_pairs_source source = {&cli->arguments, option->name};
         return ks_request_set_pairs(request, option->field, &source, &cli->arena, &cli->failure);
@@ -63,9 +67,7 @@ ks_result ks_call_request(struct ks_cli *cli, const struct ks_call *call,
     KS_TRY(ks_request_new(call->request, &cli->arena, &request));
     for (size_t i = 0; i < command->option_count; i++) {
         const struct ks_option *option = &command->options[i];
-        if (option->field && ks_request_has(request, option->field)) {
-            KS_TRY(set_option(request, option, cli));
-        }
+        KS_TRY(set_option(request, option, cli));
     }
     KS_TRY(set_request_id(request, cli));
     *ret_request = request;
@@ -170,8 +172,8 @@ ks_result ks_call_print(struct ks_cli *cli, const ProtobufCMessage *response)
 ks_result ks_call_run(struct ks_cli *cli)
 {
     const struct ks_call *call = cli->arguments.command->call;
-    ProtobufCMessage *request;
-    ProtobufCMessage *response;
+    ProtobufCMessage *request = NULL;
+    ProtobufCMessage *response = NULL;
     KS_TRY(ks_call_request(cli, call, &request));
     KS_TRY(ks_call(cli, call, request, &response));
     return ks_call_print(cli, response);

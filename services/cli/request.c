@@ -171,7 +171,7 @@ ks_result ks_request_set_pairs(ProtobufCMessage *message, const char *name,
 {
     const ProtobufCFieldDescriptor *field = find(message, name);
     assert(field && field->label == PROTOBUF_C_LABEL_REPEATED);
-    ProtobufCMessage **pairs = ks_arena_alloc(arena, KS_REQUEST_PAIRS_MAX * sizeof(*pairs));
+    ProtobufCMessage **pairs = ks_arena_alloc(arena, KS_REQUEST_PAIRS_MAX * sizeof(void *));
     if (!pairs) {
         return ks_fail(failure, KS_LIMIT_EXCEEDED, "the pairs are too long");
     }

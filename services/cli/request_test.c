@@ -181,19 +181,23 @@ static const ProtobufCMessageDescriptor *request_of(const struct ks_command *com
     return command->call ? command->call->request : NULL;
 }
 
+static void assert_fields_exist(const struct ks_command *command)
+{
+    const ProtobufCMessageDescriptor *type = request_of(command);
+    for (size_t i = 0; i < command->option_count; i++) {
+        const char *field = command->options[i].field;
+        if (field && (!type || !ks_request_has(make(type), field))) {
+            fail_msg("%s %s: no field %s", command->noun, command->verb, field);
+        }
+    }
+}
+
 /* A misspelt field in a row would otherwise show when somebody runs that command. */
 static void every_field_that_a_command_names_exists(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ks_commands.command_count; i++) {
-        const struct ks_command *command = &ks_commands.commands[i];
-        const ProtobufCMessageDescriptor *type = request_of(command);
-        for (size_t k = 0; k < command->option_count; k++) {
-            const char *field = command->options[k].field;
-            if (field && (!type || !ks_request_has(make(type), field))) {
-                fail_msg("%s %s: no field %s", command->noun, command->verb, field);
-            }
-        }
+        assert_fields_exist(&ks_commands.commands[i]);
     }
 }
 

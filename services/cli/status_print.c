@@ -192,9 +192,9 @@ static ks_result print_region(const struct ks_status *status, const char *region
 static ks_result print_tables(const struct ks_status *status, struct ks_buffer *out)
 {
     for (size_t i = 0; i < status->keystore_count; i++) {
-        if (ks_status_is_first(status, i)) {
-            KS_TRY(print_region(status, status->keystores[i].place->region, out));
-        }
+        bool is_first = ks_status_is_first(status, i);
+        KS_TRY(is_first ? print_region(status, status->keystores[i].place->region, out)
+                        : KS_RES(OK));
     }
     struct ks_lines lines = {.out = out};
     if (status->has_control) {

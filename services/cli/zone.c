@@ -196,15 +196,22 @@ static ks_result build(struct enrolment *enrolment, bool replace, struct ks_buff
 
 /* ---- What the region is told ---- */
 
+static ks_result add_address(const struct ks_place *place, const char *region,
+                             struct ks_buffer *out)
+{
+    if (strcmp(place->region, region) != 0) {
+        return KS_RES(OK);
+    }
+    KS_TRY(ks_buffer_append(out, ks_bytes_of(out->len > 0 ? "," : "")));
+    return ks_buffer_append(out, ks_bytes_of(place->address));
+}
+
 /* The addresses of the region's keystores, with commas between. */
 static ks_result find_keystores(struct enrolment *enrolment, struct ks_buffer *out)
 {
     const struct ks_cluster *cluster = &enrolment->cluster;
     for (size_t i = 0; i < cluster->keystore_count; i++) {
-        if (strcmp(cluster->keystores[i].region, enrolment->region) == 0) {
-            KS_TRY(ks_buffer_append(out, out->len > 0 ? KS_LITERAL(",") : KS_LITERAL("")));
-            KS_TRY(ks_buffer_append(out, ks_bytes_of(cluster->keystores[i].address)));
-        }
+        KS_TRY(add_address(&cluster->keystores[i], enrolment->region, out));
     }
     if (out->len == 0) {
         return ks_fail(&enrolment->cli->failure, KS_NOT_FOUND,

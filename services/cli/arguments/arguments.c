@@ -225,20 +225,28 @@ static ks_result check_required(const struct parser *parser)
     return KS_RES(OK);
 }
 
+/* The next word of the line, which is no value of an option before it. */
+static ks_result parse_next(struct parser *parser, bool *only_words)
+{
+    const char *word = parser->argv[parser->at++];
+    if (*only_words || word[0] != '-' || word[1] == '\0') {
+        return parse_word(parser, word);
+    }
+    if (strcmp(word, "--") == 0) {
+        *only_words = true;
+        return KS_RES(OK);
+    }
+    if (word[1] != '-') {
+        return complain(parser, "unknown option %.20s; options have two dashes", word);
+    }
+    return parse_option(parser, word);
+}
+
 static ks_result parse_options(struct parser *parser)
 {
     bool only_words = false;
     while (parser->at < parser->argc) {
-        const char *word = parser->argv[parser->at++];
-        if (only_words || word[0] != '-' || word[1] == '\0') {
-            KS_TRY(parse_word(parser, word));
-        } else if (strcmp(word, "--") == 0) {
-            only_words = true;
-        } else if (word[1] != '-') {
-            return complain(parser, "unknown option %.20s; options have two dashes", word);
-        } else {
-            KS_TRY(parse_option(parser, word));
-        }
+        KS_TRY(parse_next(parser, &only_words));
     }
     return check_required(parser);
 }

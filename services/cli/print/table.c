@@ -73,6 +73,28 @@ static ks_result put_blanks(struct ks_buffer *out, size_t count)
     return KS_RES(OK);
 }
 
+/* Ends a line; empty cells at its end leave no blanks behind. */
+static ks_result end_line(struct ks_buffer *out)
+{
+    while (out->len > 0 && out->ptr[out->len - 1] == ' ') {
+        out->len--;
+    }
+    return ks_buffer_append(out, KS_LITERAL("\n"));
+}
+
+static ks_result put_cell(const struct ks_table *table, size_t column, size_t width,
+                          const char *cell, struct ks_buffer *out)
+{
+    if (column == 0 && table->indent) {
+        KS_TRY(ks_buffer_append(out, ks_bytes_of(table->indent)));
+    }
+    KS_TRY(ks_buffer_append(out, ks_bytes_of(cell)));
+    if (column + 1 == table->column_count) {
+        return end_line(out);
+    }
+    return put_blanks(out, width - width_of(cell) + GAP);
+}
+
 ks_result ks_table_print(const struct ks_table *table, struct ks_buffer *out)
 {
     assert(table->column_count >= 1 && table->column_count <= KS_TABLE_COLUMNS_MAX);
@@ -84,19 +106,7 @@ ks_result ks_table_print(const struct ks_table *table, struct ks_buffer *out)
     const char *cell = (const char *)table->text.ptr;
     for (size_t i = 0; i < table->cell_count; i++) {
         size_t column = i % table->column_count;
-        bool begins = column == 0;
-        if (begins && table->indent) {
-            KS_TRY(ks_buffer_append(out, ks_bytes_of(table->indent)));
-        }
-        KS_TRY(ks_buffer_append(out, ks_bytes_of(cell)));
-        if (column + 1 == table->column_count) {
-            while (out->len > 0 && out->ptr[out->len - 1] == ' ') {
-                out->len--; /* empty cells at its end leave nothing behind */
-            }
-            KS_TRY(ks_buffer_append(out, KS_LITERAL("\n")));
-        } else {
-            KS_TRY(put_blanks(out, widths[column] - width_of(cell) + GAP));
-        }
+        KS_TRY(put_cell(table, column, widths[column], cell, out));
         cell += strlen(cell) + 1;
     }
     return KS_RES(OK);
@@ -115,9 +125,7 @@ static ks_result append_field(const ProtobufCMessage *message,
                               const ProtobufCFieldDescriptor *field, struct ks_buffer *out)
 {
     for (size_t i = 0; i < ks_value_count(message, field); i++) {
-        if (i > 0) {
-            KS_TRY(ks_buffer_append(out, KS_LITERAL(", ")));
-        }
+        KS_TRY(ks_buffer_append(out, ks_bytes_of(i > 0 ? ", " : "")));
         KS_TRY(ks_value_append(field, ks_value_at(message, field, i), out));
     }
     return KS_RES(OK);
