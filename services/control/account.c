@@ -1,13 +1,32 @@
 #include <stdio.h>
-#include <string.h>
 
 #include "keystead/admin/v1/admin.pb-c.h"
-#include "pkg/crypto/random.h"
 #include "pkg/arn/arn.h"
+#include "pkg/crypto/random.h"
 #include "services/control/admin.h"
 #include "services/control/page.h"
 
-#define DISPLAY_NAME_MAX 128U
+#define DISPLAY_NAME_MAX 128U /* characters */
+
+/*
+ * Whether a name can be shown as it is. Control characters (below U+0020, U+007F to U+009F) would
+ * reach the terminals of operators. The text is valid UTF-8: codec has checked it.
+ */
+static bool display_name_is_valid(const char *name)
+{
+    size_t count = 0;
+    for (const unsigned char *at = (const unsigned char *)name; *at; at++) {
+        bool is_c1 = at[0] == 0xc2 && at[1] < 0xa0;
+        if (at[0] < 0x20 || at[0] == 0x7f || is_c1) {
+            return false;
+        }
+        count += (at[0] & 0xc0) != 0x80; /* a character's later bytes do not count */
+        if (count > DISPLAY_NAME_MAX) {
+            return false;
+        }
+    }
+    return count > 0;
+}
 
 /* 12 digits, the first one not 0. The bias of the remainder is below 2^-23, and harmless. */
 static ks_result draw_account_id(struct ks_arena *arena, char **ret_id)
@@ -42,10 +61,9 @@ ks_result ks_admin_create_account(struct ks_admin_try *attempt)
 {
     const Keystead__Admin__V1__CreateAccountRequest *request =
         (const Keystead__Admin__V1__CreateAccountRequest *)attempt->request;
-    size_t name_len = strlen(request->display_name);
-    if (name_len < 1 || name_len > DISPLAY_NAME_MAX) {
+    if (!display_name_is_valid(request->display_name)) {
         return ks_admin_refuse(attempt, "display_name",
-                               "display_name must have between 1 and 128 bytes");
+                               "display_name must be 1 to 128 characters, no control characters");
     }
     char *id = request->account_id;
     if (id[0] == '\0') {

@@ -1,7 +1,6 @@
 #include "services/control/admin.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "keystead/admin/v1/admin.pb-c.h"
@@ -9,10 +8,13 @@
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/hash.h"
 #include "pkg/crypto/random.h"
+#include "pkg/form/names.h"
 #include "pkg/rpc/loop.h"
 
 #define TRIES_MAX          8U /* against changes by others; then UNAVAILABLE */
-#define REQUEST_ID_LEN_MAX 128U
+#define REQUEST_LEN_MAX    65536U
+#define REQUEST_ID_LEN_MAX 128U /* bytes */
+#define DRAWN_ID_LEN       16U  /* bytes, of the request_id of a caller who gave none */
 #define RESPONSE_LEN_MAX   (2U * 1024U * 1024U)
 #define ARENA_LEN_MAX      (4U * 1024U * 1024U)
 
@@ -25,14 +27,17 @@ struct row {
 
 #define SERVICE "/keystead.admin.v1.AdminService/"
 #define READS(Name, type, fn)                                                                      \
-    {SERVICE Name, &keystead__admin__v1__##type##__descriptor, 0, fn}
+    {                                                                                              \
+        SERVICE Name, &keystead__admin__v1__##type##__descriptor, 0, fn                            \
+    }
 #define CHANGES(Name, Type, type, fn)                                                              \
-    {SERVICE Name, &keystead__admin__v1__##type##__descriptor,                                     \
-     offsetof(Keystead__Admin__V1__##Type, request_id), fn}
+    {                                                                                              \
+        SERVICE Name, &keystead__admin__v1__##type##__descriptor,                                  \
+            offsetof(Keystead__Admin__V1__##Type, request_id), fn                                  \
+    }
 
 static const struct row rows[KS_ADMIN_METHOD_COUNT] = {
-    CHANGES("CreateAccount", CreateAccountRequest, create_account_request,
-            ks_admin_create_account),
+    CHANGES("CreateAccount", CreateAccountRequest, create_account_request, ks_admin_create_account),
     READS("ListAccounts", list_accounts_request, ks_admin_list_accounts),
     CHANGES("CreateUser", CreateUserRequest, create_user_request, ks_admin_create_user),
     READS("ListUsers", list_users_request, ks_admin_list_users),
@@ -53,7 +58,8 @@ struct call {
     uint8_t request_sha256[KS_SHA256_LEN];
     struct ks_record_key request_key;
     unsigned tries;
-    struct ks_rpc_status status; /* of a failure that is being settled */
+    const char *changes;         /* key of the record that it changes, in arena; NULL: none yet */
+    struct ks_rpc_status status; /* of the answer that is being settled or committed */
     struct ks_buffer response;
 };
 
@@ -82,38 +88,41 @@ static void answer_code(struct call *call, ks_code code)
 static void answer_success(struct call *call)
 {
     ks_log(INFO, "admin call", KS_TEXT("method", call->row->path),
-           KS_TEXT("principal", ks_rpc_call_peer(call->rpc)->spiffe));
+           KS_TEXT("principal", ks_rpc_call_peer(call->rpc)->spiffe),
+           KS_TEXT("name", call->changes));
     ks_rpc_call_reply_buffer(call->rpc, &call->response);
     free_call(call);
 }
 
-/* What stands under this request_id: the answer of an earlier try, if it asked for the same. */
-static void answer_stored(struct call *call, ks_bytes stored)
+/* What the try came to: status says whether it is the response. */
+static void answer(struct call *call)
 {
-    ProtobufCMessage *message;
-    if (ks_failed(ks_codec_unpack(&keystead__storage__v1__request_record__descriptor, stored, NULL,
-                                  &call->arena, &message))) {
-        answer_code(call, KS_INTERNAL);
+    if (call->status.code != KS_OK) {
+        answer_failure(call);
+    } else {
+        answer_success(call);
+    }
+}
+
+/* What stands under this request_id: the answer of an earlier try, if it asked for the same. */
+static void take_stored(struct call *call, ks_bytes stored)
+{
+    Keystead__Storage__V1__RequestRecord *record;
+    if (ks_failed(ks_request_read(stored, &call->arena, &record))) {
+        call->status = (struct ks_rpc_status){.code = KS_INTERNAL};
         return;
     }
-    const Keystead__Storage__V1__RequestRecord *record =
-        (const Keystead__Storage__V1__RequestRecord *)message;
     ks_bytes ours = {call->request_sha256, sizeof(call->request_sha256)};
-    ks_bytes theirs = {record->request_sha256.data, record->request_sha256.len};
-    if (!ks_bytes_equal(ours, theirs)) {
+    if (!ks_bytes_equal(ours,
+                        (ks_bytes){record->request_sha256.data, record->request_sha256.len})) {
         call->status = (struct ks_rpc_status){
             .code = KS_CONFLICT, .text = "the request_id was used for another request"};
-        answer_failure(call);
         return;
     }
     call->response.len = 0;
-    ks_result r =
-        ks_buffer_append(&call->response, (ks_bytes){record->response.data, record->response.len});
-    if (ks_failed(r)) {
-        answer_code(call, KS_INTERNAL);
-        return;
-    }
-    answer_success(call);
+    call->status.code =
+        ks_buffer_append(&call->response, (ks_bytes){record->response.data, record->response.len})
+            .code;
 }
 
 static void try_once(void *arg);
@@ -123,10 +132,11 @@ static void on_committed(void *user, const struct ks_store_outcome *outcome)
     struct call *call = user;
     switch (outcome->result.code) {
     case KS_OK:
-        answer_success(call);
+        answer(call);
         return;
     case KS_ALREADY_EXISTS:
-        answer_stored(call, outcome->stored);
+        take_stored(call, outcome->stored);
+        answer(call);
         return;
     case KS_CONFLICT:
         ks_rpc_loop_post(call->admin->loop, try_once, call);
@@ -142,10 +152,8 @@ static void on_settled(void *user, ks_result result)
     struct call *call = user;
     if (ks_failed(result)) {
         answer_code(call, result.code);
-    } else if (call->status.code != KS_OK) {
-        answer_failure(call);
     } else {
-        answer_success(call);
+        answer(call);
     }
 }
 
@@ -177,7 +185,48 @@ static void commit(struct call *call, struct ks_store_mutation *mutation)
         answer_code(call, r.code);
         return;
     }
+    call->changes = (const char *)mutation->ops[0].key.ptr;
     ks_store_commit(call->admin->store, mutation, 0, on_committed, call);
+}
+
+/*
+ * Whether an earlier try of a changing call has been done: then its answer counts, whatever the
+ * handler would say now ("it exists already").
+ */
+static ks_result find_earlier_try(struct call *call, const struct ks_store_view *view,
+                                  bool *ret_found)
+{
+    *ret_found = false;
+    if (call->row->request_id_at == 0) {
+        return KS_RES(OK);
+    }
+    struct ks_store_record record;
+    ks_result r = ks_store_get(view, ks_record_key_bytes(&call->request_key), &record);
+    if (r.code == KS_NOT_FOUND) {
+        return KS_RES(OK);
+    }
+    KS_TRY(r);
+    take_stored(call, record.value);
+    *ret_found = true;
+    return KS_RES(OK);
+}
+
+static ks_result run(struct call *call, const struct ks_store_view *view,
+                     struct ks_store_mutation *mutation)
+{
+    bool found;
+    KS_TRY(find_earlier_try(call, view, &found));
+    if (found) {
+        return (ks_result){call->status.code};
+    }
+    struct ks_admin_try attempt = {.admin = call->admin,
+                                   .request = call->request,
+                                   .view = view,
+                                   .arena = &call->arena,
+                                   .status = &call->status,
+                                   .response = &call->response,
+                                   .mutation = mutation};
+    return call->row->run(&attempt);
 }
 
 static void try_once(void *arg)
@@ -191,14 +240,7 @@ static void try_once(void *arg)
     struct ks_store_mutation mutation = {0};
     call->response.len = 0;
     call->status = (struct ks_rpc_status){.code = KS_OK};
-    struct ks_admin_try attempt = {.admin = call->admin,
-                                   .request = call->request,
-                                   .view = &view,
-                                   .arena = &call->arena,
-                                   .status = &call->status,
-                                   .response = &call->response,
-                                   .mutation = &mutation};
-    ks_result r = call->row->run(&attempt);
+    ks_result r = run(call, &view, &mutation);
     call->status.code = r.code == KS_CORRUPT ? KS_INTERNAL : r.code;
     if (!ks_failed(r) && mutation.op_count > 0) {
         commit(call, &mutation);
@@ -211,27 +253,24 @@ static void try_once(void *arg)
 static ks_result identify(struct call *call)
 {
     char **request_id = (char **)((char *)call->request + call->row->request_id_at);
-    char *id = *request_id;
-    char drawn[2 * 16 + 1];
-    if (strlen(id) > REQUEST_ID_LEN_MAX) {
+    char *as_written = *request_id;
+    char drawn[2 * DRAWN_ID_LEN + 1];
+    if (strlen(as_written) > REQUEST_ID_LEN_MAX) {
         call->status.violated_field = "request_id";
-        call->status.violation = "must have at most 128 characters";
+        call->status.violation = "request_id must have at most 128 bytes";
+        call->status.text = call->status.violation;
         return KS_RES(VALIDATION);
     }
-    if (id[0] == '\0') {
-        uint8_t random[16];
+    if (as_written[0] == '\0') {
+        uint8_t random[DRAWN_ID_LEN];
         KS_TRY(ks_random_public(random, sizeof(random)));
-        for (size_t i = 0; i < sizeof(random); i++) {
-            snprintf(drawn + 2 * i, 3, "%02x", random[i]);
-        }
-        id = drawn;
+        ks_hex_write((ks_bytes){random, sizeof(random)}, drawn);
     }
-    call->request_key =
-        ks_request_key(ks_rpc_call_peer(call->rpc)->spiffe, call->row->path, id);
+    call->request_key = ks_request_key(ks_rpc_call_peer(call->rpc)->spiffe, call->row->path,
+                                       as_written[0] == '\0' ? drawn : as_written);
 
-    char *as_written = *request_id;
     *request_id = "";
-    KS_BUFFER_AUTO packed = {.len_max = RESPONSE_LEN_MAX};
+    KS_BUFFER_AUTO packed = {.len_max = 2 * REQUEST_LEN_MAX};
     ks_result r = ks_codec_pack(call->request, &packed);
     *request_id = as_written;
     KS_TRY(r);
@@ -270,88 +309,9 @@ void ks_admin_methods(struct ks_admin *admin,
                       struct ks_rpc_method ret_methods[static KS_ADMIN_METHOD_COUNT])
 {
     for (size_t i = 0; i < KS_ADMIN_METHOD_COUNT; i++) {
-        ret_methods[i] = (struct ks_rpc_method){
-            .path = rows[i].path, .unary = start, .user = admin, .request_bytes_max = 65536};
+        ret_methods[i] = (struct ks_rpc_method){.path = rows[i].path,
+                                                .unary = start,
+                                                .user = admin,
+                                                .request_bytes_max = REQUEST_LEN_MAX};
     }
-}
-
-ks_result ks_admin_refuse(struct ks_admin_try *attempt, const char *field, const char *what)
-{
-    attempt->status->violated_field = field;
-    attempt->status->violation = what;
-    attempt->status->text = what;
-    return KS_RES(VALIDATION);
-}
-
-ks_result ks_admin_fail(struct ks_admin_try *attempt, ks_code code, const char *text)
-{
-    assert(code != KS_OK);
-
-    attempt->status->text = text;
-    return (ks_result){code};
-}
-
-void ks_admin_rests_on(struct ks_admin_try *attempt, const struct ks_record_key *key,
-                       int64_t revision)
-{
-    struct ks_store_mutation *mutation = attempt->mutation;
-    assert(mutation->compare_count < KS_STORE_COMPARES_MAX);
-
-    char *copy = ks_arena_dup(attempt->arena, ks_record_key_bytes(key));
-    assert(copy); /* the arena takes thousands of keys, and a call makes a few */
-    mutation->compares[mutation->compare_count++] =
-        (struct ks_store_compare){{(const uint8_t *)copy, key->len}, revision};
-}
-
-ks_result ks_admin_put(struct ks_admin_try *attempt, const struct ks_record_key *key,
-                       const ProtobufCMessage *record)
-{
-    struct ks_store_mutation *mutation = attempt->mutation;
-    assert(mutation->op_count < KS_ADMIN_OPS_MAX);
-
-    struct ks_store_op op = {0};
-    char *name = ks_arena_dup(attempt->arena, ks_record_key_bytes(key));
-    if (!name) {
-        return KS_RES(LIMIT_EXCEEDED);
-    }
-    op.key = (ks_bytes){(const uint8_t *)name, key->len};
-    if (record) {
-        KS_BUFFER_AUTO packed = {.len_max = KS_STORE_VALUE_LEN_MAX};
-        KS_TRY(ks_codec_pack(record, &packed));
-        op.value.ptr = (const uint8_t *)ks_arena_dup(attempt->arena, ks_buffer_bytes(&packed));
-        op.value.len = packed.len;
-    }
-    mutation->ops[mutation->op_count++] = op;
-    return KS_RES(OK);
-}
-
-ks_result ks_admin_answer(struct ks_admin_try *attempt, const ProtobufCMessage *response)
-{
-    return ks_codec_pack(response, attempt->response);
-}
-
-ks_result ks_admin_random_hex(struct ks_admin_try *attempt, size_t count, char **ret_hex)
-{
-    uint8_t random[32];
-    assert(count <= sizeof(random));
-
-    KS_TRY(ks_random_public(random, count));
-    char *hex = ks_arena_alloc(attempt->arena, 2 * count + 1);
-    if (!hex) {
-        return KS_RES(LIMIT_EXCEEDED);
-    }
-    for (size_t i = 0; i < count; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", random[i]);
-    }
-    *ret_hex = hex;
-    return KS_RES(OK);
-}
-
-ks_result ks_admin_page_size(struct ks_admin_try *attempt, int32_t asked, size_t *ret_count)
-{
-    if (asked < 0 || asked > KS_ADMIN_PAGE_MAX) {
-        return ks_admin_refuse(attempt, "page_size", "page_size must be between 0 and 1000");
-    }
-    *ret_count = asked == 0 ? KS_ADMIN_PAGE_DEFAULT : (size_t)asked;
-    return KS_RES(OK);
 }

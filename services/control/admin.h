@@ -44,7 +44,7 @@ struct ks_admin_try {
     const struct ks_admin *admin;
     const struct ProtobufCMessage *request; /* of the row's type; strings are never NULL */
     const struct ks_store_view *view;
-    struct ks_arena *arena; /* lasts until the call is answered */
+    struct ks_arena *arena;       /* lasts until the call is answered */
     struct ks_rpc_status *status; /* on failure: text and field may be set, in arena or static */
 
     /* What it says: the response, and the change; without ops it is a read. */
@@ -61,11 +61,16 @@ ks_result ks_admin_list_accounts(struct ks_admin_try *attempt);
 ks_result ks_admin_create_user(struct ks_admin_try *attempt);
 ks_result ks_admin_list_users(struct ks_admin_try *attempt);
 ks_result ks_admin_delete_user(struct ks_admin_try *attempt);
+/* For handlers. Fails: VALIDATION (a name's form), NOT_FOUND, CORRUPT. */
+KS_MUST_USE ks_result ks_admin_find_user(struct ks_admin_try *attempt, const char *account,
+                                         const char *name,
+                                         Keystead__Storage__V1__UserRecord **ret_user,
+                                         int64_t *ret_revision);
 /* certificate.c */
 ks_result ks_admin_issue_certificate(struct ks_admin_try *attempt);
 ks_result ks_admin_revoke_certificate(struct ks_admin_try *attempt);
 
-/* For handlers. */
+/* For handlers: attempt.c. */
 
 /* Names the field and what is wrong with it, and gives VALIDATION. Both static or in the arena. */
 KS_MUST_USE ks_result ks_admin_refuse(struct ks_admin_try *attempt, const char *field,
@@ -83,7 +88,7 @@ KS_MUST_USE ks_result ks_admin_put(struct ks_admin_try *attempt, const struct ks
 KS_MUST_USE ks_result ks_admin_answer(struct ks_admin_try *attempt,
                                       const struct ProtobufCMessage *response);
 
-/* Lower-case hex of count random bytes, in the arena. Fails: INTERNAL. */
+/* Lower-case hex of count random bytes, at most 32, in the arena. Fails: INTERNAL. */
 KS_MUST_USE ks_result ks_admin_random_hex(struct ks_admin_try *attempt, size_t count,
                                           char **ret_hex);
 

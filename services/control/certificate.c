@@ -14,28 +14,27 @@
 #define CLOCK_SKEW_S 60
 #define CSR_LEN_MAX  8192U
 
-static ks_result load_user(struct ks_admin_try *attempt, const char *account, const char *name,
-                           Keystead__Storage__V1__UserRecord **ret_user)
+static ks_result check_lifetime(struct ks_admin_try *attempt, int64_t asked_s,
+                                struct ks_issue_spec *spec)
 {
-    if (!ks_account_is_valid(ks_bytes_of(account))) {
-        return ks_admin_refuse(attempt, "account_id", "account_id must be 12 digits");
+    int64_t lifetime_s = asked_s == 0 ? LIFETIME_DEFAULT_S : asked_s;
+    if (lifetime_s < LIFETIME_MIN_S || lifetime_s > LIFETIME_MAX_S) {
+        return ks_admin_refuse(attempt, "lifetime_seconds",
+                               "lifetime_seconds must be between 60 and 31536000");
     }
-    if (!ks_user_name_is_valid(ks_bytes_of(name))) {
-        return ks_admin_refuse(attempt, "user_name", "user_name is not valid");
+    int64_t now_s = ks_clock_wall_ms(attempt->admin->clock) / 1000;
+    spec->not_before_s = now_s - CLOCK_SKEW_S;
+    spec->not_after_s = now_s + lifetime_s;
+    if (spec->not_after_s > ks_issuer_not_after_s(attempt->admin->issuer)) {
+        return ks_admin_refuse(attempt, "lifetime_seconds",
+                               "the certificate would outlive the client root: ask for less, or "
+                               "renew the root");
     }
-    int64_t revision;
-    ks_result r = ks_user_load(attempt->view, account, name, attempt->arena, ret_user, &revision);
-    if (r.code == KS_NOT_FOUND) {
-        return ks_admin_fail(attempt, KS_NOT_FOUND, "no such user");
-    }
-    KS_TRY(r);
-    struct ks_record_key key = ks_user_key(account, name);
-    ks_admin_rests_on(attempt, &key, revision);
     return KS_RES(OK);
 }
 
 /* The certificate, and its record filled in. */
-static ks_result issue(struct ks_admin_try *attempt, const char *csr, int64_t lifetime_s,
+static ks_result issue(struct ks_admin_try *attempt, struct ks_issue_spec *spec,
                        Keystead__Storage__V1__CertificateRecord *record, struct ks_buffer *out)
 {
     char uri[KS_SPIFFE_LEN_MAX + 1];
@@ -47,12 +46,8 @@ static ks_result issue(struct ks_admin_try *attempt, const char *csr, int64_t li
     if (!serial) {
         return KS_RES(LIMIT_EXCEEDED);
     }
-    int64_t now_s = ks_clock_wall_ms(attempt->admin->clock) / 1000;
-    struct ks_issue_spec spec = {.csr = ks_bytes_of(csr),
-                                 .spiffe_uri = uri,
-                                 .not_before_s = now_s - CLOCK_SKEW_S,
-                                 .not_after_s = now_s + lifetime_s};
-    ks_result r = ks_issuer_issue(attempt->admin->issuer, &spec, out, serial);
+    spec->spiffe_uri = uri;
+    ks_result r = ks_issuer_issue(attempt->admin->issuer, spec, out, serial);
     if (r.code == KS_VALIDATION) {
         return ks_admin_refuse(attempt, "csr_pem",
                                "csr_pem must be a PKCS#10 request for a P-256 or P-384 key, signed "
@@ -60,8 +55,8 @@ static ks_result issue(struct ks_admin_try *attempt, const char *csr, int64_t li
     }
     KS_TRY(r);
     record->serial = serial;
-    record->not_before_ms = spec.not_before_s * 1000;
-    record->not_after_ms = spec.not_after_s * 1000;
+    record->not_before_ms = spec->not_before_s * 1000;
+    record->not_after_ms = spec->not_after_s * 1000;
     return KS_RES(OK);
 }
 
@@ -86,17 +81,17 @@ ks_result ks_admin_issue_certificate(struct ks_admin_try *attempt)
 {
     const Keystead__Admin__V1__IssueCertificateRequest *request =
         (const Keystead__Admin__V1__IssueCertificateRequest *)attempt->request;
-    int64_t lifetime_s = request->lifetime_seconds == 0 ? LIFETIME_DEFAULT_S
-                                                        : request->lifetime_seconds;
-    if (lifetime_s < LIFETIME_MIN_S || lifetime_s > LIFETIME_MAX_S) {
-        return ks_admin_refuse(attempt, "lifetime_seconds",
-                               "lifetime_seconds must be between 60 and 31536000");
-    }
     if (strlen(request->csr_pem) > CSR_LEN_MAX) {
         return ks_admin_refuse(attempt, "csr_pem", "csr_pem must have at most 8192 bytes");
     }
-    Keystead__Storage__V1__UserRecord *user = NULL;
-    KS_TRY(load_user(attempt, request->account_id, request->user_name, &user));
+    struct ks_issue_spec spec = {.csr = ks_bytes_of(request->csr_pem)};
+    KS_TRY(check_lifetime(attempt, request->lifetime_seconds, &spec));
+    Keystead__Storage__V1__UserRecord *user;
+    int64_t user_revision;
+    KS_TRY(ks_admin_find_user(attempt, request->account_id, request->user_name, &user,
+                              &user_revision));
+    struct ks_record_key user_key = ks_user_key(request->account_id, request->user_name);
+    ks_admin_rests_on(attempt, &user_key, user_revision);
 
     Keystead__Storage__V1__CertificateRecord record =
         KEYSTEAD__STORAGE__V1__CERTIFICATE_RECORD__INIT;
@@ -105,7 +100,7 @@ ks_result ks_admin_issue_certificate(struct ks_admin_try *attempt)
     record.user = request->user_name;
     record.user_id = user->user_id;
     KS_BUFFER_AUTO certificate = {.len_max = KS_X509_PEM_MAX};
-    KS_TRY(issue(attempt, request->csr_pem, lifetime_s, &record, &certificate));
+    KS_TRY(issue(attempt, &spec, &record, &certificate));
 
     struct ks_record_key key = ks_certificate_key(record.serial);
     ks_admin_rests_on(attempt, &key, 0);
@@ -118,12 +113,12 @@ ks_result ks_admin_revoke_certificate(struct ks_admin_try *attempt)
     const Keystead__Admin__V1__RevokeCertificateRequest *request =
         (const Keystead__Admin__V1__RevokeCertificateRequest *)attempt->request;
     if (!ks_serial_is_valid(request->serial)) {
-        return ks_admin_refuse(attempt, "serial", "serial must be lower-case hex digits");
+        return ks_admin_refuse(attempt, "serial", "serial must be 2 to 40 lower-case hex digits");
     }
     Keystead__Storage__V1__CertificateRecord *record;
     int64_t revision;
-    ks_result r = ks_certificate_load(attempt->view, request->serial, attempt->arena, &record,
-                                      &revision);
+    ks_result r =
+        ks_certificate_load(attempt->view, request->serial, attempt->arena, &record, &revision);
     if (r.code == KS_NOT_FOUND) {
         return ks_admin_fail(attempt, KS_NOT_FOUND, "no such certificate");
     }

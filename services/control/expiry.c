@@ -1,20 +1,22 @@
 #include "services/control/expiry.h"
 
+#include <assert.h>
 #include <semaphore.h>
+#include <string.h>
 
 #include "pkg/base/arena.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
-#include "pkg/codec/codec.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/store/store.h"
 #include "services/control/records.h"
 
-#define ROUND_MS        (10LL * 60 * 1000)
-#define KEEP_MS         (24LL * 60 * 60 * 1000)
-#define REMOVALS_MAX    256U /* a round */
-#define RECORD_LEN_MAX  (1024U * 1024U)
+#define ROUND_MS       (10LL * 60 * 1000)
+#define SOON_MS        1000 /* until the next round when one did not get through */
+#define KEEP_MS        (24LL * 60 * 60 * 1000)
+#define REMOVALS_MAX   256U /* of a kind, a round: far below what the store takes at a time */
+#define RECORD_LEN_MAX (1024U * 1024U)
 
 struct ks_expiry {
     struct ks_store *store;
@@ -24,8 +26,37 @@ struct ks_expiry {
     sem_t ended;
 };
 
-/* What one round finds: keys of records that have outlived their use. */
+/* ---- When a record's use has ended; what can't be read is not removed ---- */
+
+static ks_result certificate_end(ks_bytes value, struct ks_arena *arena, int64_t *ret_ms)
+{
+    Keystead__Storage__V1__CertificateRecord *record;
+    KS_TRY(ks_certificate_read(value, arena, &record));
+    *ret_ms = record->not_after_ms;
+    return KS_RES(OK);
+}
+
+static ks_result request_end(ks_bytes value, struct ks_arena *arena, int64_t *ret_ms)
+{
+    Keystead__Storage__V1__RequestRecord *record;
+    KS_TRY(ks_request_read(value, arena, &record));
+    *ret_ms = record->created_at_ms;
+    return KS_RES(OK);
+}
+
+static const struct kind {
+    const char *prefix;
+    ks_result (*end)(ks_bytes value, struct ks_arena *arena, int64_t *ret_ms);
+} kinds[] = {
+    {"certificate/", certificate_end},
+    {"request/", request_end},
+};
+
+/* ---- A round ---- */
+
+/* Of one kind: keys of records that have outlived their use. */
 struct found {
+    const struct kind *kind;
     int64_t before_ms;
     size_t count;
     struct expired {
@@ -34,38 +65,20 @@ struct found {
     } records[REMOVALS_MAX];
 };
 
-static bool add(struct found *found, const struct ks_store_record *record, int64_t ended_ms)
+static bool visit(void *user, const struct ks_store_record *record)
 {
-    if (ended_ms < found->before_ms && record->key.len <= KS_STORE_KEY_LEN_MAX) {
-        struct expired *expired = &found->records[found->count++];
-        expired->key.len = record->key.len;
-        for (size_t i = 0; i < record->key.len; i++) {
-            expired->key.text[i] = (char)record->key.ptr[i];
-        }
-        expired->revision = record->revision;
-    }
-    return found->count < REMOVALS_MAX;
-}
-
-static bool visit_certificate(void *user, const struct ks_store_record *record)
-{
+    struct found *found = user;
     KS_ARENA_AUTO arena = {.len_max = RECORD_LEN_MAX};
-    Keystead__Storage__V1__CertificateRecord *certificate;
-    if (ks_failed(ks_certificate_read(record->value, &arena, &certificate))) {
-        return true; /* what can't be read is not removed */
-    }
-    return add(user, record, certificate->not_after_ms);
-}
-
-static bool visit_request(void *user, const struct ks_store_record *record)
-{
-    KS_ARENA_AUTO arena = {.len_max = RECORD_LEN_MAX};
-    ProtobufCMessage *message;
-    if (ks_failed(ks_codec_unpack(&keystead__storage__v1__request_record__descriptor,
-                                  record->value, NULL, &arena, &message))) {
+    int64_t end_ms;
+    if (ks_failed(found->kind->end(record->value, &arena, &end_ms)) || end_ms >= found->before_ms) {
         return true;
     }
-    return add(user, record, ((Keystead__Storage__V1__RequestRecord *)message)->created_at_ms);
+    assert(record->key.len <= KS_STORE_KEY_LEN_MAX);
+    struct expired *expired = &found->records[found->count++];
+    memcpy(expired->key.text, record->key.ptr, record->key.len);
+    expired->key.len = record->key.len;
+    expired->revision = record->revision;
+    return found->count < REMOVALS_MAX;
 }
 
 static void on_removed(void *user, const struct ks_store_outcome *outcome)
@@ -79,35 +92,45 @@ static void remove_all(struct ks_expiry *expiry, const struct found *found)
     for (size_t i = 0; i < found->count; i++) {
         ks_bytes key = ks_record_key_bytes(&found->records[i].key);
         struct ks_store_mutation mutation = {
-            .compares = {{key, found->records[i].revision}}, .compare_count = 1,
-            .ops = {{key, {0}}}, .op_count = 1};
+            .compares = {{key, found->records[i].revision}},
+            .compare_count = 1,
+            .ops = {{key, {0}}},
+            .op_count = 1,
+        };
         ks_store_commit(expiry->store, &mutation, 0, on_removed, NULL);
     }
     if (found->count > 0) {
-        ks_log(INFO, "expired records removed", KS_NUMBER("count", found->count));
+        ks_log(INFO, "expired records removed", KS_TEXT("name", found->kind->prefix),
+               KS_NUMBER("count", found->count));
     }
+}
+
+/* Gives whether there may be more. */
+static bool remove_kind(struct ks_expiry *expiry, const struct ks_store_view *view,
+                        const struct kind *kind)
+{
+    KS_AUTO_FREE struct found *found = ks_alloc(1, sizeof(*found));
+    found->kind = kind;
+    found->before_ms = ks_clock_wall_ms(expiry->clock) - KEEP_MS;
+    if (ks_failed(ks_store_scan(view, ks_bytes_of(kind->prefix), (ks_bytes){0}, visit, found))) {
+        ks_log(WARN, "expired records can't be looked for", KS_TEXT("name", kind->prefix));
+        return false;
+    }
+    remove_all(expiry, found);
+    return found->count == REMOVALS_MAX;
 }
 
 static void run_round(void *arg)
 {
     struct ks_expiry *expiry = arg;
-    expiry->timer = ks_rpc_loop_after(expiry->loop, ROUND_MS, run_round, expiry);
+    bool more = false;
     KS_STORE_VIEW_AUTO view = {0};
-    if (!ks_store_on_duty(expiry->store) || ks_failed(ks_store_peek(expiry->store, &view))) {
-        return;
+    if (ks_store_on_duty(expiry->store) && !ks_failed(ks_store_peek(expiry->store, &view))) {
+        for (size_t i = 0; i < KS_COUNT(kinds); i++) {
+            more |= remove_kind(expiry, &view, &kinds[i]);
+        }
     }
-    struct found *found = ks_alloc(1, sizeof(*found));
-    found->before_ms = ks_clock_wall_ms(expiry->clock) - KEEP_MS;
-    ks_result r = ks_store_scan(&view, KS_LITERAL("certificate/"), (ks_bytes){0},
-                                visit_certificate, found);
-    if (!ks_failed(r) && found->count < REMOVALS_MAX) {
-        r = ks_store_scan(&view, KS_LITERAL("request/"), (ks_bytes){0}, visit_request, found);
-    }
-    ks_store_view_close(&view);
-    if (!ks_failed(r)) {
-        remove_all(expiry, found);
-    }
-    ks_free(found);
+    expiry->timer = ks_rpc_loop_after(expiry->loop, more ? SOON_MS : ROUND_MS, run_round, expiry);
 }
 
 struct ks_expiry *ks_expiry_new(struct ks_store *store, struct ks_rpc_loop *loop,

@@ -1,6 +1,7 @@
 /*
  * expiry: removes what has outlived its use: certificates a day after they ended, request records
- * after 24 hours. A bounded number at a time, every ten minutes.
+ * after 24 hours. It looks at once and then every ten minutes, and removes a bounded number at a
+ * time, sooner again if there is more.
  *
  * Threads: the loop's; made and freed from elsewhere.
  */

@@ -1,6 +1,7 @@
 #include "services/control/issuer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pkg/base/mem.h"
@@ -10,6 +11,7 @@
 struct ks_issuer {
     struct ks_buffer ca;
     struct ks_ec_key *key;
+    int64_t not_after_s;
 };
 
 static void close_at(int *descriptor)
@@ -19,11 +21,16 @@ static void close_at(int *descriptor)
     }
 }
 
-static ks_result read_file(const char *path, struct ks_buffer *out)
+/* forbidden: bits that the file's mode must not have. */
+static ks_result read_file(const char *path, mode_t forbidden, struct ks_buffer *out)
 {
     KS_CLEANUP(close_at) int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) {
+    struct stat status;
+    if (file < 0 || fstat(file, &status) != 0) {
         return KS_RES(NOT_FOUND);
+    }
+    if ((status.st_mode & forbidden) != 0) {
+        return KS_RES(VALIDATION);
     }
     for (;;) {
         uint8_t part[1024];
@@ -44,18 +51,18 @@ static ks_result read_file(const char *path, struct ks_buffer *out)
 
 static ks_result read_pair(const char *ca_file, const char *key_file, struct ks_issuer *issuer)
 {
-    KS_TRY(read_file(ca_file, &issuer->ca));
+    KS_TRY(read_file(ca_file, 0, &issuer->ca));
     KS_BUFFER_AUTO key_pem = {.len_max = KS_EC_PRIVATE_PEM_MAX};
-    KS_TRY(read_file(key_file, &key_pem));
+    KS_TRY(read_file(key_file, S_IRWXG | S_IRWXO, &key_pem));
     KS_TRY(ks_ec_read_private(ks_buffer_bytes(&key_pem), &issuer->key));
 
     struct ks_x509_info info;
     KS_TRY(ks_x509_read(ks_buffer_bytes(&issuer->ca), &info));
     KS_BUFFER_AUTO public_key = {.len_max = KS_EC_PUBLIC_DER_MAX};
     KS_TRY(ks_ec_write_public_der(issuer->key, &public_key));
-    bool fits =
-        info.is_ca && ks_bytes_equal(ks_buffer_bytes(&public_key),
-                                     (ks_bytes){info.spki, info.spki_len});
+    issuer->not_after_s = info.not_after_s;
+    bool fits = info.is_ca &&
+                ks_bytes_equal(ks_buffer_bytes(&public_key), (ks_bytes){info.spki, info.spki_len});
     return fits ? KS_RES(OK) : KS_RES(VALIDATION);
 }
 
@@ -85,6 +92,11 @@ void ks_issuer_free(struct ks_issuer *issuer)
 ks_bytes ks_issuer_ca(const struct ks_issuer *issuer)
 {
     return ks_buffer_bytes(&issuer->ca);
+}
+
+int64_t ks_issuer_not_after_s(const struct ks_issuer *issuer)
+{
+    return issuer->not_after_s;
 }
 
 ks_result ks_issuer_issue(const struct ks_issuer *issuer, const struct ks_issue_spec *spec,

@@ -14,7 +14,8 @@ struct ks_issuer;
 
 /*
  * Reads the root's certificate and key; free with ks_issuer_free.
- * Fails: NOT_FOUND (a file can't be read), VALIDATION (malformed, or they do not fit together).
+ * Fails: NOT_FOUND (a file can't be read), VALIDATION (malformed, they do not fit together, the
+ * certificate is no CA's, or others than its owner may read the key's file), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_issuer_new(const char *ca_file, const char *key_file,
                                     struct ks_issuer **ret_issuer);
@@ -25,17 +26,21 @@ void ks_issuer_free(struct ks_issuer *issuer);
 /* The root, PEM, borrowed as long as the issuer. */
 ks_bytes ks_issuer_ca(const struct ks_issuer *issuer);
 
+/* When the root ends, seconds since 1970: no certificate may outlive it. */
+int64_t ks_issuer_not_after_s(const struct ks_issuer *issuer);
+
 struct ks_issue_spec {
     ks_bytes csr; /* PEM or DER */
     const char *spiffe_uri;
     int64_t not_before_s;
-    int64_t not_after_s;
+    int64_t not_after_s; /* at most the root's */
 };
 
 /*
  * Appends the PEM of a client certificate for the public key of spec->csr.
  * ret_serial_hex  KS_X509_SERIAL_HEX + 1 bytes; written on success only.
- * Fails: VALIDATION (not a request, not signed by its own key, or of another kind of key).
+ * Fails: VALIDATION (not a request, not signed by its own key, of another kind of key, or the times
+ * are out of order or past the root's), LIMIT_EXCEEDED (the buffer's cap), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_issuer_issue(const struct ks_issuer *issuer,
                                       const struct ks_issue_spec *spec, struct ks_buffer *out,

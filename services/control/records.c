@@ -7,6 +7,7 @@
 
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/hash.h"
+#include "pkg/form/names.h"
 
 #define FORMAT 1U
 
@@ -66,17 +67,21 @@ struct ks_record_key ks_request_key(const char *principal, const char *method,
     ks_result r = ks_hash_sha256_once(ks_buffer_bytes(&parts), hash);
     assert(!ks_failed(r));
     char hex[2 * KS_SHA256_LEN + 1];
-    for (size_t i = 0; i < sizeof(hash); i++) {
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    }
+    ks_hex_write((ks_bytes){hash, sizeof(hash)}, hex);
     return make_key("request/%s", hex);
 }
 
+const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT] = {"account/", "user/",
+                                                                  "certificate/"};
+
 bool ks_record_is_mirrored(ks_bytes key)
 {
-    return ks_bytes_starts_with(key, KS_LITERAL("account/")) ||
-           ks_bytes_starts_with(key, KS_LITERAL("user/")) ||
-           ks_bytes_starts_with(key, KS_LITERAL("certificate/"));
+    for (size_t i = 0; i < KS_RECORD_MIRRORED_COUNT; i++) {
+        if (ks_bytes_starts_with(key, ks_bytes_of(ks_record_mirrored[i]))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ks_serial_is_valid(const char *text)
@@ -85,7 +90,7 @@ bool ks_serial_is_valid(const char *text)
     return len >= 2 && len <= KS_SERIAL_HEX_MAX && strspn(text, "0123456789abcdef") == len;
 }
 
-/* The three record types have their format number in the same place: the first field. */
+/* All record types have their format number in the same place: the first field. */
 static ks_result read_record(const ProtobufCMessageDescriptor *type, ks_bytes value,
                              struct ks_arena *arena, ProtobufCMessage **ret_message)
 {
@@ -102,31 +107,47 @@ static ks_result read_record(const ProtobufCMessageDescriptor *type, ks_bytes va
     return KS_RES(OK);
 }
 
-static ks_result load(const struct ks_store_view *view, struct ks_record_key key,
-                      struct ks_store_record *ret_record)
-{
-    return ks_store_get(view, ks_record_key_bytes(&key), ret_record);
-}
-
 ks_result ks_account_read(ks_bytes value, struct ks_arena *arena,
                           Keystead__Storage__V1__AccountRecord **ret_record)
 {
-    return read_record(&keystead__storage__v1__account_record__descriptor, value, arena,
-                       (ProtobufCMessage **)ret_record);
+    ProtobufCMessage *message;
+    KS_TRY(read_record(&keystead__storage__v1__account_record__descriptor, value, arena, &message));
+    *ret_record = (Keystead__Storage__V1__AccountRecord *)message;
+    return KS_RES(OK);
 }
 
 ks_result ks_user_read(ks_bytes value, struct ks_arena *arena,
                        Keystead__Storage__V1__UserRecord **ret_record)
 {
-    return read_record(&keystead__storage__v1__user_record__descriptor, value, arena,
-                       (ProtobufCMessage **)ret_record);
+    ProtobufCMessage *message;
+    KS_TRY(read_record(&keystead__storage__v1__user_record__descriptor, value, arena, &message));
+    *ret_record = (Keystead__Storage__V1__UserRecord *)message;
+    return KS_RES(OK);
 }
 
 ks_result ks_certificate_read(ks_bytes value, struct ks_arena *arena,
                               Keystead__Storage__V1__CertificateRecord **ret_record)
 {
-    return read_record(&keystead__storage__v1__certificate_record__descriptor, value, arena,
-                       (ProtobufCMessage **)ret_record);
+    ProtobufCMessage *message;
+    KS_TRY(read_record(&keystead__storage__v1__certificate_record__descriptor, value, arena,
+                       &message));
+    *ret_record = (Keystead__Storage__V1__CertificateRecord *)message;
+    return KS_RES(OK);
+}
+
+ks_result ks_request_read(ks_bytes value, struct ks_arena *arena,
+                          Keystead__Storage__V1__RequestRecord **ret_record)
+{
+    ProtobufCMessage *message;
+    KS_TRY(read_record(&keystead__storage__v1__request_record__descriptor, value, arena, &message));
+    *ret_record = (Keystead__Storage__V1__RequestRecord *)message;
+    return KS_RES(OK);
+}
+
+static ks_result find(const struct ks_store_view *view, struct ks_record_key key,
+                      struct ks_store_record *ret_record)
+{
+    return ks_store_get(view, ks_record_key_bytes(&key), ret_record);
 }
 
 ks_result ks_account_load(const struct ks_store_view *view, const char *account,
@@ -134,9 +155,10 @@ ks_result ks_account_load(const struct ks_store_view *view, const char *account,
                           int64_t *ret_revision)
 {
     struct ks_store_record record;
-    KS_TRY(load(view, ks_account_key(account), &record));
+    KS_TRY(find(view, ks_account_key(account), &record));
+    KS_TRY(ks_account_read(record.value, arena, ret_record));
     *ret_revision = record.revision;
-    return ks_account_read(record.value, arena, ret_record);
+    return KS_RES(OK);
 }
 
 ks_result ks_user_load(const struct ks_store_view *view, const char *account, const char *name,
@@ -144,9 +166,10 @@ ks_result ks_user_load(const struct ks_store_view *view, const char *account, co
                        int64_t *ret_revision)
 {
     struct ks_store_record record;
-    KS_TRY(load(view, ks_user_key(account, name), &record));
+    KS_TRY(find(view, ks_user_key(account, name), &record));
+    KS_TRY(ks_user_read(record.value, arena, ret_record));
     *ret_revision = record.revision;
-    return ks_user_read(record.value, arena, ret_record);
+    return KS_RES(OK);
 }
 
 ks_result ks_certificate_load(const struct ks_store_view *view, const char *serial_hex,
@@ -155,7 +178,8 @@ ks_result ks_certificate_load(const struct ks_store_view *view, const char *seri
                               int64_t *ret_revision)
 {
     struct ks_store_record record;
-    KS_TRY(load(view, ks_certificate_key(serial_hex), &record));
+    KS_TRY(find(view, ks_certificate_key(serial_hex), &record));
+    KS_TRY(ks_certificate_read(record.value, arena, ret_record));
     *ret_revision = record.revision;
-    return ks_certificate_read(record.value, arena, ret_record);
+    return KS_RES(OK);
 }

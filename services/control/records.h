@@ -35,14 +35,17 @@ struct ks_record_key ks_request_key(const char *principal, const char *method,
 
 ks_bytes ks_record_key_bytes(const struct ks_record_key *key);
 
-/* Whether regions mirror the record with this key. */
+/* What the keys of records begin with that regions mirror. */
+#define KS_RECORD_MIRRORED_COUNT 3U
+extern const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT];
 bool ks_record_is_mirrored(ks_bytes key);
 
 /* 2 to KS_SERIAL_HEX_MAX lower-case hex digits. */
 bool ks_serial_is_valid(const char *text);
 
 /*
- * Reads a stored record into arena, which it lasts as long as. ret_revision is its mod revision.
+ * Reads a stored record into arena, which it lasts as long as.
+ * ret_revision  its mod revision. Written on success only, as ret_record is.
  * Fails: NOT_FOUND (it stands nowhere), CORRUPT (not this form, or of a newer format).
  */
 KS_MUST_USE ks_result ks_account_load(const struct ks_store_view *view, const char *account,
@@ -58,10 +61,12 @@ KS_MUST_USE ks_result ks_certificate_load(const struct ks_store_view *view, cons
                                           Keystead__Storage__V1__CertificateRecord **ret_record,
                                           int64_t *ret_revision);
 
-/* One record of the three, from its bytes. Fails: CORRUPT, as above. */
+/* A record from its bytes. Fails: CORRUPT, as above; ret_record is unchanged. */
 KS_MUST_USE ks_result ks_account_read(ks_bytes value, struct ks_arena *arena,
                                       Keystead__Storage__V1__AccountRecord **ret_record);
 KS_MUST_USE ks_result ks_user_read(ks_bytes value, struct ks_arena *arena,
                                    Keystead__Storage__V1__UserRecord **ret_record);
 KS_MUST_USE ks_result ks_certificate_read(ks_bytes value, struct ks_arena *arena,
                                           Keystead__Storage__V1__CertificateRecord **ret_record);
+KS_MUST_USE ks_result ks_request_read(ks_bytes value, struct ks_arena *arena,
+                                      Keystead__Storage__V1__RequestRecord **ret_record);

@@ -24,11 +24,16 @@ static ks_result show_user(struct ks_admin_try *attempt,
     return KS_RES(OK);
 }
 
+static ks_result check_account(struct ks_admin_try *attempt, const char *account)
+{
+    bool valid = ks_account_is_valid(ks_bytes_of(account));
+    return valid ? KS_RES(OK)
+                 : ks_admin_refuse(attempt, "account_id", "account_id must be 12 digits");
+}
+
 static ks_result check_names(struct ks_admin_try *attempt, const char *account, const char *name)
 {
-    if (!ks_account_is_valid(ks_bytes_of(account))) {
-        return ks_admin_refuse(attempt, "account_id", "account_id must be 12 digits");
-    }
+    KS_TRY(check_account(attempt, account));
     if (!ks_user_name_is_valid(ks_bytes_of(name))) {
         return ks_admin_refuse(attempt, "user_name",
                                "user_name must be 1 to 64 of A-Z a-z 0-9 + = , . @ _ -");
@@ -36,22 +41,34 @@ static ks_result check_names(struct ks_admin_try *attempt, const char *account, 
     return KS_RES(OK);
 }
 
+ks_result ks_admin_find_user(struct ks_admin_try *attempt, const char *account, const char *name,
+                             Keystead__Storage__V1__UserRecord **ret_user, int64_t *ret_revision)
+{
+    KS_TRY(check_names(attempt, account, name));
+    ks_result r =
+        ks_user_load(attempt->view, account, name, attempt->arena, ret_user, ret_revision);
+    return r.code == KS_NOT_FOUND ? ks_admin_fail(attempt, KS_NOT_FOUND, "no such user") : r;
+}
+
+/* The account, which the try rests on or which it lists. */
+static ks_result find_account(struct ks_admin_try *attempt, const char *account,
+                              int64_t *ret_revision)
+{
+    Keystead__Storage__V1__AccountRecord *record;
+    ks_result r = ks_account_load(attempt->view, account, attempt->arena, &record, ret_revision);
+    return r.code == KS_NOT_FOUND ? ks_admin_fail(attempt, KS_NOT_FOUND, "no such account") : r;
+}
+
 ks_result ks_admin_create_user(struct ks_admin_try *attempt)
 {
     const Keystead__Admin__V1__CreateUserRequest *request =
         (const Keystead__Admin__V1__CreateUserRequest *)attempt->request;
     KS_TRY(check_names(attempt, request->account_id, request->user_name));
-    Keystead__Storage__V1__AccountRecord *account;
     int64_t account_revision;
-    ks_result r = ks_account_load(attempt->view, request->account_id, attempt->arena, &account,
-                                  &account_revision);
-    if (r.code == KS_NOT_FOUND) {
-        return ks_admin_fail(attempt, KS_NOT_FOUND, "no such account");
-    }
-    KS_TRY(r);
+    KS_TRY(find_account(attempt, request->account_id, &account_revision));
     struct ks_record_key key = ks_user_key(request->account_id, request->user_name);
     struct ks_store_record standing;
-    r = ks_store_get(attempt->view, ks_record_key_bytes(&key), &standing);
+    ks_result r = ks_store_get(attempt->view, ks_record_key_bytes(&key), &standing);
     if (r.code != KS_NOT_FOUND) {
         KS_TRY(r);
         return ks_admin_fail(attempt, KS_ALREADY_EXISTS, "a user of this name exists");
@@ -92,15 +109,12 @@ ks_result ks_admin_list_users(struct ks_admin_try *attempt)
     const Keystead__Admin__V1__ListUsersRequest *request =
         (const Keystead__Admin__V1__ListUsersRequest *)attempt->request;
     const char *token = request->page_token;
-    KS_TRY(check_names(attempt, request->account_id, token[0] == '\0' ? "any" : token));
-    Keystead__Storage__V1__AccountRecord *account;
-    int64_t revision;
-    ks_result r =
-        ks_account_load(attempt->view, request->account_id, attempt->arena, &account, &revision);
-    if (r.code == KS_NOT_FOUND) {
-        return ks_admin_fail(attempt, KS_NOT_FOUND, "no such account");
+    KS_TRY(check_account(attempt, request->account_id));
+    if (token[0] != '\0' && !ks_user_name_is_valid(ks_bytes_of(token))) {
+        return ks_admin_refuse(attempt, "page_token", "page_token is not one of ours");
     }
-    KS_TRY(r);
+    int64_t revision;
+    KS_TRY(find_account(attempt, request->account_id, &revision));
 
     struct ks_record_key prefix = ks_user_key(request->account_id, "");
     struct ks_page page = {.prefix = ks_record_key_bytes(&prefix), .after = token};
@@ -112,16 +126,10 @@ ks_result ks_admin_delete_user(struct ks_admin_try *attempt)
 {
     const Keystead__Admin__V1__DeleteUserRequest *request =
         (const Keystead__Admin__V1__DeleteUserRequest *)attempt->request;
-    KS_TRY(check_names(attempt, request->account_id, request->user_name));
     Keystead__Storage__V1__UserRecord *record;
     int64_t revision;
-    ks_result r = ks_user_load(attempt->view, request->account_id, request->user_name,
-                               attempt->arena, &record, &revision);
-    if (r.code == KS_NOT_FOUND) {
-        return ks_admin_fail(attempt, KS_NOT_FOUND, "no such user");
-    }
-    KS_TRY(r);
-
+    KS_TRY(
+        ks_admin_find_user(attempt, request->account_id, request->user_name, &record, &revision));
     struct ks_record_key key = ks_user_key(request->account_id, request->user_name);
     ks_admin_rests_on(attempt, &key, revision);
     KS_TRY(ks_admin_put(attempt, &key, NULL));

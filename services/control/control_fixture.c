@@ -1,0 +1,330 @@
+#include "services/control/control_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pkg/base/log.h"
+#include "pkg/base/mem.h"
+#include "pkg/codec/codec.h"
+#include "pkg/crypto/crypto.h"
+#include "pkg/crypto/csr.h"
+#include "pkg/crypto/x509.h"
+
+#define DAY_S           86400LL
+#define MESSAGE_LEN_MAX (4U * 1024U * 1024U)
+#define ARENA_LEN_MAX   (256U * 1024U * 1024U)
+#define METHOD_LEN_MAX  96U
+#define FIELDS_MAX      20000U /* of the longest page */
+#define FILE_LEN_MAX    8192U
+
+struct control_fixture control_fixture;
+
+static const struct {
+    const char *name;
+    const ProtobufCMessageDescriptor *response;
+} methods[] = {
+    {"CreateAccount", &keystead__admin__v1__create_account_response__descriptor},
+    {"ListAccounts", &keystead__admin__v1__list_accounts_response__descriptor},
+    {"CreateUser", &keystead__admin__v1__create_user_response__descriptor},
+    {"ListUsers", &keystead__admin__v1__list_users_response__descriptor},
+    {"DeleteUser", &keystead__admin__v1__delete_user_response__descriptor},
+    {"IssueCertificate", &keystead__admin__v1__issue_certificate_response__descriptor},
+    {"RevokeCertificate", &keystead__admin__v1__revoke_certificate_response__descriptor},
+};
+
+/* ---- Files ---- */
+
+/* NAME with an ending, in the folder of certificates. */
+static const char *named(const char *name, const char *ending)
+{
+    char file[64];
+    snprintf(file, sizeof(file), "%s.%s", name, ending);
+    return fixture_path(file);
+}
+
+static void write_file(const char *path, ks_bytes bytes)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fchmod(fileno(file), 0600), 0);
+    assert_int_equal(fwrite(bytes.ptr, 1, bytes.len, file), bytes.len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void read_file(const char *path, struct ks_buffer *out)
+{
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    uint8_t *place;
+    assert_int_equal(ks_buffer_extend(out, FILE_LEN_MAX, &place).code, KS_OK);
+    out->len = fread(place, 1, FILE_LEN_MAX, file);
+    fclose(file);
+}
+
+static void write_pair(const char *name, const struct ks_buffer *certificate,
+                       const struct ks_ec_key *key)
+{
+    KS_BUFFER_AUTO pem = {.len_max = KS_EC_PRIVATE_PEM_MAX};
+    assert_int_equal(ks_ec_write_private_pem(key, &pem).code, KS_OK);
+    write_file(named(name, "pem"), ks_buffer_bytes(certificate));
+    write_file(named(name, "key"), ks_buffer_bytes(&pem));
+}
+
+void control_make_root(const char *name, const char *common_name)
+{
+    KS_EC_AUTO *key = NULL;
+    assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
+    int64_t now_s = time(NULL);
+    const struct ks_x509_ca_spec spec = {
+        .subject = {.common_name = common_name},
+        .not_before_s = now_s - DAY_S,
+        .not_after_s = now_s + CONTROL_ROOT_LIFE_DAYS * DAY_S,
+    };
+    KS_BUFFER_AUTO certificate = {.len_max = KS_X509_PEM_MAX};
+    assert_int_equal(ks_x509_make_ca(key, &spec, &certificate).code, KS_OK);
+    write_pair(name, &certificate, key);
+}
+
+struct ks_rpc_tls control_identity(const char *root, const char *name, const char *spiffe)
+{
+    KS_BUFFER_AUTO root_certificate = {.len_max = FILE_LEN_MAX};
+    KS_BUFFER_AUTO root_pem = {.len_max = FILE_LEN_MAX};
+    read_file(named(root, "pem"), &root_certificate);
+    read_file(named(root, "key"), &root_pem);
+    KS_EC_AUTO *root_key = NULL;
+    assert_int_equal(ks_ec_read_private(ks_buffer_bytes(&root_pem), &root_key).code, KS_OK);
+    KS_EC_AUTO *key = NULL;
+    assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
+    KS_BUFFER_AUTO spki = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    assert_int_equal(ks_ec_write_public_der(key, &spki).code, KS_OK);
+
+    const struct ks_x509_issuer issuer = {ks_buffer_bytes(&root_certificate), root_key};
+    const struct ks_x509_leaf_spec spec = {
+        .names = {.uri = spiffe},
+        .not_before_s = time(NULL) - DAY_S,
+        .not_after_s = time(NULL) + DAY_S,
+        .client = true,
+        .server = true,
+    };
+    KS_BUFFER_AUTO certificate = {.len_max = KS_X509_PEM_MAX};
+    ks_result r = ks_x509_issue(&issuer, ks_buffer_bytes(&spki), &spec, &certificate, NULL);
+    assert_int_equal(r.code, KS_OK);
+    write_pair(name, &certificate, key);
+    return fixture_tls(root, name);
+}
+
+/* ---- Beginning and end ---- */
+
+static int64_t stepped_wall_ms(void *user)
+{
+    return atomic_load(&((struct control_fixture *)user)->wall_ms);
+}
+
+static int64_t real_boot_ns(void *user)
+{
+    (void)user;
+    return ks_clock_boot_ns(&ks_clock_system);
+}
+
+static void fill_settings(struct control_fixture *fixture)
+{
+    struct ks_rpc_tls process = fixture_tls("root", "server");
+    fixture->settings = (struct ks_control_settings){
+        .admin_address = ks_strdup("127.0.0.1:0"),
+        .internal_address = ks_strdup("127.0.0.1:0"),
+        .data_folder = ks_strdup(fixture->folder),
+        .engine = KS_CONTROL_EMBEDDED,
+        .etcd_ca_file = ks_strdup(""),
+        .etcd_cert_file = ks_strdup(""),
+        .etcd_key_file = ks_strdup(""),
+        .process_ca_file = ks_strdup(process.ca_file),
+        .process_cert_file = ks_strdup(process.cert_file),
+        .process_key_file = ks_strdup(process.key_file),
+        .client_ca_file = ks_strdup(fixture_path("clients.pem")),
+        .client_ca_key_file = ks_strdup(fixture_path("clients.key")),
+        .partition = ks_strdup("aws"),
+    };
+}
+
+int control_prepare(void **state)
+{
+    if (ks_failed(ks_crypto_init(&(struct ks_crypto_options){0})) || fixture_setup(state) != 0) {
+        return -1;
+    }
+    struct control_fixture *fixture = &control_fixture;
+    fixture->folder = fixture_folder("control");
+    fixture->arena.len_max = ARENA_LEN_MAX;
+    fixture->clock = (struct ks_clock){real_boot_ns, stepped_wall_ms, fixture};
+    atomic_store(&fixture->wall_ms, time(NULL) * 1000);
+    control_make_root("clients", "clients");
+    (void)control_identity("clients", "operator", CONTROL_OPERATOR);
+    fill_settings(fixture);
+    *state = fixture;
+    return 0;
+}
+
+void control_start(struct control_fixture *fixture)
+{
+    ks_result r = ks_control_new(&fixture->settings, &fixture->clock, &fixture->control);
+    assert_int_equal(r.code, KS_OK);
+    struct ks_rpc_tls tls = fixture_tls("clients", "operator");
+    tls.ca_file = fixture_path("root.pem"); /* the server is a process */
+    fixture->operator_channel =
+        fixture_channel_to(ks_control_admin_port(fixture->control), tls, "spiffe://test/server/");
+}
+
+void control_stop(struct control_fixture *fixture)
+{
+    ks_rpc_channel_free(fixture->operator_channel);
+    ks_control_free(fixture->control);
+    fixture->operator_channel = NULL;
+    fixture->control = NULL;
+}
+
+int control_setup(void **state)
+{
+    if (control_prepare(state) != 0) {
+        return -1;
+    }
+    control_start(&control_fixture);
+    return 0;
+}
+
+int control_teardown(void **state)
+{
+    struct control_fixture *fixture = &control_fixture;
+    control_stop(fixture);
+    ks_config_done(&ks_control_table, &fixture->settings);
+    ks_arena_done(&fixture->arena);
+    fixture_remove(fixture->folder);
+    ks_free(fixture->folder);
+    return fixture_teardown(state);
+}
+
+void control_look(struct control_fixture *fixture,
+                  void (*look)(struct control_fixture *fixture, struct ks_store *store))
+{
+    bool was_running = fixture->control != NULL;
+    control_stop(fixture);
+    const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED,
+                                             .folder = fixture->folder};
+    struct ks_store *store = NULL;
+    assert_int_equal(ks_store_new(&options, &store).code, KS_OK);
+    look(fixture, store);
+    ks_store_free(store);
+    if (was_running) {
+        control_start(fixture);
+    }
+}
+
+/* ---- Calls ---- */
+
+static const ProtobufCMessageDescriptor *response_of(const char *method)
+{
+    for (size_t i = 0; i < KS_COUNT(methods); i++) {
+        if (strcmp(methods[i].name, method) == 0) {
+            return methods[i].response;
+        }
+    }
+    fail_msg("%s is no method", method);
+    return NULL;
+}
+
+const void *control_ask_on(struct control_fixture *fixture, struct ks_rpc_channel *channel,
+                           const char *method, const ProtobufCMessage *request)
+{
+    char path[METHOD_LEN_MAX];
+    snprintf(path, sizeof(path), "/keystead.admin.v1.AdminService/%s", method);
+    KS_BUFFER_AUTO packed = {.len_max = MESSAGE_LEN_MAX};
+    assert_int_equal(ks_codec_pack(request, &packed).code, KS_OK);
+    KS_BUFFER_AUTO answer = {.len_max = MESSAGE_LEN_MAX};
+    memset(&fixture->error, 0, sizeof(fixture->error));
+    ks_result r = fixture_call(channel, path, ks_buffer_bytes(&packed), &answer, &fixture->error);
+    if (ks_failed(r)) {
+        assert_int_equal(fixture->error.code, r.code);
+        return NULL;
+    }
+    const struct ks_codec_limits limits = {.field_count_max = FIELDS_MAX};
+    ProtobufCMessage *message;
+    r = ks_codec_unpack(response_of(method), ks_buffer_bytes(&answer), &limits, &fixture->arena,
+                        &message);
+    assert_int_equal(r.code, KS_OK);
+    return message;
+}
+
+const void *control_ask(struct control_fixture *fixture, const char *method,
+                        const ProtobufCMessage *request)
+{
+    return control_ask_on(fixture, fixture->operator_channel, method, request);
+}
+
+static char *text(const char *borrowed)
+{
+    return (char *)(uintptr_t)borrowed;
+}
+
+ks_code control_create_account(struct control_fixture *fixture, const char *account)
+{
+    (void)control_ask(fixture, "CreateAccount",
+                      ADMIN_REQUEST(CreateAccount, create_account,
+                                    .display_name = text("An account"),
+                                    .account_id = text(account)));
+    return fixture->error.code;
+}
+
+ks_code control_create_user(struct control_fixture *fixture, const char *account, const char *name)
+{
+    (void)control_ask(fixture, "CreateUser",
+                      ADMIN_REQUEST(CreateUser, create_user, .account_id = text(account),
+                                    .user_name = text(name)));
+    return fixture->error.code;
+}
+
+ks_code control_delete_user(struct control_fixture *fixture, const char *account, const char *name)
+{
+    (void)control_ask(fixture, "DeleteUser",
+                      ADMIN_REQUEST(DeleteUser, delete_user, .account_id = text(account),
+                                    .user_name = text(name)));
+    return fixture->error.code;
+}
+
+char *control_csr(struct control_fixture *fixture)
+{
+    KS_EC_AUTO *key = NULL;
+    assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
+    KS_BUFFER_AUTO csr = {.len_max = KS_X509_PEM_MAX};
+    const struct ks_x509_subject subject = {.common_name = "nobody"};
+    const struct ks_x509_names names = {0};
+    assert_int_equal(ks_csr_make(key, &subject, &names, &csr).code, KS_OK);
+    char *pem = ks_arena_dup(&fixture->arena, ks_buffer_bytes(&csr));
+    assert_non_null(pem);
+    return pem;
+}
+
+const Keystead__Admin__V1__IssueCertificateResponse *
+control_issue(struct control_fixture *fixture, const char *account, const char *name)
+{
+    const Keystead__Admin__V1__IssueCertificateResponse *issued =
+        control_ask(fixture, "IssueCertificate",
+                    ADMIN_REQUEST(IssueCertificate, issue_certificate, .account_id = text(account),
+                                  .user_name = text(name), .csr_pem = control_csr(fixture)));
+    assert_non_null(issued);
+    return issued;
+}
+
+void control_assert_violated(const struct control_fixture *fixture, const char *field)
+{
+    assert_int_equal(fixture->error.code, KS_VALIDATION);
+    assert_string_equal(fixture->error.violated_field, field);
+    assert_string_not_equal(fixture->error.violation, "");
+}
