@@ -28,7 +28,7 @@
 #define KEYS_MAX    512U
 #define STEPS       400U
 #define STEP_MS     500
-#define SEEDS       1000U
+#define SEEDS       400U
 
 static const char *const zone_names[ZONES] = {"r-1a", "r-1b", "r-1c"};
 
