@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pkg/rpc/status.h"
 #include "services/cli/arguments/lines.h"
@@ -115,6 +116,13 @@ static void clean(struct ks_buffer *line, size_t from)
     }
 }
 
+/* AWS's texts end with a full stop; before a hint it would be in the way. */
+static size_t len_without_stop(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && text[len - 1] == '.' ? len - 1 : len;
+}
+
 ks_result ks_failure_line(const struct ks_failure *failure, ks_code code, struct ks_buffer *out)
 {
     struct ks_lines lines = {.out = out};
@@ -124,8 +132,9 @@ ks_result ks_failure_line(const struct ks_failure *failure, ks_code code, struct
     if (failure->named) {
         ks_line(&lines, "%s: ", ks_wire_name(code));
     }
-    ks_line(&lines, "%s", text);
-    if (failure->hinted && ks_hint_of(code)[0]) {
+    bool hinted = failure->hinted && ks_hint_of(code)[0];
+    ks_line(&lines, "%.*s", hinted ? (int)len_without_stop(text) : (int)strlen(text), text);
+    if (hinted) {
         ks_line(&lines, "; %s", ks_hint_of(code));
     }
     clean(out, from);

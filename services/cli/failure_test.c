@@ -72,7 +72,7 @@ static void a_failure_of_the_service_has_its_name_and_a_hint(void **state)
     (void)state;
     struct ks_failure failure = {0};
     struct ks_rpc_error error = {
-        .code = KS_DISABLED, .text = "the key is disabled", .reason = "DisabledException"};
+        .code = KS_DISABLED, .text = "the key is disabled.", .reason = "DisabledException"};
 
     assert_int_equal(ks_fail_call(&failure, &error).code, KS_DISABLED);
     assert_line(&failure, KS_DISABLED,

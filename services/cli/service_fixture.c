@@ -1,5 +1,6 @@
 #include "services/cli/service_fixture.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,6 +79,13 @@ void fake_hsm_certificate(const char *zone, const char *file)
     char uri[128];
     snprintf(uri, sizeof(uri), "spiffe://keystead/hsm/" FAKE_REGION "/%s", zone);
     make_leaf(fake.hsm_root, &fake.hsm_ca, uri, file);
+}
+
+void fake_age_certificate(int seconds)
+{
+    const struct timespec time = {.tv_sec = now_s() - seconds};
+    const struct timespec times[] = {time, time};
+    assert_int_equal(utimensat(AT_FDCWD, fake_path("user.pem"), times, 0), 0);
 }
 
 /* ---- What was called ---- */

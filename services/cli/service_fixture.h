@@ -36,6 +36,9 @@ unsigned fake_calls(const char *method);
 /* Whether every call of the method since the reset carried the same bytes. */
 bool fake_calls_were_equal(const char *method);
 
+/* Lets the user's certificate look as old as that. */
+void fake_age_certificate(int seconds);
+
 /* What GetStatus says: everything well, or a window that is closed. */
 void fake_window(bool open);
 

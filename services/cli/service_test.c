@@ -224,6 +224,21 @@ static void fails_over_to_the_next_endpoint(void **state)
     assert_int_equal(fake_calls("EnableKey"), 1);
 }
 
+/* Whoever makes a certificate uses it at once, and the region hears of it a moment later. */
+static void a_new_certificate_may_take_a_moment(void **state)
+{
+    (void)state;
+    fake_fail("EnableKey", KS_UNAUTHENTICATED, 2);
+    fake_age_certificate(0);
+    RAN_AUTO fresh = RUN("key", "enable", "x");
+    fake_fail("EnableKey", KS_UNAUTHENTICATED, 1);
+    fake_age_certificate(60);
+    RAN_AUTO old = RUN("key", "enable", "x");
+
+    assert_int_equal(fresh.code, 0);
+    assert_int_equal(old.code, KS_EXIT_DENIED);
+}
+
 /* A certificate of the right root is not enough: it must be a frontend of that region. */
 static void does_not_talk_to_another_regions_frontend(void **state)
 {
@@ -264,6 +279,7 @@ static void each_failure_has_its_exit_code_and_name(void **state)
     for (size_t i = 0; i < KS_COUNT(cases); i++) {
         char begins[64];
         snprintf(begins, sizeof(begins), "keystead: %s: ", ks_wire_name(cases[i].code));
+        fake_age_certificate(60);
         fake_fail("EnableKey", cases[i].code, 1);
         RAN_AUTO ran = RUN("key", "enable", "x");
 
@@ -529,6 +545,7 @@ int main(void)
         CLAIM(retries_carry_the_same_request_id),
         CLAIM(two_commands_have_two_request_ids),
         CLAIM(fails_over_to_the_next_endpoint),
+        CLAIM(a_new_certificate_may_take_a_moment),
         CLAIM(does_not_talk_to_another_regions_frontend),
         CLAIM(each_failure_has_its_exit_code_and_name),
         CLAIM(a_missing_setting_or_file_is_named),

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,9 +150,24 @@ static ks_result split_addresses(const char *text, struct tries *tries, struct k
     return tries->count > 0 ? KS_RES(OK) : refuse(error, "addresses", text, "there is none");
 }
 
-static bool may_try_again(ks_code code)
+/* Whether the file was written just now: 'user certificate' and then the first call with it. */
+static bool is_fresh(const char *cert_file)
+{
+    struct stat about;
+    int64_t now_s = ks_clock_wall_ms(&ks_clock_system) / 1000;
+    return stat(cert_file, &about) == 0 && now_s - about.st_mtime < KS_SESSION_FRESH_S;
+}
+
+static bool is_transient(ks_code code)
 {
     return code == KS_UNAVAILABLE || code == KS_DEADLINE || code == KS_THROTTLED;
+}
+
+static bool may_try_again(const struct ks_door *door, const struct ks_session_call *call,
+                          ks_code code)
+{
+    return is_transient(code) || (code == KS_CONFLICT && call->repeatable) ||
+           (code == KS_UNAUTHENTICATED && is_fresh(door->tls.cert_file));
 }
 
 static int64_t left_ms(const struct tries *tries)
@@ -199,7 +215,7 @@ const char *ks_session_cause(const char *text)
 static void explain(const struct ks_door *door, struct ks_rpc_error *error)
 {
     char cause[KS_RPC_TEXT_MAX + 1];
-    if (error->reason[0] || !may_try_again(error->code)) {
+    if (error->reason[0] || !is_transient(error->code)) {
         return;
     }
     snprintf(cause, sizeof(cause), "%s", ks_session_cause(error->text));
@@ -228,7 +244,7 @@ ks_result ks_session_call(struct ks_session *session, const struct ks_door *door
                                   reterr_error));
         *reterr_error = (struct ks_rpc_error){.code = KS_OK};
         r = try_once(channel, call, most_ms > 0 ? most_ms : 1, ret_response, reterr_error);
-        if (!may_try_again(r.code)) {
+        if (!may_try_again(door, call, r.code)) {
             return r;
         }
         if ((i + 1) % tries.count == 0) {

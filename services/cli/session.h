@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pkg/base/bytes.h"
@@ -18,6 +19,7 @@
 #define KS_SESSION_CHANNELS_MAX  192U /* of one run */
 #define KS_SESSION_ADDRESS_LEN   256U /* bytes of one, NUL included */
 #define KS_SESSION_SPIFFE_LEN    256U /* likewise */
+#define KS_SESSION_FRESH_S       15   /* seconds that a new certificate may take to be known */
 #define KS_SESSION_TRY_MS        5000 /* longest for one try */
 
 struct ks_session;
@@ -40,10 +42,13 @@ struct ks_session_call {
     const char *method;
     ks_bytes request;
     int64_t patience_ms; /* of all tries together; above 0 */
+    bool repeatable;     /* doing it twice is harmless: CONFLICT is tried again, too */
 };
 
 /*
- * Calls, and again after UNAVAILABLE, DEADLINE and THROTTLED while there is time.
+ * Calls, and again after UNAVAILABLE, DEADLINE and THROTTLED while there is time; after
+ * UNAUTHENTICATED, too, with a certificate that is younger than KS_SESSION_FRESH_S: the region may
+ * not have heard of it yet.
  *
  * ret_response  appended to, on success.
  * reterr_error  the last try's.

@@ -237,7 +237,8 @@ static ks_result tell(struct enrolment *enrolment, const char *method,
     int64_t left_ms = (enrolment->end_ns - ks_clock_boot_ns(&ks_clock_system)) / KS_NS_PER_MS;
     const struct ks_session_call call = {.method = method,
                                          .request = ks_buffer_bytes(&packed),
-                                         .patience_ms = left_ms > 1 ? left_ms : 1};
+                                         .patience_ms = left_ms > 1 ? left_ms : 1,
+                                         .repeatable = true};
     struct ks_rpc_error error = {0};
     ks_result r = ks_session_call(enrolment->cli->session, &door, &call, ret_response, &error);
     return ks_failed(r) ? ks_fail_call(&enrolment->cli->failure, &error) : r;
