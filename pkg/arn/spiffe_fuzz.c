@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "pkg/arn/spiffe.h"
 
@@ -17,6 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[KS_SPIFFE_LEN_MAX + 1];
     ks_result r = ks_spiffe_format(&spiffe, text);
     assert(!ks_failed(r));
-    assert(strlen(text) == size && memcmp(text, data, size) == 0);
+    assert(ks_bytes_equal(ks_bytes_of(text), (ks_bytes){data, size}));
     return 0;
 }

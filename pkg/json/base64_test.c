@@ -72,10 +72,10 @@ static void no_other_text_means_the_same(void **state)
             size_t back_len;
             memcpy(text, texts[i], len);
             text[at / 256] = (uint8_t)(at % 256);
-            bool is_same = memcmp(text, texts[i], len) == 0;
+            bool is_same = ks_bytes_equal((ks_bytes){text, len}, ks_bytes_of(texts[i]));
             ks_result r = ks_base64_read((ks_bytes){text, len}, back, &back_len);
-            bool means_same =
-                !ks_failed(r) && back_len == good_len && memcmp(back, good, good_len) == 0;
+            bool means_same = !ks_failed(r) && ks_bytes_equal((ks_bytes){back, back_len},
+                                                              (ks_bytes){good, good_len});
             assert_int_equal(means_same, is_same);
         }
     }

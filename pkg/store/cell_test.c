@@ -65,8 +65,8 @@ static void nobody_reads_backwards(void **state)
     int64_t revision = 0;
     int64_t floor = 0;
     for (int i = 0; i < 100; i++) {
-        struct ks_store_mutation mutation = {
-            .ops = {{KS_LITERAL("key/a"), KS_LITERAL("x")}}, .op_count = 1};
+        struct ks_store_mutation mutation = {.ops = {{KS_LITERAL("key/a"), KS_LITERAL("x")}},
+                                             .op_count = 1};
         revision = fixture_commit(nodes->at[0].store, &mutation).revision;
         for (size_t n = 0; n < NODES_MAX; n++) {
             struct ks_store_record record;
@@ -109,8 +109,8 @@ static void race_wait(struct race *race)
 static void one_of_two_writers_gets_a_conflict(void **state)
 {
     struct nodes *nodes = *state;
-    struct race race = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
-                        .left = NODES_MAX};
+    struct race race = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .left = NODES_MAX};
     struct ks_store_mutation mutation = {
         .compares = {{KS_LITERAL("key/a"), 0}},
         .compare_count = 1,
@@ -131,8 +131,8 @@ static void one_of_two_writers_gets_a_conflict(void **state)
 static void a_request_is_done_once_wherever_it_is_retried(void **state)
 {
     struct nodes *nodes = *state;
-    struct race race = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
-                        .left = NODES_MAX};
+    struct race race = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .left = NODES_MAX};
     for (size_t i = 0; i < NODES_MAX; i++) {
         char answer[16];
         char key[16];
@@ -305,10 +305,10 @@ static void serves_nothing_without_a_majority(void **state)
         assert_int_equal(ks_store_serve(nodes->at[n].store, &view).code, KS_UNAVAILABLE);
         assert_int_equal(ks_store_peek(nodes->at[n].store, &view).code, KS_OK);
     }
-    struct ks_store_mutation mutation = {
-        .ops = {{KS_LITERAL("key/b"), KS_LITERAL("x")}}, .op_count = 1};
-    struct race race = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
-                        .left = 1};
+    struct ks_store_mutation mutation = {.ops = {{KS_LITERAL("key/b"), KS_LITERAL("x")}},
+                                         .op_count = 1};
+    struct race race = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .left = 1};
     int64_t deadline_ns = ks_clock_boot_ns(&ks_clock_system) + KS_NS_PER_S;
     ks_store_commit(nodes->at[0].store, &mutation, deadline_ns, count, &race);
     race_wait(&race);

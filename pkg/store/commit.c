@@ -5,14 +5,14 @@
 #include "pkg/base/mem.h"
 #include "pkg/store/replicated.h"
 
-#define CALL_MS         300 /* a call forwarded to a dead leader would hang for seconds */
-#define RETRY_NS        (20 * KS_NS_PER_MS)
-#define RETRY_NS_MAX    (200 * KS_NS_PER_MS)
-#define EXPIRE_NS       (50 * KS_NS_PER_MS) /* between two looks at the deadlines */
-#define LINGER_NS       (1 * KS_NS_PER_MS)
+#define CALL_MS          300 /* a call forwarded to a dead leader would hang for seconds */
+#define RETRY_NS         (20 * KS_NS_PER_MS)
+#define RETRY_NS_MAX     (200 * KS_NS_PER_MS)
+#define EXPIRE_NS        (50 * KS_NS_PER_MS) /* between two looks at the deadlines */
+#define LINGER_NS        (1 * KS_NS_PER_MS)
 #define LINGER_BESIDE_NS (5 * KS_NS_PER_MS) /* while another flight is under way */
-#define WORTH_A_FLIGHT  32U /* mutations; a larger group costs etcd hardly less for each */
-#define PASSED_OVER_MAX 64U /* mutations that collide with a group before it is sent as it is */
+#define WORTH_A_FLIGHT   32U /* mutations; a larger group costs etcd hardly less for each */
+#define PASSED_OVER_MAX  64U /* mutations that collide with a group before it is sent as it is */
 
 static const struct ks_store_outcome unavailable = {.result = {KS_UNAVAILABLE}};
 

@@ -41,8 +41,8 @@ static int teardown(void **state)
 /* Puts, and waits until the copy has it: who is not listed yet is not waited for. */
 static void put(struct nodes *nodes, const char *key, const char *value)
 {
-    struct ks_store_mutation mutation = {
-        .ops = {{ks_bytes_of(key), ks_bytes_of(value)}}, .op_count = 1};
+    struct ks_store_mutation mutation = {.ops = {{ks_bytes_of(key), ks_bytes_of(value)}},
+                                         .op_count = 1};
     assert_int_equal(fixture_commit(nodes->at[0].store, &mutation).code, KS_OK);
     assert_string_equal(fixture_read(nodes->at[0].store, key), value);
 }
@@ -252,13 +252,13 @@ static void a_lost_mutation_is_noticed_before_anything_is_served(void **state)
 static void damage_a_record(struct nodes *nodes, const char *needle)
 {
     char path[600];
-    static char bytes[1 << 20];
+    static uint8_t bytes[1 << 20];
     size_t hits = 0;
     snprintf(path, sizeof(path), "%s/copy/data.mdb", nodes->at[0].folder);
     FILE *file = fopen(path, "r+");
     size_t len = fread(bytes, 1, sizeof(bytes), file);
-    for (size_t i = 0; i + strlen(needle) <= len; i++) {
-        if (memcmp(bytes + i, needle, strlen(needle)) == 0) {
+    for (size_t i = 0; i < len; i++) {
+        if (ks_bytes_starts_with((ks_bytes){bytes + i, len - i}, ks_bytes_of(needle))) {
             fseek(file, (long)i, SEEK_SET);
             fputc('#', file);
             hits++;
@@ -453,8 +453,8 @@ static void a_full_copy_stops_serving(void **state)
     fixture_read(nodes->at[0].store, "x");
     KS_AUTO_FREE uint8_t *bytes = ks_alloc(200000, 1);
     memset(bytes, 'x', 200000);
-    struct ks_store_mutation mutation = {
-        .ops = {{KS_LITERAL("key/a"), {bytes, 200000}}}, .op_count = 1};
+    struct ks_store_mutation mutation = {.ops = {{KS_LITERAL("key/a"), {bytes, 200000}}},
+                                         .op_count = 1};
 
     fixture_commit(nodes->at[0].store, &mutation);
 
@@ -489,8 +489,8 @@ static void a_full_etcd_refuses_with_a_sentence(void **state)
     for (unsigned i = 0; i < 60 && last.code == KS_OK; i++) {
         char key[24];
         snprintf(key, sizeof(key), "key/%u", i);
-        struct ks_store_mutation mutation = {
-            .ops = {{ks_bytes_of(key), {bytes, 200000}}}, .op_count = 1};
+        struct ks_store_mutation mutation = {.ops = {{ks_bytes_of(key), {bytes, 200000}}},
+                                             .op_count = 1};
         last = fixture_commit(nodes->at[0].store, &mutation);
     }
 

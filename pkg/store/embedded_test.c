@@ -32,8 +32,8 @@ static void survives_a_full_database(void **state)
     for (int i = 0; i < 20 && last.code == KS_OK; i++) {
         char key[16];
         snprintf(key, sizeof(key), "key/%d", i);
-        struct ks_store_mutation mutation = {
-            .ops = {{ks_bytes_of(key), {bytes, 200000}}}, .op_count = 1};
+        struct ks_store_mutation mutation = {.ops = {{ks_bytes_of(key), {bytes, 200000}}},
+                                             .op_count = 1};
         last = fixture_commit(store, &mutation);
     }
 
@@ -84,11 +84,11 @@ static void never_serves_a_damaged_record(void **state)
     char path[600];
     snprintf(path, sizeof(path), "%s/copy/data.mdb", folder);
     FILE *file = fopen(path, "r+");
-    static char bytes[1 << 20];
+    static uint8_t bytes[1 << 20];
     size_t len = fread(bytes, 1, sizeof(bytes), file);
     unsigned hits = 0;
-    for (size_t i = 0; i + 14 <= len; i++) {
-        if (memcmp(bytes + i, "needle-in-page", 14) == 0) {
+    for (size_t i = 0; i < len; i++) {
+        if (ks_bytes_starts_with((ks_bytes){bytes + i, len - i}, KS_LITERAL("needle-in-page"))) {
             fseek(file, (long)i + 3, SEEK_SET);
             fputc('D', file);
             hits++;

@@ -29,8 +29,7 @@ ks_result ks_follow_read_list(struct ks_replicated *engine)
     for (size_t i = 0; i < list.count; i++) {
         ks_settling_say(&engine->settling, list.entries[i].id, list.entries[i].applied);
     }
-    atomic_store(&engine->is_lowest,
-                 ks_list_is_lowest(&list, engine->store->folder.keystore_id));
+    atomic_store(&engine->is_lowest, ks_list_is_lowest(&list, engine->store->folder.keystore_id));
     return KS_RES(OK);
 }
 

@@ -7,13 +7,13 @@
 #include "pkg/base/mem.h"
 #include "pkg/etcd/etcd.h"
 
-#define OP_OVERHEAD       64U /* bytes of one op or compare in etcd's binary form, at most */
-#define BASE_LEN          2048U
+#define OP_OVERHEAD         64U /* bytes of one op or compare in etcd's binary form, at most */
+#define BASE_LEN            2048U
 #define COMPARES_PER_MEMBER (KS_STORE_COMPARES_MAX + 1U)
-#define CHANGES_PER_MEMBER (KS_STORE_OPS_MAX + 1U)
-#define TOUCHED_PER_ENTRY (KS_STORE_COMPARES_MAX + KS_STORE_OPS_MAX + 1U)
-#define ENTRIES_MAX       (KS_ETCD_OPS_MAX - 8U) /* compares, or changes, of a plain transaction */
-#define ARENA_LEN_MAX     (64U << 20) /* both forms: keys, values and arrays */
+#define CHANGES_PER_MEMBER  (KS_STORE_OPS_MAX + 1U)
+#define TOUCHED_PER_ENTRY   (KS_STORE_COMPARES_MAX + KS_STORE_OPS_MAX + 1U)
+#define ENTRIES_MAX         (KS_ETCD_OPS_MAX - 8U) /* compares, or changes, of a plain transaction */
+#define ARENA_LEN_MAX       (64U << 20)            /* both forms: keys, values and arrays */
 
 enum { REV_OP, LIST_OP, FIRST_MEMBER_OP };
 
@@ -261,8 +261,8 @@ static const struct ks_etcd_txn *build_member(struct ks_group *group,
 static size_t build_careful(struct ks_group *group, struct ks_etcd_op *places)
 {
     for (size_t i = 0; i < group->count; i++) {
-        places[i] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
-                                        .key = ks_bytes_of(group->layout->rev)};
+        places[i] =
+            (struct ks_etcd_op){.kind = KS_ETCD_RANGE, .key = ks_bytes_of(group->layout->rev)};
         if (group->members[i]) {
             places[i] = (struct ks_etcd_op){.kind = KS_ETCD_TXN,
                                             .txn = build_member(group, group->members[i])};
@@ -320,8 +320,7 @@ const struct ks_etcd_txn *ks_group_txn(struct ks_group *group)
 
 /* ---- Answers ---- */
 
-static bool members_are_answered(const struct ks_group *group,
-                                 const struct ks_etcd_answer *answer)
+static bool members_are_answered(const struct ks_group *group, const struct ks_etcd_answer *answer)
 {
     for (size_t i = 0; i < group->count; i++) {
         if (group->members[i] && answer->ops[FIRST_MEMBER_OP + i].kind != KS_ETCD_TXN) {

@@ -140,8 +140,7 @@ static void holds_so_many_bytes(void **state)
     char keys[8][8];
     for (unsigned i = 0; i < 8; i++) {
         snprintf(keys[i], sizeof(keys[i]), "h%u", i);
-        huge.ops[i] =
-            (struct ks_store_op){ks_bytes_of(keys[i]), {bytes, KS_STORE_VALUE_LEN_MAX}};
+        huge.ops[i] = (struct ks_store_op){ks_bytes_of(keys[i]), {bytes, KS_STORE_VALUE_LEN_MAX}};
     }
     assert_int_equal(add(ks_pending_new(&huge)), KS_GROUP_NEVER);
 }

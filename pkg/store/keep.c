@@ -14,7 +14,7 @@
 #define COMPACT_EVERY_NS (60 * KS_NS_PER_S)
 #define COMPACT_CALL_MS  5000
 #define PROBE_EVERY_NS   (10 * KS_NS_PER_S)
-#define PROBE_ASKED_NS   (1 * KS_NS_PER_S)  /* while somebody asks for the status */
+#define PROBE_ASKED_NS   (1 * KS_NS_PER_S) /* while somebody asks for the status */
 #define ASKED_LASTS_NS   (10 * KS_NS_PER_S)
 #define PROBE_CALL_MS    500
 #define PUBLISH_EVERY_NS (250 * KS_NS_PER_MS)

@@ -118,7 +118,8 @@ void node_stop(struct nodes *nodes, size_t index)
     ks_store_free(store);
 }
 
-void node_wait(struct nodes *nodes, size_t index, bool (*holds)(const struct ks_store_status *status))
+void node_wait(struct nodes *nodes, size_t index,
+               bool (*holds)(const struct ks_store_status *status))
 {
     int64_t give_up_ms = fixture_now_ms() + WAIT_MS;
     struct ks_store_status status;

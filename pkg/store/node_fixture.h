@@ -50,4 +50,5 @@ void node_stop(struct nodes *nodes, size_t index);
 void nodes_start_all(struct nodes *nodes);
 
 /* Waits up to 20 s until a condition of the node's status holds; else ends the test program. */
-void node_wait(struct nodes *nodes, size_t index, bool (*holds)(const struct ks_store_status *status));
+void node_wait(struct nodes *nodes, size_t index,
+               bool (*holds)(const struct ks_store_status *status));

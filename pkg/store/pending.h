@@ -19,8 +19,8 @@ struct ks_pending {
     int64_t deadline_ns;
     ks_pending_done *done; /* NULL once it was called */
     void *user;
-    ks_code early;  /* OK; else what it is answered with at once */
-    size_t len;     /* bytes of all keys and values */
+    ks_code early;           /* OK; else what it is answered with at once */
+    size_t len;              /* bytes of all keys and values */
     struct ks_pending *next; /* in a ks_pending_list */
 };
 

@@ -145,7 +145,7 @@ static void take_inbox(struct ks_replicated *engine)
 }
 
 static void (*const ticks[])(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns) = {
-    ks_hello_tick, ks_load_tick, ks_follow_tick, ks_beat_tick,
+    ks_hello_tick,  ks_load_tick, ks_follow_tick, ks_beat_tick,
     ks_commit_tick, ks_acks_tick, ks_keep_tick,
 };
 

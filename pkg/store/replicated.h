@@ -47,10 +47,10 @@ struct ks_flight {
     struct ks_replicated *engine;
     struct ks_group *group; /* NULL: the flight is free */
     bool is_calling;
-    unsigned attempts;   /* calls made */
-    bool may_be_done;    /* some attempt's outcome is unknown */
-    int64_t after;       /* what was applied before the present attempt was sent */
-    int64_t retry_ns;    /* when it is tried again, if no call is under way */
+    unsigned attempts; /* calls made */
+    bool may_be_done;  /* some attempt's outcome is unknown */
+    int64_t after;     /* what was applied before the present attempt was sent */
+    int64_t retry_ns;  /* when it is tried again, if no call is under way */
 };
 
 /* One range of a load on its way. */
@@ -113,8 +113,8 @@ struct ks_replicated {
     int64_t watch_ns; /* when it is started again, if it is NULL */
 
     struct ks_pending_list queue; /* mutations that wait for a flight */
-    int64_t queued_ns;      /* when the oldest of them came */
-    size_t answered_count;  /* mutations answered since the last flight began */
+    int64_t queued_ns;            /* when the oldest of them came */
+    size_t answered_count;        /* mutations answered since the last flight began */
     struct ks_flight flights[KS_FLIGHTS_MAX];
     int64_t expire_ns; /* when deadlines are looked at again */
 
@@ -122,7 +122,7 @@ struct ks_replicated {
     int64_t compact_ns;
     int64_t probe_ns;
     int64_t publish_ns;
-    char struck_id[40];          /* the newest strike, not to be repeated for the same record */
+    char struck_id[40]; /* the newest strike, not to be repeated for the same record */
     int64_t struck_revision;
     struct ks_store_member members[KS_ETCD_ENDPOINTS_MAX];
     struct ks_probe probes[KS_ETCD_ENDPOINTS_MAX];

@@ -46,7 +46,7 @@ struct ks_settlement {
     int64_t over_ns;
     struct ks_listed listed[KS_STORE_KEYSTORES_MAX];
     size_t listed_count;
-    bool has_unnamed; /* can only end by time */
+    bool has_unnamed;          /* can only end by time */
     struct ks_waiter *waiters; /* newest first */
 };
 

@@ -23,8 +23,8 @@ enum entry_kind { MUTATION, BEAT, STRIKE };
 /* A revision of etcd, with all that stands at it. */
 struct entry {
     enum entry_kind kind;
-    int64_t value;        /* mod revision of the one record that there is */
-    int64_t rev_version;  /* of the revision record, which every transaction puts */
+    int64_t value;          /* mod revision of the one record that there is */
+    int64_t rev_version;    /* of the revision record, which every transaction puts */
     int64_t record[STORES]; /* mod revision of each keystore's record; 0: none */
 };
 
@@ -46,7 +46,7 @@ struct message {
     uint64_t life;  /* of the store when the request was sent */
     int64_t due_ns; /* of the world's clock */
     uint64_t beat;
-    int64_t sent_ns; /* of the store's clock */
+    int64_t sent_ns;       /* of the store's clock */
     int64_t revision;      /* committed, settled, said, or listed */
     int64_t list_revision; /* MUTATION_ANSWER: of the transaction */
 };
@@ -577,9 +577,8 @@ static void strike(void *user, const struct ks_listed *silent)
     struct world *world = call->world;
     for (unsigned i = 0; i < STORES; i++) {
         if (strcmp(id_of(world, i), silent->id) == 0 && record_of(world, i) == i) {
-            int64_t listed = world->plant == SIM_STRIKE_LATE
-                                 ? world->log[world->revision].record[i]
-                                 : silent->mod_revision;
+            int64_t listed = world->plant == SIM_STRIKE_LATE ? world->log[world->revision].record[i]
+                                                             : silent->mod_revision;
             struct message request = {
                 .kind = STRIKE_REQUEST, .store = call->by, .about = i, .revision = listed};
             send(world, &request);
@@ -610,8 +609,8 @@ static void settle(struct world *world, unsigned index)
     if (world->plant == SIM_SELF && !store->position.loading) {
         applied = world->revision;
     }
-    struct ks_list list = store->position.loading ? (struct ks_list){.has_unnamed = true}
-                                                  : store->list;
+    struct ks_list list =
+        store->position.loading ? (struct ks_list){.has_unnamed = true} : store->list;
     if (world->plant == SIM_OLD_LIST && !store->position.loading) {
         list = list_at(world, applied > 8 ? applied - 8 : 0);
     }

@@ -29,9 +29,9 @@ static void copy_options(struct ks_store_options *options)
         endpoints[i] = own(options->endpoints[i]);
     }
     options->endpoints = endpoints;
-    const char **texts[] = {&options->folder, &options->prefix,  &options->ca_file,
+    const char **texts[] = {&options->folder,    &options->prefix,   &options->ca_file,
                             &options->cert_file, &options->key_file, &options->name,
-                            &options->zone,   &options->address};
+                            &options->zone,      &options->address};
     for (size_t i = 0; i < KS_COUNT(texts); i++) {
         *texts[i] = own(*texts[i]);
     }
@@ -64,8 +64,8 @@ static void free_options(struct ks_store_options *options)
 static ks_result open_copy(struct ks_store *store)
 {
     KS_AUTO_FREE char *path = ks_folder_path(&store->folder, "copy");
-    struct ks_copy_options options = {
-        .folder = path, .bytes_max = store->options.database_bytes_max};
+    struct ks_copy_options options = {.folder = path,
+                                      .bytes_max = store->options.database_bytes_max};
     if (store->options.engine == KS_STORE_EMBEDDED) {
         return ks_copy_open(&options, &store->copy);
     }

@@ -28,13 +28,13 @@
 #include "pkg/base/mem.h"
 #include "pkg/base/result.h"
 
-#define KS_STORE_KEY_LEN_MAX     400U            /* LMDB's limit is 511 bytes */
-#define KS_STORE_VALUE_LEN_MAX   (256U * 1024U)  /* a key record with policy and materials is 40 KiB */
-#define KS_STORE_COMPARES_MAX    8U
-#define KS_STORE_OPS_MAX         8U              /* of one mutation */
-#define KS_STORE_PENDING_MAX     4096U           /* mutations under way; beyond: THROTTLED */
-#define KS_STORE_KEYSTORES_MAX   16U             /* on the list of a cell */
-#define KS_STORE_WINDOW_MS       2000U           /* D of the design */
+#define KS_STORE_KEY_LEN_MAX   400U           /* LMDB's limit is 511 bytes */
+#define KS_STORE_VALUE_LEN_MAX (256U * 1024U) /* a key record with policy and materials is 40 KiB */
+#define KS_STORE_COMPARES_MAX  8U
+#define KS_STORE_OPS_MAX       8U    /* of one mutation */
+#define KS_STORE_PENDING_MAX   4096U /* mutations under way; beyond: THROTTLED */
+#define KS_STORE_KEYSTORES_MAX 16U   /* on the list of a cell */
+#define KS_STORE_WINDOW_MS     2000U /* D of the design */
 
 struct ks_store;
 
@@ -50,18 +50,18 @@ enum ks_store_state {
 
 struct ks_store_options {
     enum ks_store_engine engine;
-    const char *folder;         /* of the local copy; made if absent, locked while the store lives */
-    uint64_t database_bytes_max; /* 0: 16 GiB. A full copy refuses commits with LIMIT_EXCEEDED */
+    const char *folder; /* of the local copy; made if absent, locked while the store lives */
+    uint64_t database_bytes_max;  /* 0: 16 GiB. A full copy refuses commits with LIMIT_EXCEEDED */
     const struct ks_clock *clock; /* NULL: ks_clock_system */
 
     /* Replicated only. */
-    const char *prefix;          /* of all keys in etcd, e.g. "/keystead/ap-seoul-1/" */
+    const char *prefix;           /* of all keys in etcd, e.g. "/keystead/ap-seoul-1/" */
     const char *const *endpoints; /* "https://host:port", this zone's first */
     size_t endpoint_count;
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
-    const char *name;    /* of this keystore, e.g. "keystore-ap-seoul-1a" */
+    const char *name; /* of this keystore, e.g. "keystore-ap-seoul-1a" */
     const char *zone;
     const char *address; /* where peers reach it; stands in its record */
     uint32_t window_ms;  /* D; 0: KS_STORE_WINDOW_MS */
@@ -236,7 +236,7 @@ struct ks_store_status {
     uint64_t life;
     int64_t applied_revision;
     int64_t settled_revision;
-    int64_t window_left_ms; /* 0: none open. Embedded: always window_ms */
+    int64_t window_left_ms;  /* 0: none open. Embedded: always window_ms */
     uint64_t database_bytes; /* of the copy */
     char epoch[40];
     char alarm[256]; /* empty, or a sentence that says what is wrong and what to do */

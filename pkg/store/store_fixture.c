@@ -91,7 +91,10 @@ struct answer {
     struct fixture_outcome outcome;
 };
 
-#define ANSWER_INIT {.lock = PTHREAD_MUTEX_INITIALIZER, .is_there = PTHREAD_COND_INITIALIZER}
+#define ANSWER_INIT                                                                                \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .is_there = PTHREAD_COND_INITIALIZER                    \
+    }
 
 static void answer_set(struct answer *answer, const struct fixture_outcome *outcome)
 {

@@ -30,13 +30,13 @@ enum ks_beat_state { KS_BEAT_FREE, KS_BEAT_SENT, KS_BEAT_KNOWN };
 struct ks_window {
     int64_t length_ns; /* D */
     enum ks_beat_state state;
-    uint64_t beat;   /* number of the heartbeat sent last in this life; 0: none yet */
-    int64_t sent_ns; /* boot clock, read before that heartbeat was sent */
-    int64_t due_ns;  /* no heartbeat is sent before this */
+    uint64_t beat;      /* number of the heartbeat sent last in this life; 0: none yet */
+    int64_t sent_ns;    /* boot clock, read before that heartbeat was sent */
+    int64_t due_ns;     /* no heartbeat is sent before this */
     int64_t must_apply; /* revision of the newest heartbeat known to be committed; KNOWN: of this */
     /* Published to readers. */
-    atomic_int_fast64_t open_until_ns;      /* 0: closed */
-    atomic_uint_fast64_t open_generation;   /* of the copy that the window is for */
+    atomic_int_fast64_t open_until_ns;    /* 0: closed */
+    atomic_uint_fast64_t open_generation; /* of the copy that the window is for */
 };
 
 void ks_window_init(struct ks_window *window, int64_t length_ns);

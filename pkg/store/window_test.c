@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#define D       1000 /* ns, for easy figures: heartbeats are due every 200, forgotten after 300 */
-#define BEGIN   5000
-#define COPY    7U
+#define D     1000 /* ns, for easy figures: heartbeats are due every 200, forgotten after 300 */
+#define BEGIN 5000
+#define COPY  7U
 
 /* A window whose first heartbeat was sent at BEGIN. */
 static uint64_t send_first(struct ks_window *window)

@@ -75,7 +75,7 @@ static void refuses_what_is_malformed_and_says_where(void **state)
 static void has_its_example_in_the_tree(void **state)
 {
     (void)state;
-    char *made = NULL;
+    KS_AUTO_FREE char *made = NULL;
     size_t made_len = 0;
     FILE *memory = open_memstream(&made, &made_len);
     ks_config_example(&ks_frontend_table, memory);
@@ -89,7 +89,6 @@ static void has_its_example_in_the_tree(void **state)
     assert_int_equal(fclose(file), 0);
     assert_int_equal(stored_len, made_len);
     assert_string_equal(stored, made);
-    free(made); /* NOLINT: the C library allocated it */
 }
 
 int main(void)

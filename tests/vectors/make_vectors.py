@@ -110,7 +110,8 @@ def contexts():
 
 def ekts():
     out = []
-    for name, generation, public in (("symmetric", 1, b""), ("asymmetric", 99999999, sha256(b"spki"))):
+    samples = (("symmetric", 1, b""), ("asymmetric", 99999999, sha256(b"spki")))
+    for name, generation, public in samples:
         domain, hbk, salt = seed("domain " + name), seed("hbk " + name), seed("salt " + name)
         material = counter(hbk, b"keystead/material-id/v1", ACCOUNT + KEY_ID, 32)
         binding = (short(REGION) + ACCOUNT + KEY_ID + material + struct.pack(">HBB", 1, 1, 1) +

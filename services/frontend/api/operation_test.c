@@ -1,7 +1,6 @@
 /* The tables against the proto files: neither may know a member or a method that the other has not. */
 #include "services/frontend/api/operation.h"
 
-#include <protobuf-c/protobuf-c.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
