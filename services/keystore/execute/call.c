@@ -200,7 +200,8 @@ static void try_again(struct ks_call *call)
         return;
     }
     /* The copy has to catch up with whoever was faster: it does so within some milliseconds. */
-    call->env->later(call->env->later_user, 1LL << call->tries, begin_again, call);
+    int64_t pause_ms = (int64_t)1 << call->tries;
+    call->env->later(call->env->later_user, pause_ms, begin_again, call);
 }
 
 /* What comes from a commit is settled already. */
