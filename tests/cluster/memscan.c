@@ -1,8 +1,9 @@
 /*
- * memscan: which of many 32-byte needles stand in the writable memory of a process.
+ * memscan: which of many 32-byte needles stand in the writable memory of processes, or in files.
  *
- * usage: memscan NEEDLES PID...     NEEDLES is a file of 32-byte records. Prints "PID INDEX" for
- *                                   each that was found, once. For tests, as root.
+ * usage: memscan NEEDLES PLACE...   NEEDLES is a file of 32-byte records, a PLACE a process id or
+ *                                   an absolute path. Prints "INDEX PLACE" for each that was
+ *                                   found, once. For tests, as root.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 static uint8_t needles[NEEDLES_MAX][NEEDLE_LEN];
 static bool found[NEEDLES_MAX];
 static uint32_t slots[SLOTS]; /* index + 1 of a needle; 0: free */
+static bool begins[1U << 16]; /* whether some needle begins with these two bytes */
 static size_t needle_count;
 static uint8_t part[PART_LEN + NEEDLE_LEN];
 
@@ -33,6 +35,7 @@ static uint32_t slot_of(const uint8_t *bytes)
 
 static void add_needle(size_t index)
 {
+    begins[needles[index][0] << 8 | needles[index][1]] = true;
     uint32_t slot = slot_of(needles[index]);
     while (slots[slot] != 0) {
         slot = (slot + 1) % SLOTS;
@@ -40,30 +43,32 @@ static void add_needle(size_t index)
     slots[slot] = (uint32_t)index + 1;
 }
 
-static void look(const uint8_t *bytes, const char *pid)
+static void look(const uint8_t *bytes, const char *place)
 {
     for (uint32_t slot = slot_of(bytes); slots[slot] != 0; slot = (slot + 1) % SLOTS) {
         size_t index = slots[slot] - 1;
         if (!found[index] && memcmp(needles[index], bytes, NEEDLE_LEN) == 0) {
             found[index] = true;
-            printf("%s %zu\n", pid, index);
+            printf("%zu %s\n", index, place);
         }
     }
 }
 
-static void scan_range(int memory, uint64_t start, uint64_t end, const char *pid)
+static void scan_range(int memory, uint64_t start, uint64_t end, const char *place)
 {
     for (uint64_t at = start; at < end; at += PART_LEN) {
         uint64_t wanted = end - at < sizeof(part) ? end - at : sizeof(part);
         ssize_t len = pread(memory, part, wanted, (off_t)at);
         for (ssize_t i = 0; i + (ssize_t)NEEDLE_LEN <= len; i++) {
-            look(part + i, pid);
+            if (begins[part[i] << 8 | part[i + 1]]) {
+                look(part + i, place);
+            }
         }
     }
 }
 
 /* Writable mappings that hold anything of the process's own. */
-static void scan(const char *pid)
+static void scan_process(const char *pid)
 {
     char path[64];
     char line[512];
@@ -75,7 +80,6 @@ static void scan(const char *pid)
         perror(path);
         exit(1);
     }
-    memset(found, 0, sizeof(found));
     uint64_t start = 0;
     uint64_t end = 0;
     bool writable = false;
@@ -92,11 +96,21 @@ static void scan(const char *pid)
     close(memory);
 }
 
+static void scan_file(const char *path)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    off_t len = file < 0 ? 0 : lseek(file, 0, SEEK_END);
+    scan_range(file, 0, (uint64_t)len, path);
+    if (file >= 0) { /* a file that went meanwhile holds nothing */
+        close(file);
+    }
+}
+
 int main(int argc, char **argv)
 {
     FILE *file = argc > 2 ? fopen(argv[1], "re") : NULL;
     if (!file) {
-        fputs("usage: memscan NEEDLES PID...\n", stderr);
+        fputs("usage: memscan NEEDLES PLACE...\n", stderr);
         return 2;
     }
     while (needle_count < NEEDLES_MAX && fread(needles[needle_count], NEEDLE_LEN, 1, file) == 1) {
@@ -104,7 +118,8 @@ int main(int argc, char **argv)
     }
     fclose(file);
     for (int i = 2; i < argc; i++) {
-        scan(argv[i]);
+        memset(found, 0, sizeof(found));
+        (argv[i][0] == '/' ? scan_file : scan_process)(argv[i]);
     }
     return 0;
 }

@@ -104,15 +104,14 @@ def test_process_certificates_are_no_clients(cluster):
     assert not handshake(*cluster.topology.control_etcd_client.split(":"), certificate=pair)
 
 
-def raw(cluster, method, payload, seconds=10):
-    call = cluster.channel(cluster.topology.frontends[0].endpoint).unary_unary(
-        "/keystead.kms.v1.KeyManagementService/" + method
-    )
-    return call(payload, timeout=seconds)
+def raw(channel, method, payload):
+    path = "/keystead.kms.v1.KeyManagementService/" + method
+    return channel.unary_unary(path)(payload, timeout=10)
 
 
 def test_malformed_messages_harm_nobody(cluster):
     kms = cluster.kms()
+    channel = cluster.channel(cluster.topology.frontends[0].endpoint)
     before = {name: cluster.pid(name) for name in cluster.processes()}
     good = cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x").SerializeToString()
     nested = b""
@@ -134,7 +133,7 @@ def test_malformed_messages_harm_nobody(cluster):
     for message in bad:
         for method in ("Encrypt", "Decrypt", "CreateKey"):
             try:
-                raw(cluster, method, message)
+                raw(channel, method, message)
             except grpc.RpcError as error:
                 assert error.code() in (
                     grpc.StatusCode.INVALID_ARGUMENT,
@@ -147,7 +146,7 @@ def test_malformed_messages_harm_nobody(cluster):
     for megabytes in (1, 5):
         try:
             raw(
-                cluster,
+                channel,
                 "Encrypt",
                 b"\x12"
                 + bytes([0x80, 0x80, 0x80 | (megabytes << 6 & 0x7F), megabytes >> 1])
@@ -176,21 +175,23 @@ def scanner():
     return program
 
 
-def memory_holds(pids, needles):
-    """Which of the 32-byte needles stand in the writable memory of each process: {pid: set}."""
+def holds(places, needles):
+    """Which of the 32-byte needles stand in each place, a process id or a file: {place: set}."""
     needles = list(needles)
+    found = {place: set() for place in map(str, places)}
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"".join(needles))
         file.flush()
-        command = [scanner(), file.name, *map(str, pids)]
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split(
-            "\n"
-        )
-    found = {pid: set() for pid in pids}
-    for line in filter(None, lines):
-        pid, index = map(int, line.split())
-        found[pid].add(needles[index])
+        command = [scanner(), file.name, *found]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for line in lines.splitlines():
+        index, place = line.split(" ", 1)
+        found[place].add(needles[int(index)])
     return found
+
+
+def files(cluster):
+    return [p for p in cluster.home.rglob("*") if p.is_file() and not p.is_symlink()]
 
 
 def test_plaintexts_rest_nowhere(cluster):
@@ -206,18 +207,16 @@ def test_plaintexts_rest_nowhere(cluster):
         assert kms.Decrypt(cr.DecryptRequest(ciphertext_blob=blob)).plaintext == canary
         made = kms.GenerateDataKey(cr.GenerateDataKeyRequest(key_id=key, number_of_bytes=32))
         canaries.append(made.plaintext)
-    ours = memory_holds([os.getpid()], canaries)[os.getpid()]
-    assert len(ours) == len(canaries), "the scan does not find what is there"
+    me = str(os.getpid())
+    assert len(holds([me], canaries)[me]) == len(canaries), "the scan does not find what is there"
     time.sleep(1)
-    for path in cluster.home.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            content = path.read_bytes()
-            assert not any(c in content for c in canaries), f"a plaintext stands in {path}"
+    for path, hits in holds(files(cluster), canaries).items():
+        assert not hits, f"a plaintext stands in {path}"
     # Buffers of the libraries in between (TLS records, HTTP/2 frames) are reused: push them out.
     for _ in range(1000):
         kms.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"y" * 64))
-    names = {cluster.pid(n): n for n in cluster.processes() if cluster.region in n}
-    kept = {names[pid]: len(hits) for pid, hits in memory_holds(names, canaries).items() if hits}
+    names = {str(cluster.pid(n)): n for n in cluster.processes() if cluster.region in n}
+    kept = {names[pid]: len(hits) for pid, hits in holds(names, canaries).items() if hits}
     ours_to_wipe = {n: c for n, c in kept.items() if n.startswith(("hsm-", "etcd-"))}
     assert not ours_to_wipe, f"plaintexts stayed in memory: {kept}"
     return f"{len(canaries)} canaries in {len(names)} processes; left: {kept or 'none'}"
@@ -253,19 +252,15 @@ def test_key_material_is_in_no_process_but_the_hsm(cluster):
         kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x"))
     secrets = hsm_secrets(cluster, zone)
     assert len(secrets) > 3, "nothing was found in the hsm: the scan shows nothing"
-    hsm = cluster.pid(f"hsm-{zone}")
-    assert len(memory_holds([hsm], secrets)[hsm]) > 3, "the scan does not find what is there"
-    others = {cluster.pid(n): n for n in cluster.processes() if not n.startswith("hsm-")}
-    # What is public stands elsewhere, too: blobs, EKTs, certificates; and tables of libraries, which
-    # any process has that links them.
-    public = b"".join(
-        p.read_bytes()
-        for p in cluster.home.rglob("*")
-        if p.is_file() and "hsm/tokens" not in str(p) and p.stat().st_size < 1 << 28
-    )
-    for pid, hits in memory_holds(others, secrets).items():
-        secret = {s for s in hits if s not in public}
-        assert not secret, f"{len(secret)} runs of the hsm's memory stand in {others[pid]}"
+    hsm = str(cluster.pid(f"hsm-{zone}"))
+    assert len(holds([hsm], secrets)[hsm]) > 3, "the scan does not find what is there"
+    # What is public stands elsewhere, too: blobs, EKTs, certificates; and what any process has that
+    # links the same libraries.
+    places = [p for p in files(cluster) if "hsm/tokens" not in str(p)] + [os.getpid()]
+    public = set().union(*holds(places, secrets).values())
+    others = {str(cluster.pid(n)): n for n in cluster.processes() if not n.startswith("hsm-")}
+    for pid, hits in holds(others, secrets - public).items():
+        assert not hits, f"{len(hits)} runs of the hsm's memory stand in {others[pid]}"
     return f"{len(secrets)} runs of the hsm's memory in {len(others)} other processes"
 
 
@@ -288,6 +283,37 @@ def test_hsm_is_sealed(cluster):
         assert tokens.stat().st_mode & 0o077 == 0 and tokens.owner() == "keystead-hsm"
     offline = cluster.home / "offline"
     assert offline.stat().st_mode & 0o077 == 0 and offline.owner() == "root"
+
+
+def test_root_follows_no_link_of_a_services_user(cluster):
+    """deploy/up runs as root in folders that services own: a link there must not lead it astray."""
+    user = "keystead-control"
+    with tempfile.TemporaryDirectory(prefix="keystead-links-") as work:
+        work = pathlib.Path(work)
+        secret = work / "secret"
+        secret.write_text("root's own")
+        secret.chmod(0o400)
+        theirs = harness.pki.folder(work / "theirs", 0o750, user)
+        for name in ("ca.pem", "leaf.pem.new", "folder"):
+            (theirs / name).symlink_to(secret if name != "folder" else work)
+        os.link(secret, theirs / "hard.pem")
+
+        for name in ("ca.pem", "hard.pem"):
+            try:
+                harness.pki.read(theirs / name, user)
+                raise AssertionError(f"{name} was read")
+            except (OSError, SystemExit):
+                pass
+        harness.pki.write(theirs / "leaf.pem", "new", 0o444, user)
+        try:
+            harness.pki.folder(theirs / "folder", 0o700, user)
+            raise AssertionError("a link was taken for a folder")
+        except OSError:
+            pass
+
+        assert harness.pki.read(theirs / "leaf.pem", user) == b"new"
+        assert secret.read_text() == "root's own" and secret.owner() == "root"
+        assert work.owner() == "root"
 
 
 def test_logs_hold_no_secret(cluster):
