@@ -4,13 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "pkg/base/mem.h"
+#include "pkg/config/example_fixture.h"
 
 #define EXAMPLE "services/frontend/keystead-frontend.example.yaml"
 #define FILES   "process_ca_file: a\nprocess_cert_file: b\nprocess_key_file: c\nclient_ca_file: d\n"
@@ -71,24 +69,10 @@ static void refuses_what_is_malformed_and_says_where(void **state)
     }
 }
 
-/* The example in the tree is the one that --example prints. */
 static void has_its_example_in_the_tree(void **state)
 {
     (void)state;
-    KS_AUTO_FREE char *made = NULL;
-    size_t made_len = 0;
-    FILE *memory = open_memstream(&made, &made_len);
-    ks_config_example(&ks_frontend_table, memory);
-    assert_int_equal(fclose(memory), 0);
-    FILE *file = fopen(EXAMPLE, "r");
-    assert_non_null(file);
-    KS_AUTO_FREE char *stored = ks_alloc(made_len + 2, 1);
-
-    size_t stored_len = fread(stored, 1, made_len + 1, file);
-
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(stored_len, made_len);
-    assert_string_equal(stored, made);
+    ks_example_assert_stored(&ks_frontend_table, EXAMPLE);
 }
 
 int main(void)

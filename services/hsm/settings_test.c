@@ -2,36 +2,21 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "pkg/base/mem.h"
+#include "pkg/config/example_fixture.h"
 #include "services/hsm/settings.h"
 
 #define EXAMPLE "services/hsm/keystead-hsm.example.yaml"
 
-/* The example in the tree is what the program prints: one of them alone would grow old. */
 static void the_example_is_what_the_table_says(void **state)
 {
     (void)state;
-    KS_AUTO_FREE char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    ks_config_example(&ks_hsm_settings_table, out);
-    fclose(out);
-    char stored[32768];
-    FILE *file = fopen(EXAMPLE, "re");
-    assert_non_null(file);
-
-    size_t stored_len = fread(stored, 1, sizeof(stored), file);
-
-    fclose(file);
-    assert_int_equal(stored_len, len);
-    assert_memory_equal(stored, text, len);
+    ks_example_assert_stored(&ks_hsm_settings_table, EXAMPLE);
 }
 
 static ks_code load(const char *yaml)

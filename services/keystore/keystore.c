@@ -89,6 +89,12 @@ static void on_reload(void *user, int64_t revision)
     ks_worker_poke(((struct ks_keystore *)user)->keeper_worker);
 }
 
+static void on_notice(void *user, const char *sentence)
+{
+    (void)user;
+    ks_log(WARN, "the store says", KS_TEXT("cause", sentence));
+}
+
 static void on_connected(void *user, uint64_t life)
 {
     struct ks_keystore *keystore = user;
@@ -195,6 +201,7 @@ static ks_result open_store(struct ks_keystore *keystore)
         .on_applied = on_applied,
         .on_change = on_change,
         .on_reload = on_reload,
+        .on_notice = on_notice,
         .user = keystore,
     };
     KS_TRY(ks_store_new(&options, &keystore->store));

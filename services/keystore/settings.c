@@ -47,7 +47,7 @@ static const struct ks_config_option options[] = {
     CHOICE(serving, "windows", servings,
            "windows: answers rest on serving windows, and on clocks of which the faster runs less "
            "than 1.1 times as fast as the slower. log: each batch of answers waits for a committed "
-           "write instead."),
+           "write instead; it is not there yet and refuses to start."),
     FILE_NAME(process_ca_file, "PEM root of Keystead's processes."),
     FILE_NAME(process_cert_file, "PEM certificate of this process."),
     FILE_NAME(process_key_file, "PEM key of that certificate."),
