@@ -94,7 +94,8 @@ def make_operator(topology):
     ]
     pki.write(where / "cluster.yaml", "\n".join(lines) + "\n", 0o400)
     here = pki.folder(topology.folder("client"), 0o755)
-    pki.write(here / "ca.pem", (topology.folder("roots", "process", "ca.pem")).read_bytes(), 0o444)
+    root = pki.read(topology.folder("roots", "process", "ca.pem"), t.USERS["ca"])
+    pki.write(here / "ca.pem", root, 0o444)
 
 
 def put_rosters(topology, say):

@@ -15,6 +15,7 @@ import grp
 import os
 import pathlib
 import pwd
+import stat
 import subprocess
 import tempfile
 
@@ -35,11 +36,16 @@ def openssl(*args, stdin=None):
     return done.stdout
 
 
+# Root reads and writes in folders that belong to services' users. Whoever owns such a service could
+# put a link there, and have root publish, overwrite or give away a file that is none of its own.
+
+
 def write(path, data, mode, user="root", group=None):
     """Writes a file whole, by one rename, with its final owner and mode from the start."""
     path = pathlib.Path(path)
     partial = path.with_name(path.name + ".new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data if isinstance(data, bytes) else data.encode())
         own(descriptor, user, group)
@@ -47,6 +53,15 @@ def write(path, data, mode, user="root", group=None):
         file.flush()
         os.fsync(descriptor)
     os.replace(partial, path)
+
+
+def read(path, user):
+    """Reads a file from a folder of `user`, if it is that user's own."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != pwd.getpwnam(user).pw_uid:
+            raise SystemExit(f"{path} is not a file of {user}: see who put it there")
+        return file.read()
 
 
 def own(target, user, group=None):
@@ -60,8 +75,12 @@ def own(target, user, group=None):
 def folder(path, mode, user="root", group=None):
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    own(path, user, group)
-    path.chmod(mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        own(descriptor, user, group)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
     return path
 
 
@@ -176,7 +195,7 @@ def issue(topology, leaf):
     write(where / f"{leaf.purpose}.pem", pem, 0o444, t.USERS["ca"], leaf.group)
     write(
         where / f"ca-{leaf.purpose}.pem",
-        (root / "ca.pem").read_bytes(),
+        read(root / "ca.pem", t.USERS["ca"]),
         0o444,
         t.USERS["ca"],
         leaf.group,

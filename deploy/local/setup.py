@@ -77,7 +77,8 @@ def make_roots(topology):
     clients = topology.folder("control", "client-root")
     pki.make_root(clients, "Keystead clients", t.USERS["control"])
     # What frontends trust: the root without its key.
-    pki.write(topology.folder("tls", "clients.pem"), (clients / "ca.pem").read_bytes(), 0o444)
+    root = pki.read(clients / "ca.pem", t.USERS["control"])
+    pki.write(topology.folder("tls", "clients.pem"), root, 0o444)
 
 
 def token_environment(topology, zone):
@@ -139,7 +140,7 @@ def make_hsm(topology, zone):
         "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
         f"subjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/hsm/{zone.region}/{zone.name}\n"
     )
-    pem = pki.sign(offline, csr.read_bytes(), extensions, pki.ROOT_DAYS * 24 * 3600)
+    pem = pki.sign(offline, pki.read(csr, t.USERS["hsm"]), extensions, pki.ROOT_DAYS * 24 * 3600)
     pki.write(leaf, pem, 0o444, t.USERS["hsm"])
     pki.write(root, (offline / "ca.pem").read_bytes(), 0o444, t.USERS["hsm"])
     as_hsm(
