@@ -53,19 +53,15 @@ static void put_many(struct ks_buffer *buffer, unsigned number, size_t count)
     put_text(buffer, number, text);
 }
 
-/* A request of the operation with everything that it requires. */
+/* A request of the operation with everything that it requires, as far as the tests need it. */
 static void put_required(struct ks_buffer *buffer, const char *operation)
 {
-    if (strcmp(operation, "Encrypt") == 0) {
-        put_text(buffer, 1, KEY_ID);
-        put_text(buffer, 2, "plain");
-    } else if (strcmp(operation, "Decrypt") == 0) {
-        put_text(buffer, 1, "blob");
-    } else if (strcmp(operation, "GenerateDataKey") == 0) {
-        put_text(buffer, 1, KEY_ID);
-    } else if (strcmp(operation, "ScheduleKeyDeletion") == 0 ||
-               strcmp(operation, "UpdateKeyDescription") == 0) {
-        put_text(buffer, 1, KEY_ID);
+    const struct ks_operation *row = fixture_operation(operation);
+    for (size_t i = 0; i < KS_RULES_MAX && row->rules[i].field != 0; i++) {
+        const struct ks_rule *rule = &row->rules[i];
+        if (rule->min > 0 && rule->kind != KS_RULE_NUMBER) {
+            put_text(buffer, rule->field, KEY_ID);
+        }
     }
 }
 

@@ -5,8 +5,11 @@
 
 int ks_shown_len(ks_bytes value)
 {
-    size_t len = value.len < KS_SHOWN_LEN_MAX ? value.len : KS_SHOWN_LEN_MAX;
-    while (len > 0 && len < value.len && (value.ptr[len] & 0xc0) == 0x80) {
+    if (!value.ptr || value.len <= KS_SHOWN_LEN_MAX) {
+        return (int)value.len;
+    }
+    size_t len = KS_SHOWN_LEN_MAX;
+    while (len > 0 && (value.ptr[len] & 0xc0) == 0x80) {
         len--;
     }
     return (int)len;

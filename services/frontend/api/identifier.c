@@ -1,8 +1,5 @@
 #include "services/frontend/api/identifier.h"
 
-#include <assert.h>
-#include <string.h>
-
 #include "pkg/arn/arn.h"
 #include "pkg/blob/blob.h"
 #include "pkg/codec/wire.h"
@@ -45,21 +42,17 @@ static ks_result from_blob(const struct ks_home *home, ks_bytes bytes,
         }
         return ks_refuse_plainly(refusal, KS_INVALID_CIPHERTEXT);
     }
-    identifier->account = blob.name.account;
-    identifier->name = blob.name.key_id;
+    *identifier = (struct ks_identifier){blob.name.account, blob.name.key_id};
     return KS_RES(OK);
 }
 
-static void from_key(ks_bytes text, struct ks_identifier *identifier)
+static ks_result from_key(const char *account, ks_bytes text, struct ks_identifier *identifier)
 {
     struct ks_key_ref ref;
-    ks_result parsed = ks_key_ref_parse(text, &ref);
-    assert(!ks_failed(parsed));
-
-    identifier->name = ref.name;
-    if (ref.account.len > 0) {
-        identifier->account = ref.account;
-    }
+    KS_TRY(ks_key_ref_parse(text, &ref));
+    bool named = ref.account.len > 0;
+    *identifier = (struct ks_identifier){named ? ref.account : ks_bytes_of(account), ref.name};
+    return KS_RES(OK);
 }
 
 ks_result ks_identifiers_find(const struct ks_operation *operation, const struct ks_home *home,
@@ -69,21 +62,17 @@ ks_result ks_identifiers_find(const struct ks_operation *operation, const struct
     struct ks_identifiers found = {.count = 0};
     for (size_t i = 0; i < KS_IDENTIFIERS_MAX; i++) {
         const struct ks_identifier_rule *rule = &operation->identifiers[i];
-        ks_bytes text =
-            rule->source != KS_IDENTIFIER_NONE ? member_of(message, rule->field) : (ks_bytes){0};
+        bool used = rule->source != KS_IDENTIFIER_NONE;
+        ks_bytes text = used ? member_of(message, rule->field) : (ks_bytes){0};
         if (text.len == 0) {
             continue;
         }
-        struct ks_identifier *identifier = &found.items[found.count];
-        identifier->account = ks_bytes_of(account);
-        if (rule->source == KS_IDENTIFIER_BLOB) {
-            KS_TRY(from_blob(home, text, identifier, refusal));
-        } else if (rule->source == KS_IDENTIFIER_ALIAS) {
-            identifier->name = text;
-        } else {
-            from_key(text, identifier);
+        struct ks_identifier *next = &found.items[found.count++];
+        ks_result read = rule->source == KS_IDENTIFIER_BLOB ? from_blob(home, text, next, refusal)
+                                                            : from_key(account, text, next);
+        if (ks_failed(read)) {
+            return read;
         }
-        found.count++;
     }
     *ret_identifiers = found;
     return KS_RES(OK);

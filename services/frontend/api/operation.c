@@ -39,9 +39,8 @@
 #define REQUEST_ID                                                                                 \
     {KS_REQUEST_ID_FIELD, "requestId", KS_RULE_REQUEST_ID, 0, REQUEST_ID_LEN, NULL}
 
-#define FROM_KEY(field)            {KS_IDENTIFIER_KEY, field}
-#define FROM_ALIAS(field)          {KS_IDENTIFIER_ALIAS, field}
-#define FROM_BLOB(field)           {KS_IDENTIFIER_BLOB, field}
+#define FROM_NAME(field)            {KS_IDENTIFIER_NAMED, field}
+#define FROM_BLOB(field)            {KS_IDENTIFIER_BLOB, field}
 
 #define NUMBER_OF(upper)           KEYSTEAD__INTERNAL__V1__OPERATION__OPERATION_##upper
 #define REQUEST_OF(lower)          (&keystead__kms__v1__##lower##_request__descriptor)
@@ -69,7 +68,7 @@ static const struct ks_operation describe_key = {
     .number = NUMBER_OF(DESCRIBE_KEY),
     .request = REQUEST_OF(describe_key),
     RULES(KEY_OR_ALIAS(1, "keyId"), GRANT_TOKENS(2)),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation list_keys = {
@@ -81,12 +80,12 @@ static const struct ks_operation list_keys = {
 
 static const struct ks_operation enable_key = {
     NAMES(EnableKey), .number = NUMBER_OF(ENABLE_KEY),    .request = REQUEST_OF(enable_key),
-    .mutating = true, RULES(KEY(1, "keyId"), REQUEST_ID), IDENTIFIERS(FROM_KEY(1)),
+    .mutating = true, RULES(KEY(1, "keyId"), REQUEST_ID), IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation disable_key = {
     NAMES(DisableKey), .number = NUMBER_OF(DISABLE_KEY),   .request = REQUEST_OF(disable_key),
-    .mutating = true,  RULES(KEY(1, "keyId"), REQUEST_ID), IDENTIFIERS(FROM_KEY(1)),
+    .mutating = true,  RULES(KEY(1, "keyId"), REQUEST_ID), IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation schedule_key_deletion = {
@@ -95,7 +94,7 @@ static const struct ks_operation schedule_key_deletion = {
     .request = REQUEST_OF(schedule_key_deletion),
     .mutating = true,
     RULES(KEY(1, "keyId"), {2, "pendingWindowInDays", KS_RULE_NUMBER, 7, 30, NULL}, REQUEST_ID),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation cancel_key_deletion = {
@@ -104,7 +103,7 @@ static const struct ks_operation cancel_key_deletion = {
     .request = REQUEST_OF(cancel_key_deletion),
     .mutating = true,
     RULES(KEY(1, "keyId"), REQUEST_ID),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation update_key_description = {
@@ -113,7 +112,7 @@ static const struct ks_operation update_key_description = {
     .request = REQUEST_OF(update_key_description),
     .mutating = true,
     RULES(KEY(1, "keyId"), DESCRIPTION(2), REQUEST_ID),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation create_alias = {
@@ -122,7 +121,7 @@ static const struct ks_operation create_alias = {
     .request = REQUEST_OF(create_alias),
     .mutating = true,
     RULES(ALIAS(1), KEY(2, "targetKeyId"), REQUEST_ID),
-    IDENTIFIERS(FROM_KEY(2)),
+    IDENTIFIERS(FROM_NAME(2)),
 };
 
 static const struct ks_operation update_alias = {
@@ -131,12 +130,12 @@ static const struct ks_operation update_alias = {
     .request = REQUEST_OF(update_alias),
     .mutating = true,
     RULES(ALIAS(1), KEY(2, "targetKeyId"), REQUEST_ID),
-    IDENTIFIERS(FROM_ALIAS(1), FROM_KEY(2)),
+    IDENTIFIERS(FROM_NAME(1), FROM_NAME(2)),
 };
 
 static const struct ks_operation delete_alias = {
     NAMES(DeleteAlias), .number = NUMBER_OF(DELETE_ALIAS), .request = REQUEST_OF(delete_alias),
-    .mutating = true,   RULES(ALIAS(1), REQUEST_ID),       IDENTIFIERS(FROM_ALIAS(1)),
+    .mutating = true,   RULES(ALIAS(1), REQUEST_ID),       IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation list_aliases = {
@@ -144,7 +143,7 @@ static const struct ks_operation list_aliases = {
     .number = NUMBER_OF(LIST_ALIASES),
     .request = REQUEST_OF(list_aliases),
     RULES(MAYBE_KEY(1, "keyId"), LIMIT(2, 100), MARKER(3)),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation encrypt = {
@@ -153,7 +152,7 @@ static const struct ks_operation encrypt = {
     .request = REQUEST_OF(encrypt),
     RULES(KEY_OR_ALIAS(1, "keyId"), PLAINTEXT(2), CONTEXT(3, "encryptionContext"), GRANT_TOKENS(4),
           ALGORITHM(5, "encryptionAlgorithm"), DRY_RUN(6)),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
 };
 
 static const struct ks_operation decrypt = {
@@ -173,7 +172,7 @@ static const struct ks_operation re_encrypt = {
           KEY_OR_ALIAS(4, "destinationKeyId"), CONTEXT(5, "destinationEncryptionContext"),
           ALGORITHM(6, "sourceEncryptionAlgorithm"), ALGORITHM(7, "destinationEncryptionAlgorithm"),
           GRANT_TOKENS(8), DRY_RUN(9)),
-    IDENTIFIERS(FROM_BLOB(1), FROM_KEY(4)),
+    IDENTIFIERS(FROM_BLOB(1), FROM_NAME(4)),
 };
 
 #define ONE_LENGTH                                                                                 \
@@ -186,7 +185,7 @@ static const struct ks_operation generate_data_key = {
     .request = REQUEST_OF(generate_data_key),
     RULES(KEY_OR_ALIAS(1, "keyId"), CONTEXT(2, "encryptionContext"), BYTE_COUNT(3),
           DATA_KEY_SPEC(4), GRANT_TOKENS(5), DRY_RUN(6)),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
     ONE_LENGTH,
 };
 
@@ -196,7 +195,7 @@ static const struct ks_operation generate_data_key_without_plaintext = {
     .request = REQUEST_OF(generate_data_key_without_plaintext),
     RULES(KEY_OR_ALIAS(1, "keyId"), CONTEXT(2, "encryptionContext"), DATA_KEY_SPEC(3),
           BYTE_COUNT(4), GRANT_TOKENS(5), DRY_RUN(6)),
-    IDENTIFIERS(FROM_KEY(1)),
+    IDENTIFIERS(FROM_NAME(1)),
     ONE_LENGTH,
 };
 

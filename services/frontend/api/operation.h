@@ -49,8 +49,7 @@ struct ks_rule {
 /* Where a key identifier of a request comes from. */
 enum ks_identifier_source {
     KS_IDENTIFIER_NONE,
-    KS_IDENTIFIER_KEY,   /* a member of kind KEY or KEY_OR_ALIAS; absent: none */
-    KS_IDENTIFIER_ALIAS, /* a member of kind ALIAS: of the caller's account */
+    KS_IDENTIFIER_NAMED, /* a member of kind KEY, KEY_OR_ALIAS or ALIAS; absent: none */
     KS_IDENTIFIER_BLOB,  /* the key that a ciphertext blob names */
 };
 

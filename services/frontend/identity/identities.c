@@ -34,7 +34,7 @@ static void list_push(struct list *list, struct ks_identity *item)
 {
     if (list->count == list->capacity) {
         list->capacity = list->capacity ? 2 * list->capacity : FIRST_CAPACITY;
-        list->items = ks_realloc(list->items, list->capacity, sizeof(*list->items));
+        list->items = ks_realloc(list->items, list->capacity, sizeof(struct ks_identity *));
     }
     list->items[list->count++] = item;
 }

@@ -57,8 +57,8 @@ KS_MUST_USE ks_result ks_identity_draft_add(struct ks_identity_draft *draft, ks_
 struct ks_identities *ks_identities_next(struct ks_identities *old, struct ks_identity_draft *draft,
                                          bool replace);
 
-/* For ks_rcu_new. */
-void ks_identities_free(void *identities);
+/* For ks_rcu_new: frees a version. NULL is fine. */
+void ks_identities_free(void *ptr);
 
 /* Counts from 1; a higher one is later. */
 uint64_t ks_identities_number(const struct ks_identities *identities);

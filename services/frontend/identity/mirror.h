@@ -40,7 +40,7 @@ int64_t ks_mirror_revision(const struct ks_mirror *mirror);
  * A source's stream stands: appends the WatchIdentitiesRequest to send to it.
  * Fails: LIMIT_EXCEEDED (the buffer's cap).
  */
-KS_MUST_USE ks_result ks_mirror_opened(struct ks_mirror *mirror, size_t source,
+KS_MUST_USE ks_result ks_mirror_opened(struct ks_mirror *mirror, size_t index,
                                        struct ks_buffer *request);
 
 /*
@@ -48,7 +48,7 @@ KS_MUST_USE ks_result ks_mirror_opened(struct ks_mirror *mirror, size_t source,
  * Fails: VALIDATION (it is none, or makes no sense here), LIMIT_EXCEEDED (too many records): the
  * stream must be closed.
  */
-KS_MUST_USE ks_result ks_mirror_received(struct ks_mirror *mirror, size_t source, ks_bytes message);
+KS_MUST_USE ks_result ks_mirror_received(struct ks_mirror *mirror, size_t index, ks_bytes message);
 
 /* A source's stream has ended. */
-void ks_mirror_closed(struct ks_mirror *mirror, size_t source);
+void ks_mirror_closed(struct ks_mirror *mirror, size_t index);

@@ -35,7 +35,7 @@ struct ks_views *ks_views_new(size_t count_max)
     while (2 * views->set_count * WAYS <= count_max) {
         views->set_count *= 2;
     }
-    views->entries = ks_alloc(views->set_count * WAYS, sizeof(*views->entries));
+    views->entries = ks_alloc(views->set_count * WAYS, sizeof(struct entry *));
     return views;
 }
 
