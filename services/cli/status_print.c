@@ -137,7 +137,8 @@ static void print_listed(const struct ks_status *status, const char *region, str
 {
     for (size_t i = 0; i < status->keystore_count; i++) {
         const status_response *answer = status->keystores[i].answer;
-        if (!answer || strcmp(status->keystores[i].place->region, region) != 0) {
+        if (!answer || answer->n_listed == 0 ||
+            strcmp(status->keystores[i].place->region, region) != 0) {
             continue;
         }
         ks_line(lines, "  listed keystores:");

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -51,6 +52,28 @@ static void the_last_chunk_is_known_in_time(void **state)
         assert_int_equal(chunks, len == 0 ? 1 : (len + CHUNK - 1) / CHUNK);
         close(source.file);
     }
+}
+
+/* However the input arrives: here each read gives one chunk, and nothing of the next one. */
+static void the_end_is_seen_behind_a_whole_chunk(void **state)
+{
+    (void)state;
+    int ends[2];
+    const uint8_t chunk[CHUNK] = {0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(write(ends[1], chunk, CHUNK), CHUNK);
+    }
+    close(ends[1]);
+    KS_SOURCE_AUTO source = {.file = ends[0]};
+    for (int i = 0; i < 3; i++) {
+        ks_bytes got;
+        bool is_last;
+        assert_int_equal(ks_source_take(&source, CHUNK, &got, &is_last, &failure).code, KS_OK);
+        assert_int_equal(got.len, CHUNK);
+        assert_int_equal(is_last, i == 2);
+    }
+    close(ends[0]);
 }
 
 static void what_was_looked_at_is_still_there(void **state)
@@ -166,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_chunk_is_known_in_time),
+        cmocka_unit_test(the_end_is_seen_behind_a_whole_chunk),
         cmocka_unit_test(what_was_looked_at_is_still_there),
         cmocka_unit_test(a_pipe_is_read_to_its_end),
         cmocka_unit_test(an_input_that_cannot_be_read_fails),

@@ -9,8 +9,10 @@
 #include <cmocka.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/crypto/aead.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/hash.h"
+#include "pkg/crypto/kdf.h"
 #include "tests/vectors/file_json.h"
 #include "tests/vectors/vectors.h"
 
@@ -42,6 +44,14 @@ static uint8_t content_at(size_t i)
     return (uint8_t)(7 * i + i / 256);
 }
 
+static ks_bytes fill(uint8_t *place, size_t from, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        place[i] = content_at(from + i);
+    }
+    return (ks_bytes){place, len};
+}
+
 static const uint8_t nonce[KS_FILE_NONCE_LEN] = {1, 2, 3};
 
 static ks_secret test_key(void)
@@ -61,11 +71,9 @@ static void seal_all(const ks_secret *key, ks_bytes header, size_t len, struct k
         size_t part = len - at < KS_FILE_SEGMENT_LEN ? len - at : KS_FILE_SEGMENT_LEN;
         uint8_t *place;
         assert_int_equal(ks_buffer_extend(out, part + KS_FILE_TAG_LEN, &place).code, KS_OK);
-        for (size_t i = 0; i < part; i++) {
-            place[i] = content_at(at + i);
-        }
+        ks_bytes content = fill(place, at, part);
         at += part;
-        assert_int_equal(ks_file_seal(file, (ks_bytes){place, part}, at == len, place).code, KS_OK);
+        assert_int_equal(ks_file_seal(file, content, at == len, place).code, KS_OK);
         if (at == len) {
             break;
         }
@@ -266,26 +274,53 @@ static void what_is_appended_shows(void **state)
     }
 }
 
-/* One content has one length: no empty segment ends a file that has others. */
+/* Seals a segment under the file's key as the page says, whatever it holds. */
+static void seal_anything(ks_bytes header, uint32_t index, ks_bytes content, uint8_t *ret_sealed)
+{
+    const ks_secret data_key = test_key();
+    ks_secret key = {0};
+    struct ks_mac *mac;
+    uint8_t context[KS_FILE_NONCE_LEN + KS_SHA256_LEN];
+    uint8_t iv[KS_AEAD_IV_LEN];
+    memcpy(context, nonce, sizeof(nonce));
+    assert_int_equal(ks_hash_sha256_once(header, context + sizeof(nonce)).code, KS_OK);
+    assert_int_equal(ks_crypto_mac(crypto, &data_key, &mac).code, KS_OK);
+    assert_int_equal(ks_kdf_counter(mac, KS_LITERAL("keystead/file/v1"),
+                                    (ks_bytes){context, sizeof(context)}, 32, &key)
+                         .code,
+                     KS_OK);
+    ks_aead_segment_iv(NULL, index, true, iv);
+    const struct ks_aead_box box = {.key = &key, .iv = iv};
+    assert_int_equal(ks_aead_seal(crypto, &box, content, ret_sealed).code, KS_OK);
+}
+
+/* One content has one length: no empty segment ends a file that has others, however well sealed. */
 static void an_empty_segment_ends_an_empty_file_only(void **state)
 {
     (void)state;
     ks_secret key = test_key();
     KS_BUFFER_AUTO header = {.len_max = KS_FILE_HEADER_MAX};
-    KS_FILE_AUTO *file = NULL;
-    KS_AUTO_FREE uint8_t *place = ks_alloc(1, KS_FILE_SEALED_LEN);
+    KS_BUFFER_AUTO file = {.len_max = FILE_MAX};
+    uint8_t *place;
+    size_t written;
     assert_int_equal(ks_file_header_write(nonce, KS_LITERAL("a blob"), &header).code, KS_OK);
-    assert_int_equal(ks_file_new(crypto, &key, ks_buffer_bytes(&header), &file).code, KS_OK);
-    assert_int_equal(ks_file_seal(file, (ks_bytes){place, KS_FILE_SEGMENT_LEN}, false, place).code,
-                     KS_OK);
-    struct ks_file *reader = NULL;
-    assert_int_equal(ks_file_new(crypto, &key, ks_buffer_bytes(&header), &reader).code, KS_OK);
-    assert_int_equal(ks_file_open(reader, (ks_bytes){place, KS_FILE_SEALED_LEN}, false, place).code,
-                     KS_OK);
+    for (uint32_t count = 0; count < 2; count++) {
+        struct ks_file *writer = NULL;
+        file.len = 0;
+        assert_int_equal(ks_buffer_append(&file, ks_buffer_bytes(&header)).code, KS_OK);
+        assert_int_equal(ks_file_new(crypto, &key, ks_buffer_bytes(&header), &writer).code, KS_OK);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(ks_buffer_extend(&file, KS_FILE_SEALED_LEN, &place).code, KS_OK);
+            ks_bytes content = fill(place, 0, KS_FILE_SEGMENT_LEN);
+            assert_int_equal(ks_file_seal(writer, content, false, place).code, KS_OK);
+        }
+        assert_int_equal(ks_buffer_extend(&file, KS_FILE_TAG_LEN, &place).code, KS_OK);
+        seal_anything(ks_buffer_bytes(&header), count, (ks_bytes){0}, place);
 
-    assert_int_equal(ks_file_open(reader, (ks_bytes){place, KS_FILE_TAG_LEN}, true, place).code,
-                     KS_INVALID_CIPHERTEXT);
-    ks_file_free(reader);
+        assert_int_equal(open_all(&key, ks_buffer_bytes(&file), &written).code,
+                         count == 0 ? KS_OK : KS_INVALID_CIPHERTEXT);
+        ks_file_free(writer);
+    }
 }
 
 static void header_holds_a_blob_of_1_to_6144_bytes(void **state)
@@ -309,6 +344,20 @@ static void header_holds_a_blob_of_1_to_6144_bytes(void **state)
             assert_int_equal(got.len, cases[i].len);
         }
     }
+}
+
+static void a_header_is_exactly_as_long_as_it_says(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO header = {.len_max = KS_FILE_HEADER_MAX};
+    ks_bytes blob;
+    assert_int_equal(ks_file_header_write(nonce, KS_LITERAL("a blob"), &header).code, KS_OK);
+    assert_int_equal(ks_file_header_blob(ks_buffer_bytes(&header), &blob).code, KS_OK);
+    assert_int_equal(ks_file_header_blob((ks_bytes){header.ptr, header.len - 1}, &blob).code,
+                     KS_INVALID_CIPHERTEXT);
+    assert_int_equal(ks_buffer_append(&header, KS_LITERAL("x")).code, KS_OK);
+    assert_int_equal(ks_file_header_blob(ks_buffer_bytes(&header), &blob).code,
+                     KS_INVALID_CIPHERTEXT);
 }
 
 static void another_version_or_algorithm_is_told_apart_from_damage(void **state)
@@ -377,6 +426,7 @@ int main(void)
         cmocka_unit_test(what_is_appended_shows),
         cmocka_unit_test(an_empty_segment_ends_an_empty_file_only),
         cmocka_unit_test(header_holds_a_blob_of_1_to_6144_bytes),
+        cmocka_unit_test(a_header_is_exactly_as_long_as_it_says),
         cmocka_unit_test(another_version_or_algorithm_is_told_apart_from_damage),
         cmocka_unit_test(a_file_is_known_by_its_first_bytes),
         cmocka_unit_test(another_data_key_opens_nothing),

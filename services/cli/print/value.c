@@ -133,14 +133,7 @@ bool ks_value_is_time(const ProtobufCFieldDescriptor *field)
 
 static ks_result append_text(struct ks_buffer *out, const char *text)
 {
-    size_t from = out->len;
-    KS_TRY(ks_buffer_append(out, ks_bytes_of(text)));
-    for (size_t i = from; i < out->len; i++) {
-        if (out->ptr[i] < 0x20 || out->ptr[i] == 0x7f) {
-            out->ptr[i] = '?';
-        }
-    }
-    return KS_RES(OK);
+    return ks_buffer_append(out, ks_bytes_of(text));
 }
 
 static ks_result append_enum(struct ks_buffer *out, const ProtobufCFieldDescriptor *field,

@@ -36,8 +36,8 @@ bool ks_value_is_absent(const struct ProtobufCMessage *message,
                         const struct ProtobufCFieldDescriptor *field);
 
 /*
- * Appends an element as text; what is a message, but for a time, is left out. Control characters
- * become '?', as this goes to a terminal. Fails: LIMIT_EXCEEDED (the buffer's cap).
+ * Appends an element as text, as it is; what is a message, but for a time, is left out.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap).
  */
 KS_MUST_USE ks_result ks_value_append(const struct ProtobufCFieldDescriptor *field,
                                       const void *value, struct ks_buffer *out);
