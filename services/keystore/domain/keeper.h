@@ -44,8 +44,9 @@ void ks_keeper_free(struct ks_keeper *keeper);
 void ks_keeper_connected(struct ks_keeper *keeper, uint64_t life);
 void ks_keeper_lost(struct ks_keeper *keeper);
 
-/* The worker's function: goes on until there is nothing to do, or a move failed. */
-void ks_keeper_run(void *keeper, struct ks_worker *worker);
+/* The worker's function: goes on until there is nothing to do, or a move failed.
+ * user is the struct ks_keeper. */
+void ks_keeper_run(void *user, struct ks_worker *worker);
 
 /* Whether a change of this record is one that the keeper looks at: then poke its worker. */
 bool ks_keeper_concerns(ks_bytes key);

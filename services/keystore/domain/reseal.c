@@ -90,25 +90,37 @@ static ks_result reseal_material(struct ks_reseal *reseal, const STORED(KeyRecor
     return KS_RES(OK);
 }
 
+/* The key as it stands, in arena, with the compare of its revision. */
+static ks_result read_key(const struct ks_reseal *reseal, const struct ks_name *name,
+                          struct ks_arena *arena, STORED(KeyRecord) * *ret_key,
+                          struct ks_change *change)
+{
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_store_record record;
+    KS_TRY(ks_store_peek(reseal->store, &view));
+    KS_TRY(ks_store_get(&view, ks_name_bytes(name), &record));
+    ks_change_compare(change, ks_name_bytes(name), record.revision);
+    return ks_record_read_key(record.value, arena, ret_key);
+}
+
+static ks_result reseal_materials(struct ks_reseal *reseal, const STORED(KeyRecord) * key,
+                                  struct ks_arena *arena)
+{
+    for (size_t i = 0; i < key->n_materials; i++) {
+        bool older = key->materials[i]->generation < reseal->current;
+        KS_TRY(older ? reseal_material(reseal, key, key->materials[i], arena) : KS_RES(OK));
+    }
+    return KS_RES(OK);
+}
+
 /* Fails: CONFLICT (the key was changed meanwhile: the next pass meets it again). */
 static ks_result reseal_key(struct ks_reseal *reseal, const struct ks_name *name)
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
     STORED(KeyRecord) *key = NULL;
-    {
-        KS_STORE_VIEW_AUTO view = {0};
-        struct ks_store_record record;
-        KS_TRY(ks_store_peek(reseal->store, &view));
-        KS_TRY(ks_store_get(&view, ks_name_bytes(name), &record));
-        KS_TRY(ks_record_read_key(record.value, &arena, &key));
-        ks_change_compare(&change, ks_name_bytes(name), record.revision);
-    }
-    for (size_t i = 0; i < key->n_materials; i++) {
-        if (key->materials[i]->generation < reseal->current) {
-            KS_TRY(reseal_material(reseal, key, key->materials[i], &arena));
-        }
-    }
+    KS_TRY(read_key(reseal, name, &arena, &key, &change));
+    KS_TRY(reseal_materials(reseal, key, &arena));
     ks_change_put(&change, ks_name_bytes(name), &key->base);
     return ks_sync_commit(reseal->store, &change, NULL);
 }

@@ -20,6 +20,11 @@ void *ks_call_alloc(struct ks_call *call, size_t count, size_t size)
     return place;
 }
 
+void *ks_call_pointers(struct ks_call *call, size_t count)
+{
+    return ks_call_alloc(call, count, sizeof(void *));
+}
+
 char *ks_call_dup(struct ks_call *call, ks_bytes bytes)
 {
     char *copy = ks_arena_dup(&call->arena, bytes);

@@ -136,5 +136,7 @@ void ks_call_close_view(struct ks_call *call);
 /* In the arena; never NULL: a full arena is a programmer error, as its cap is above all limits. */
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size);
 char *ks_call_dup(struct ks_call *call, ks_bytes bytes);
+/* Room for so many pointers, as protoc-c's repeated fields are. */
+void *ks_call_pointers(struct ks_call *call, size_t count);
 
 int64_t ks_call_now_ms(const struct ks_call *call);

@@ -125,7 +125,7 @@ static ks_result read_current(struct ks_call *call, struct plan *plan)
 
 static STORED(Tag) * *tags_of(struct ks_call *call, const KMS(CreateKeyRequest) * request)
 {
-    STORED(Tag) **tags = ks_call_alloc(call, TAGS_MAX, sizeof(*tags));
+    STORED(Tag) **tags = ks_call_pointers(call, TAGS_MAX);
     for (size_t i = 0; i < request->n_tags; i++) {
         tags[i] = ks_call_alloc(call, 1, sizeof(*tags[i]));
         *tags[i] = (STORED(Tag))STORED_NEW(TAG);

@@ -44,7 +44,7 @@ INTERNAL(KeyBinding) * ks_crypto_binding(struct ks_call *call, const struct ks_t
 INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *entries, size_t count)
 {
     const struct map_entry *const *from = entries;
-    INTERNAL(ContextEntry) **context = ks_call_alloc(call, count + 1, sizeof(*context));
+    INTERNAL(ContextEntry) **context = ks_call_pointers(call, count + 1);
     INTERNAL(ContextEntry) *values = ks_call_alloc(call, count + 1, sizeof(*values));
     for (size_t i = 0; i < count; i++) {
         values[i] = (INTERNAL(ContextEntry))INTERNAL_NEW(CONTEXT_ENTRY);

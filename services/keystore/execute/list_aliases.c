@@ -125,7 +125,7 @@ void ks_run_list_aliases(struct ks_call *call)
         }
     }
     struct page page = {.call = call, .limit = (size_t)limit_of(request)};
-    page.entries = ks_call_alloc(call, page.limit, sizeof(*page.entries));
+    page.entries = ks_call_pointers(call, page.limit);
     if (ks_failed(fill(&page, position, key_id))) {
         ks_call_fail(call, KS_INTERNAL);
         return;

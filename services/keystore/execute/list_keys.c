@@ -96,7 +96,7 @@ void ks_run_list_keys(struct ks_call *call)
     assert(after.len < sizeof(after.text)); /* a marker's position is shorter than a name */
 
     struct page page = {.call = call, .prefix_len = prefix.len, .limit = (size_t)limit_of(request)};
-    page.entries = ks_call_alloc(call, page.limit, sizeof(*page.entries));
+    page.entries = ks_call_pointers(call, page.limit);
     ks_bytes from = position[0] == '\0' ? (ks_bytes){0} : ks_name_bytes(&after);
     if (ks_failed(ks_store_scan(&call->view, ks_name_bytes(&prefix), from, add_key, &page))) {
         ks_call_fail(call, KS_INTERNAL);

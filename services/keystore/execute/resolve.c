@@ -230,7 +230,7 @@ static INTERNAL(View) * new_view(struct ks_call *call, const struct ks_target *t
 /* Only the frontend sees it, and comes back with what it decided: nothing needs to be settled. */
 static void answer_stale(struct ks_call *call)
 {
-    call->views = ks_call_alloc(call, KS_CALL_TARGETS_MAX, sizeof(*call->views));
+    call->views = ks_call_pointers(call, KS_CALL_TARGETS_MAX);
     for (size_t i = 0; i < call->target_count; i++) {
         call->views[i] = new_view(call, &call->targets[i]);
     }

@@ -39,8 +39,9 @@ void ks_applied_set_store(struct ks_applied *applied, struct ks_store *store);
 /* The copy has applied revision. */
 void ks_applied_say(struct ks_applied *applied, int64_t revision);
 
-/* The worker's function: opens streams to who is on the list, closes those to who is not. */
-void ks_applied_run(void *applied, struct ks_worker *worker);
+/* The worker's function: opens streams to who is on the list, closes those to who is not.
+ * user is the struct ks_applied. */
+void ks_applied_run(void *user, struct ks_worker *worker);
 
 /* Of the method's row KeystoreService.Applied, whose user is the struct ks_applied. */
 extern const struct ks_rpc_stream_callbacks ks_applied_stream_callbacks;

@@ -30,8 +30,8 @@ struct ks_worker;
 struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, const struct ks_clock *clock);
 void ks_housekeeping_free(struct ks_housekeeping *housekeeping);
 
-/* The worker's function: one step, on duty. */
-void ks_housekeeping_run(void *housekeeping, struct ks_worker *worker);
+/* The worker's function: one step, on duty. user is the struct ks_housekeeping. */
+void ks_housekeeping_run(void *user, struct ks_worker *worker);
 
 /* Keys in this copy, as counted within the last minute. */
 uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping);

@@ -38,8 +38,8 @@ void ks_operators_free(struct ks_operators *operators);
 /* Answers what waits with UNAVAILABLE, and whatever comes from now on. */
 void ks_operators_close(struct ks_operators *operators);
 
-/* The worker's function. */
-void ks_operators_run(void *operators, struct ks_worker *worker);
+/* The worker's function; user is the struct ks_operators. */
+void ks_operators_run(void *user, struct ks_worker *worker);
 
 /* Of the rows of KeystoreService; user is the struct ks_operators. */
 void ks_operators_get_status(void *user, struct ks_rpc_call *call);
