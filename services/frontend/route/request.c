@@ -140,6 +140,15 @@ static void take_refusal(struct ks_request *request, const struct ks_item_result
     }
 }
 
+/* Whether it was done is not known: with this request_id a retry finds out, and does it once. */
+static void tell_request_id(struct ks_request *request)
+{
+    if (request->operation->mutating && request->refusal.code == KS_UNAVAILABLE) {
+        ks_refusal_add(&request->refusal, KS_LITERAL("request_id"),
+                       ks_bytes_of(request->request_id));
+    }
+}
+
 static void on_result(struct ks_upstream_item *outgoing, const struct ks_item_result *result)
 {
     struct ks_request *request = outgoing->user;
@@ -152,6 +161,7 @@ static void on_result(struct ks_upstream_item *outgoing, const struct ks_item_re
     } else if (result->code != KS_OK) {
         take_refusal(request, result);
     }
+    tell_request_id(request);
     bool good = request->refusal.code == KS_OK;
     request->done(request, good ? result->response : (ks_bytes){0});
 }

@@ -316,6 +316,24 @@ static void keeps_the_request_id_of_the_client_in_all_rounds(void **state)
     answer_ok("");
 }
 
+/* Nobody knows whether it was done; the id that was made here lets the client ask again. */
+static void names_the_request_id_when_the_outcome_is_unknown(void **state)
+{
+    (void)state;
+    assert_int_equal(start("CreateKey"), KS_OK);
+    answer(&(struct ks_item_result){.code = KS_UNAVAILABLE});
+    assert_int_equal(outcome.request.refusal.detail_count, 1);
+    assert_string_equal(outcome.request.refusal.details[0].name, "request_id");
+    assert_string_equal(outcome.request.refusal.details[0].value, outcome.request.request_id);
+
+    assert_int_equal(start("CreateKey"), KS_OK);
+    answer(&(struct ks_item_result){.code = KS_LIMIT_EXCEEDED});
+    assert_int_equal(outcome.request.refusal.detail_count, 0);
+    assert_int_equal(start("ListKeys"), KS_OK);
+    answer(&(struct ks_item_result){.code = KS_UNAVAILABLE});
+    assert_int_equal(outcome.request.refusal.detail_count, 0);
+}
+
 static void passes_on_a_refusal_with_its_words(void **state)
 {
     (void)state;
@@ -412,6 +430,7 @@ int main(void)
         TEST(allows_what_names_no_key),
         TEST(makes_a_request_id_for_a_mutation_without_one),
         TEST(keeps_the_request_id_of_the_client_in_all_rounds),
+        TEST(names_the_request_id_when_the_outcome_is_unknown),
         TEST(passes_on_a_refusal_with_its_words),
         TEST(tells_nobody_of_what_is_inside),
         TEST(refuses_at_once_what_breaks_its_form),
