@@ -54,6 +54,10 @@ static const struct ks_option key_create_options[] = {
 };
 static const struct ks_option used_key_options[] = {USED_KEY};
 static const struct ks_option changed_key_options[] = {CHANGED_KEY};
+static const struct ks_option key_update_options[] = {
+    CHANGED_KEY,
+    {"description", "TEXT", "what it is for", "description", REQUIRED},
+};
 static const struct ks_option key_delete_options[] = {
     CHANGED_KEY,
     {"days", "N", "until it is destroyed: 7 to 30, 30 unless said", "pending_window_in_days", 0},
@@ -152,6 +156,9 @@ static const struct ks_command rows[] = {
         LIST("keys", key_columns, FRONTEND("ListKeys", list_keys_request, list_keys_response))),
     ROW("key", "describe", "Show all about a key.", NULL, used_key_options, ks_call_run,
         CALL(FRONTEND("DescribeKey", describe_key_request, describe_key_response))),
+    ROW("key", "update", "Change the description of a key.", NULL, key_update_options, ks_call_run,
+        CALL(FRONTEND("UpdateKeyDescription", update_key_description_request,
+                      update_key_description_response))),
     ROW("key", "enable", "Let a disabled key be used again.", NULL, changed_key_options,
         ks_call_run, CALL(FRONTEND("EnableKey", enable_key_request, enable_key_response))),
     ROW("key", "disable", "Let nobody use a key: at once, in the whole region.", NULL,
