@@ -506,6 +506,62 @@ static void survives_every_damage_to_a_batch(void **state)
     }
 }
 
+#define PAIRS_MAX 128U /* proto/formats/encryption-context.md */
+
+/* As many pairs as a context may have, each as short as it can be and differ. */
+static void fill_context(ContextEntry *pairs, ContextEntry **pointers, char (*keys)[3])
+{
+    static char value[] = "v";
+    for (size_t i = 0; i < PAIRS_MAX; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "%c%c", (int)('a' + i / 16), (int)('a' + i % 16));
+        keystead__internal__v1__context_entry__init(&pairs[i]);
+        pairs[i].key = keys[i];
+        pairs[i].value = value;
+        pointers[i] = &pairs[i];
+    }
+}
+
+/*
+ * Requests of many tenants share a frame. Would the largest that one may send not fit it, its
+ * maker could have everybody's requests fail, and the connection closed.
+ */
+static void answers_a_frame_of_the_requests_with_the_most_fields(void **state)
+{
+    (void)state;
+    ContextEntry pairs[PAIRS_MAX];
+    ContextEntry *context[PAIRS_MAX];
+    char keys[PAIRS_MAX][3];
+    fill_context(pairs, context, keys);
+    HsmDecrypt source = KEYSTEAD__INTERNAL__V1__HSM_DECRYPT__INIT;
+    source.binding = &key.binding;
+    source.ekt = key.ekt;
+    source.blob = copy_of(hsm_encrypt(&node, &key, KS_LITERAL("x"))->blob);
+    source.context = context;
+    source.n_context = PAIRS_MAX;
+    HsmReEncrypt move = KEYSTEAD__INTERNAL__V1__HSM_RE_ENCRYPT__INIT;
+    move.source = &source;
+    move.destination = &key.binding;
+    move.destination_ekt = key.ekt;
+    move.destination_context = context;
+    move.n_destination_context = PAIRS_MAX;
+    HsmRequest request = HSM_REQUEST(RE_ENCRYPT, re_encrypt, &move);
+    HsmRequest *requests[KS_HSM_BATCH_MAX];
+    for (size_t i = 0; i < KS_HSM_BATCH_MAX; i++) {
+        requests[i] = &request;
+    }
+    HsmBatch batch = KEYSTEAD__INTERNAL__V1__HSM_BATCH__INIT;
+    batch.n_requests = KS_HSM_BATCH_MAX;
+    batch.requests = requests;
+    KS_BUFFER_AUTO frame = {.len_max = KS_FRAME_LEN_MAX};
+    KS_BUFFER_AUTO out = {.len_max = KS_FRAME_MAX};
+    uint8_t *place = NULL;
+    size_t len = protobuf_c_message_get_packed_size(&batch.base);
+    assert_int_equal(ks_buffer_extend(&frame, len, &place).code, KS_OK);
+    protobuf_c_message_pack(&batch.base, place);
+
+    assert_int_equal(ks_hsm_answer(node.hsm, ks_buffer_bytes(&frame), &out).code, KS_OK);
+}
+
 /* A frame of the smallest things a message can hold must not grow past the arena's cap. */
 static void a_frame_of_tiny_fields_is_refused(void **state)
 {
@@ -582,6 +638,7 @@ int main(void)
         TEST(answers_a_batch_in_its_order),
         TEST(refuses_a_batch_of_none_or_too_many),
         TEST(survives_every_damage_to_a_batch),
+        TEST(answers_a_frame_of_the_requests_with_the_most_fields),
         TEST(a_frame_of_tiny_fields_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -24,8 +24,13 @@ typedef Keystead__Internal__V1__HsmDecrypt HsmDecrypt;
 typedef Keystead__Internal__V1__HsmGenerateDataKey HsmGenerateDataKey;
 typedef Keystead__Internal__V1__HsmReEncrypt HsmReEncrypt;
 
-/* What a request may need of its arena at most: requests, replies, and what they carry. */
-#define KS_HSM_ARENA_MAX (8U * 1024U * 1024U)
+/*
+ * What a frame may need of its arena at most. A client chooses the contexts, and what others have
+ * put into the same frame must not fail with them: 256 ReEncrypts with 2 contexts of 128 pairs take
+ * 80 bytes a pair (entry, key, value), 8 for its pointer, and 7 KiB for each context while
+ * protobuf-c reads it: 10 MiB. The frame's own bytes, plaintexts and replies are 1 MiB each.
+ */
+#define KS_HSM_ARENA_MAX (16U * 1024U * 1024U)
 
 /*
  * Reads a batch.
