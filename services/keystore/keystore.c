@@ -1,6 +1,7 @@
 #include "services/keystore/keystore.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "pkg/base/log.h"
@@ -63,7 +64,8 @@ struct ks_keystore {
     struct ks_execute_env env;
     struct ks_rpc_method methods[METHOD_COUNT];
     struct ks_rpc_server *server;
-    bool serving; /* what health says; the housekeeping worker's */
+    bool serving;         /* what health says; the housekeeping worker's */
+    atomic_bool reloaded; /* the copy was, and housekeeping does not know yet */
 };
 
 /* What the store and the hsm's link tell, on their threads. */
@@ -86,7 +88,9 @@ static void on_change(void *user, ks_bytes key, ks_bytes value, int64_t revision
 static void on_reload(void *user, int64_t revision)
 {
     (void)revision;
-    ks_worker_poke(((struct ks_keystore *)user)->keeper_worker);
+    struct ks_keystore *keystore = user;
+    atomic_store(&keystore->reloaded, true);
+    ks_worker_poke(keystore->keeper_worker);
 }
 
 static void on_notice(void *user, const char *sentence)
@@ -147,6 +151,9 @@ static void keep_house(void *user, struct ks_worker *worker)
         ks_rpc_health_set(keystore->server, "", serving);
         ks_log(INFO, serving ? "serving" : "not serving",
                KS_NUMBER("applied", status.applied_revision));
+    }
+    if (atomic_exchange(&keystore->reloaded, false)) {
+        ks_housekeeping_reloaded(keystore->housekeeping);
     }
     ks_housekeeping_run(keystore->housekeeping, worker);
 }
@@ -221,7 +228,7 @@ static void make_parts(struct ks_keystore *keystore)
         .rotation_ms = settings->rotation_ms,
     };
     keystore->keeper = ks_keeper_new(&keeper);
-    keystore->housekeeping = ks_housekeeping_new(keystore->store, NULL);
+    keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
     keystore->identities = ks_identities_new(keystore->store);
     keystore->quota = ks_quota_new(0);
     const struct ks_operators_options operators = {

@@ -341,18 +341,6 @@ __attribute__((format(printf, 2, 3))) static void raise_alarm(struct ks_keeper_s
     }
 }
 
-/* Whether this zone's request for a domain key still stands. */
-static bool is_asking(const struct ks_keeper *keeper)
-{
-    const struct ks_domain_records *records = &keeper->records;
-    for (size_t i = 0; i < records->transit_count; i++) {
-        if (strcmp(records->transits[i].zone, keeper->self.zone) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status *status)
 {
     const struct ks_domain_records *records = &keeper->records;
@@ -374,7 +362,8 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
                         records->transits[i].zone);
         }
     }
-    if (is_asking(keeper) && since_ms(keeper, keeper->asked_ns) > ANSWER_MS) {
+    if (ks_domain_transit_of(records, keeper->self.zone) &&
+        since_ms(keeper, keeper->asked_ns) > ANSWER_MS) {
         raise_alarm(status, "no zone has answered this zone's request for a domain key: see the "
                             "alarms of the others");
     }

@@ -423,6 +423,14 @@ bool ks_hsm_link_is_open(struct ks_hsm_link *link)
     return open;
 }
 
+uint64_t ks_hsm_link_life(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    uint64_t life = link->open ? link->life : 0;
+    pthread_mutex_unlock(&link->lock);
+    return life;
+}
+
 ks_result ks_hsm_link_new(const struct ks_hsm_link_options *options, struct ks_hsm_link **ret_link)
 {
     assert(options->socket_path && options->on_connected && options->on_lost);

@@ -72,3 +72,6 @@ void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * 
 void ks_hsm_link_open(struct ks_hsm_link *link, uint64_t life);
 
 bool ks_hsm_link_is_open(struct ks_hsm_link *link);
+
+/* The life of the connection that is open; 0: none is. */
+uint64_t ks_hsm_link_life(struct ks_hsm_link *link);

@@ -25,6 +25,9 @@ enum kind { REQUESTS, KEYS, DESTROYED, KIND_COUNT };
 
 struct ks_housekeeping {
     struct ks_store *store;
+    struct ks_hsm_link *link;
+    atomic_bool reloaded;
+    uint64_t told_life; /* of the hsm that has been told of every destroyed key */
     struct ks_clock clock;
     struct pass passes[KIND_COUNT];
     int64_t counted_ns;
@@ -177,23 +180,6 @@ static void count_keys(struct ks_housekeeping *housekeeping)
     }
 }
 
-void ks_housekeeping_run(void *user, struct ks_worker *worker)
-{
-    struct ks_housekeeping *housekeeping = user;
-    count_keys(housekeeping);
-    for (int kind = 0; kind < KIND_COUNT; kind++) {
-        bool stopping = worker && ks_worker_is_stopping(worker);
-        if (!stopping && ks_store_on_duty(housekeeping->store)) {
-            step(housekeeping, (enum kind)kind);
-        }
-    }
-}
-
-uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping)
-{
-    return atomic_load(&housekeeping->key_count);
-}
-
 static void evicted(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
 {
     (void)user;
@@ -220,10 +206,57 @@ void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes va
     }
 }
 
-struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, const struct ks_clock *clock)
+static bool tell_one(void *user, const struct ks_store_record *record)
+{
+    ks_housekeeping_changed(((struct ks_housekeeping *)user)->link, record->key, record->value);
+    return true;
+}
+
+/* What was destroyed while nobody could tell this hsm: it was cut off, or our copy was. */
+static void tell_of_destroyed(struct ks_housekeeping *housekeeping)
+{
+    uint64_t life = ks_hsm_link_life(housekeeping->link);
+    bool reloaded = atomic_exchange(&housekeeping->reloaded, false);
+    if (life == 0 || (life == housekeeping->told_life && !reloaded)) {
+        return;
+    }
+    KS_STORE_VIEW_AUTO view = {0};
+    if (!ks_failed(ks_store_peek(housekeeping->store, &view)) &&
+        !ks_failed(
+            ks_store_scan(&view, KS_NAME_DESTROYED, (ks_bytes){0}, tell_one, housekeeping))) {
+        housekeeping->told_life = life;
+    }
+}
+
+void ks_housekeeping_run(void *user, struct ks_worker *worker)
+{
+    struct ks_housekeeping *housekeeping = user;
+    count_keys(housekeeping);
+    tell_of_destroyed(housekeeping);
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        bool stopping = worker && ks_worker_is_stopping(worker);
+        if (!stopping && ks_store_on_duty(housekeeping->store)) {
+            step(housekeeping, (enum kind)kind);
+        }
+    }
+}
+
+uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping)
+{
+    return atomic_load(&housekeeping->key_count);
+}
+
+void ks_housekeeping_reloaded(struct ks_housekeeping *housekeeping)
+{
+    atomic_store(&housekeeping->reloaded, true);
+}
+
+struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, struct ks_hsm_link *link,
+                                            const struct ks_clock *clock)
 {
     struct ks_housekeeping *housekeeping = ks_alloc(1, sizeof(*housekeeping));
     housekeeping->store = store;
+    housekeeping->link = link;
     housekeeping->clock = clock ? *clock : ks_clock_system;
     return housekeeping;
 }

@@ -26,8 +26,9 @@
 struct ks_housekeeping;
 struct ks_worker;
 
-/* clock NULL: ks_clock_system. Free with ks_housekeeping_free. */
-struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, const struct ks_clock *clock);
+/* Both are borrowed; clock NULL: ks_clock_system. Free with ks_housekeeping_free. */
+struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, struct ks_hsm_link *link,
+                                            const struct ks_clock *clock);
 void ks_housekeeping_free(struct ks_housekeeping *housekeeping);
 
 /* The worker's function: one step, on duty. user is the struct ks_housekeeping. */
@@ -41,3 +42,9 @@ uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping);
  * may be called on the store's thread.
  */
 void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value);
+
+/*
+ * The copy was loaded anew, so changes were missed. The next run tells the hsm of every destroyed
+ * key, as it does when an hsm has connected. Any thread.
+ */
+void ks_housekeeping_reloaded(struct ks_housekeeping *housekeeping);

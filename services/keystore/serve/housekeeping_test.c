@@ -41,7 +41,7 @@ static int set_up(void **state)
     cell_start(&cell, 0);
     cell_wait_ready(&cell);
     clock_ahead = (struct ks_clock){boot_ns, wall_ms, NULL};
-    housekeeping = ks_housekeeping_new(cell.store, &clock_ahead);
+    housekeeping = ks_housekeeping_new(cell.store, cell.link, &clock_ahead);
     cell_create_key(&cell, key_id);
     return 0;
 }
@@ -153,6 +153,32 @@ static void the_hsm_forgets_a_destroyed_key(void **state)
     assert_int_equal(count("destroyed/"), 0);
 }
 
+/* It kept its memory while the keystore was away and the key was destroyed elsewhere. */
+static void an_hsm_that_connects_is_told_of_every_destroyed_key(void **state)
+{
+    (void)state;
+    schedule_deletion();
+    cell.ahead_ms = 30 * MS_PER_DAY + 1000;
+    keep_house();
+    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 0; i++) {
+        fixture_sleep_ms(2);
+    }
+    ks_fake_hsm_restart(cell.hsm);
+    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 1; i++) {
+        fixture_sleep_ms(2);
+        ks_housekeeping_run(housekeeping, NULL);
+    }
+    assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 2);
+
+    ks_housekeeping_run(housekeeping, NULL);
+    ks_housekeeping_reloaded(housekeeping);
+    ks_housekeeping_run(housekeeping, NULL);
+    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 2; i++) {
+        fixture_sleep_ms(2);
+    }
+    assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 3);
+}
+
 static void a_key_whose_deletion_was_cancelled_stays(void **state)
 {
     (void)state;
@@ -186,6 +212,7 @@ int main(void)
         TEST(request_records_are_kept_for_a_day_and_no_longer),
         TEST(a_key_is_destroyed_with_its_aliases_when_its_date_has_passed),
         TEST(the_hsm_forgets_a_destroyed_key),
+        TEST(an_hsm_that_connects_is_told_of_every_destroyed_key),
         TEST(a_key_whose_deletion_was_cancelled_stays),
         TEST(keys_are_counted),
     };
