@@ -82,22 +82,23 @@ static void end(struct ks_store *store)
     }
     engine->is_closing = true;
     ks_etcd_free(engine->etcd);
+    for (size_t i = 0; i < KS_LOAD_PAGES; i++) {
+        ks_free(engine->load.pages[i].after);
+    }
     pthread_mutex_destroy(&engine->published_lock);
     ks_free(engine);
     store->state = NULL;
 }
 
-/* On the store's thread, as everything that calls back. */
+/*
+ * On the store's thread, as everything that calls its owner back. The client lives until the
+ * thread has ended: somebody may be waking it.
+ */
 static void finish(struct ks_replicated *engine)
 {
     engine->is_closing = true;
     ks_window_close(&engine->window);
     ks_follow_stop(engine);
-    ks_etcd_free(engine->etcd);
-    engine->etcd = NULL;
-    for (size_t i = 0; i < KS_LOAD_PAGES; i++) {
-        ks_free(engine->load.pages[i].after);
-    }
     ks_commit_end(engine);
     ks_acks_reset(engine);
 }
@@ -178,9 +179,7 @@ static void run(struct ks_store *store)
 static void wake(struct ks_store *store)
 {
     const struct ks_replicated *engine = store->state;
-    if (engine->etcd) { /* gone already when an answer at the end makes its owner try again */
-        ks_etcd_wake(engine->etcd);
-    }
+    ks_etcd_wake(engine->etcd);
 }
 
 static bool may_serve(struct ks_store *store, uint64_t *ret_generation)
