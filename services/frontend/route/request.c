@@ -72,7 +72,17 @@ static void decide(struct ks_request *request, const struct ks_view *views)
     item->decision = allowed ? KS_ALLOWED : KS_DENIED;
 }
 
-/* Decides on the views that are remembered; without all of them a keystore is asked for them. */
+static void leave_undecided(struct ks_request *request)
+{
+    request->item.decision = KS_UNDECIDED;
+    request->item.version_count = 0;
+}
+
+/*
+ * Decides on the views that are remembered; without all of them a keystore is asked for them. What
+ * is denied takes that longer way, too: nothing can be remembered of what is absent, and the time
+ * must not tell it from what is there and forbidden.
+ */
 static void decide_from_memory(struct ks_request *request)
 {
     struct ks_view views[KS_IDENTIFIERS_MAX];
@@ -80,12 +90,14 @@ static void decide_from_memory(struct ks_request *request)
         const struct ks_identifier *identifier = &request->identifiers.items[i];
         if (!ks_views_find(request->router->views, identifier->account, identifier->name,
                            &views[i])) {
-            request->item.decision = KS_UNDECIDED;
-            request->item.version_count = 0;
+            leave_undecided(request);
             return;
         }
     }
     decide(request, views);
+    if (request->item.decision == KS_DENIED) {
+        leave_undecided(request);
+    }
 }
 
 static void on_result(struct ks_upstream_item *outgoing, const struct ks_item_result *result);

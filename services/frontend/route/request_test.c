@@ -246,6 +246,23 @@ static void sends_what_it_denies_as_denied(void **state)
     assert_int_equal(outcome.request.refusal.code, KS_ACCESS_DENIED);
 }
 
+/* Promise 6: how long a refusal takes does not say whether another account has such a key. */
+static void a_key_of_another_takes_two_rounds_there_or_not(void **state)
+{
+    (void)state;
+    struct ks_view there = view_of(7);
+    put_encrypt(OTHER_KEY);
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(start("Encrypt"), KS_OK);
+        assert_int_equal(keystore.got->decision, KS_UNDECIDED);
+        assert_int_equal(keystore.got->n_versions, 0);
+        answer_stale(&there, 1);
+        assert_int_equal(keystore.got->decision, KS_DENIED);
+        answer(&(struct ks_item_result){.code = KS_ACCESS_DENIED});
+    }
+}
+
 static void re_encrypt(const char *source_account, const char *destination)
 {
     KS_BUFFER_AUTO blob = {.len_max = 4096};
@@ -426,6 +443,7 @@ int main(void)
         TEST(asks_for_the_view_first),
         TEST(decides_anew_four_times_at_most),
         TEST(sends_what_it_denies_as_denied),
+        TEST(a_key_of_another_takes_two_rounds_there_or_not),
         TEST(denies_a_re_encryption_with_anothers_key),
         TEST(allows_what_names_no_key),
         TEST(makes_a_request_id_for_a_mutation_without_one),
