@@ -520,6 +520,7 @@ static void serve(struct ks_fake_hsm *hsm, int connection)
 static void *run(void *argument)
 {
     struct ks_fake_hsm *hsm = argument;
+    pthread_setname_np(pthread_self(), "fake hsm");
     while (!atomic_load(&hsm->stopping)) {
         int connection = accept(hsm->listener, NULL, NULL);
         if (connection < 0) {

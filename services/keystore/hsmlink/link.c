@@ -115,8 +115,9 @@ static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result r
     }
 }
 
-/* OK: the job waits; otherwise the caller keeps it. */
-static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open)
+/* OK: the job waits, and whether it is the only one that does; otherwise the caller keeps it. */
+static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open,
+                         bool *ret_first)
 {
     ks_result result = KS_RES(OK);
     pthread_mutex_lock(&link->lock);
@@ -126,6 +127,7 @@ static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_o
         result = KS_RES(THROTTLED);
     } else {
         link->pending_count++;
+        *ret_first = link->waiting.count == 0;
         push(&link->waiting, job);
     }
     pthread_mutex_unlock(&link->lock);
@@ -143,11 +145,14 @@ static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * reques
                    struct job *job)
 {
     ks_result result = ks_codec_pack_field(REQUESTS_NUMBER, &request->base, &job->packed);
+    bool first = false;
     if (!ks_failed(result)) {
-        result = enqueue(link, job, needs_open);
+        result = enqueue(link, job, needs_open, &first);
     }
     if (!ks_failed(result)) {
-        wake(link);
+        if (first) {
+            wake(link); /* With others before it, the link is awake, or waits for a reply. */
+        }
         return;
     }
     job->done(job->user, result, NULL);
@@ -387,6 +392,7 @@ static ks_result work(struct ks_hsm_link *link, short events)
 static void *run(void *argument)
 {
     struct ks_hsm_link *link = argument;
+    pthread_setname_np(pthread_self(), "hsm link");
     try_to_connect(link);
     while (!atomic_load(&link->stopping)) {
         bool connected = link->socket != NO_SOCKET;
