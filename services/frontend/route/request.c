@@ -108,6 +108,7 @@ static ks_result send(struct ks_request *request)
     ks_buffer_done(&outgoing->body);
     outgoing->body.len_max = KS_ITEM_LEN_MAX;
     KS_TRY(ks_item_write(&request->item, &outgoing->body));
+    outgoing->share = ks_upstream_share(request->item.account);
     outgoing->mutating = request->operation->mutating;
     outgoing->deadline_ns = request->deadline_ns;
     outgoing->done = on_result;

@@ -42,8 +42,10 @@ struct ks_upstream {
     struct ks_upstream_item *slots[KS_UPSTREAM_ITEMS_MAX];
     uint64_t slot_uses[KS_UPSTREAM_ITEMS_MAX];
     uint32_t free_slots[KS_UPSTREAM_ITEMS_MAX];
+    uint32_t share_counts[KS_UPSTREAM_SHARES]; /* items under way */
 };
 
+static_assert((KS_UPSTREAM_SHARES & (KS_UPSTREAM_SHARES - 1)) == 0, "a power of two");
 static_assert((KS_UPSTREAM_ITEMS_MAX & (KS_UPSTREAM_ITEMS_MAX - 1)) == 0, "a power of two");
 
 struct ks_upstream *ks_upstream_new(const struct ks_upstream_options *options)
@@ -88,6 +90,7 @@ static void item_link(struct ks_upstream *upstream, struct ks_upstream_item *ite
     *(upstream->last ? &upstream->last->next : &upstream->first) = item;
     upstream->last = item;
     upstream->count++;
+    upstream->share_counts[item->share]++;
 }
 
 static void item_unlink(struct ks_upstream *upstream, struct ks_upstream_item *item)
@@ -95,6 +98,7 @@ static void item_unlink(struct ks_upstream *upstream, struct ks_upstream_item *i
     uint32_t slot = (uint32_t)(item->tag % KS_UPSTREAM_ITEMS_MAX);
     upstream->slots[slot] = NULL;
     upstream->count--;
+    upstream->share_counts[item->share]--;
     upstream->free_slots[upstream->count] = slot;
     *(item->previous ? &item->previous->next : &upstream->first) = item->next;
     *(item->next ? &item->next->previous : &upstream->last) = item->previous;
@@ -269,12 +273,24 @@ static void arm(struct ks_upstream *upstream)
     }
 }
 
+/* FNV-1a: account numbers are spread. */
+uint32_t ks_upstream_share(ks_bytes account)
+{
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < account.len; i++) {
+        hash = (hash ^ account.ptr[i]) * 16777619U;
+    }
+    return (hash ^ (hash >> 16)) & (KS_UPSTREAM_SHARES - 1);
+}
+
 ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,
                            int64_t now_ns)
 {
     assert(item->done);
+    assert(item->share < KS_UPSTREAM_SHARES);
 
-    if (upstream->count == KS_UPSTREAM_ITEMS_MAX) {
+    if (upstream->count == KS_UPSTREAM_ITEMS_MAX ||
+        upstream->share_counts[item->share] == KS_UPSTREAM_SHARE_MAX) {
         return KS_RES(THROTTLED);
     }
     item->awaiting = 0;

@@ -28,6 +28,8 @@
 
 #define KS_UPSTREAM_PEERS_MAX    16U
 #define KS_UPSTREAM_ITEMS_MAX    16384U /* under way at a time; a power of two */
+#define KS_UPSTREAM_SHARES       4096U  /* accounts are spread over them; a power of two */
+#define KS_UPSTREAM_SHARE_MAX    1024U  /* items of one share under way: ten full batches */
 #define KS_UPSTREAM_ATTEMPTS_MAX 256U   /* of one item */
 #define KS_UPSTREAM_MESSAGE_LEN                                                                    \
     (1024U * 1024U) /* bytes after which a message takes no more items */
@@ -36,9 +38,10 @@
 struct ks_item_result;
 struct ks_upstream;
 
-/* One item; its maker's memory, which lasts until done. {0} but for the first five. */
+/* One item; its maker's memory, which lasts until done. {0} but for the first six. */
 struct ks_upstream_item {
     struct ks_buffer body; /* from ks_item_write; the maker frees it */
+    uint32_t share;        /* ks_upstream_share of the account */
     bool mutating;
     int64_t deadline_ns; /* on the clock whose times are handed in */
     /* Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time. */
@@ -81,8 +84,15 @@ void ks_upstream_free(struct ks_upstream *upstream);
 size_t ks_upstream_count(const struct ks_upstream *upstream);
 
 /*
+ * The share of an account. Two accounts may have the same one, which costs them room, and nobody
+ * else; an account's number is not its owner's choice.
+ */
+uint32_t ks_upstream_share(ks_bytes account);
+
+/*
  * Sends an item, which is the upstream's until done.
- * Fails: THROTTLED (KS_UPSTREAM_ITEMS_MAX are under way; nothing was taken).
+ * Fails: THROTTLED (KS_UPSTREAM_ITEMS_MAX are under way, or KS_UPSTREAM_SHARE_MAX of this share:
+ * one account leaves room for others; nothing was taken).
  */
 KS_MUST_USE ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,
                                        int64_t now_ns);

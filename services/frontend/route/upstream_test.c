@@ -126,9 +126,11 @@ static void on_done(struct ks_upstream_item *item, const struct ks_item_result *
     ks_buffer_done(&item->body);
 }
 
-static ks_code send_until(struct probe *probe, int64_t deadline_ms)
+static uint32_t next_share; /* of accounts in turn, so that none has too many */
+
+static ks_code send_of(uint32_t share, struct probe *probe, int64_t deadline_ms)
 {
-    *probe = (struct probe){0};
+    *probe = (struct probe){.item.share = share};
     probe->item.body.len_max = KS_ITEM_LEN_MAX;
     struct ks_item item = {.operation = 13, .account = KS_LITERAL("111122223333")};
     assert_int_equal(ks_item_write(&item, &probe->item.body).code, KS_OK);
@@ -136,6 +138,11 @@ static ks_code send_until(struct probe *probe, int64_t deadline_ms)
     probe->item.done = on_done;
     probe->item.user = probe;
     return ks_upstream_send(upstream, &probe->item, now_ns()).code;
+}
+
+static ks_code send_until(struct probe *probe, int64_t deadline_ms)
+{
+    return send_of(next_share++ % KS_UPSTREAM_SHARES, probe, deadline_ms);
 }
 
 static void send(struct probe *probe)
@@ -543,6 +550,34 @@ static void refuses_more_than_its_bound(void **state)
     ks_free(probes);
 }
 
+/* Promise 6: however much one account sends, others are served. */
+static void one_account_leaves_room_for_others(void **state)
+{
+    (void)state;
+    uint32_t greedy = ks_upstream_share(KS_LITERAL("111122223333"));
+    uint32_t modest = ks_upstream_share(KS_LITERAL("444455556666"));
+    struct probe *probes = ks_alloc(KS_UPSTREAM_SHARE_MAX, sizeof(*probes));
+    struct probe extra;
+    struct probe other;
+    for (size_t p = 0; p < PEERS; p++) {
+        ks_upstream_closed(upstream, p, now_ns());
+    }
+    for (size_t i = 0; i < KS_UPSTREAM_SHARE_MAX; i++) {
+        assert_int_equal(send_of(greedy, &probes[i], now_ms + 100), KS_OK);
+    }
+
+    assert_int_equal(send_of(greedy, &extra, now_ms + 100), KS_THROTTLED);
+    ks_buffer_done(&extra.item.body);
+    assert_int_equal(send_of(modest, &other, now_ms + 100), KS_OK);
+
+    pass(120);
+    assert_int_equal(other.done, 1);
+    assert_int_equal(send_of(greedy, &extra, now_ms + 100), KS_OK);
+    pass(120);
+    assert_int_equal(extra.done, 1);
+    ks_free(probes);
+}
+
 static void passes_over_answers_that_nobody_waits_for(void **state)
 {
     (void)state;
@@ -586,6 +621,7 @@ int main(void)
         TEST(takes_items_out_of_the_queue_of_a_stuck_stream),
         TEST(survives_a_stream_that_takes_nothing),
         TEST(refuses_more_than_its_bound),
+        TEST(one_account_leaves_room_for_others),
         TEST(passes_over_answers_that_nobody_waits_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
