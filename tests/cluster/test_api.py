@@ -44,16 +44,10 @@ def test_four_forms_of_identifier(cluster):
         assert kms.Decrypt(cr.DecryptRequest(key_id=name, ciphertext_blob=blob)).plaintext == b"x"
         assert kms.DescribeKey(ke.DescribeKeyRequest(key_id=name)).key_metadata.key_id == key.key_id
     # An operation that the AWS page does not allow aliases for.
-    for name in (alias, alias_arn):
-        for code in ("ValidationException", "InvalidArnException", "NotFoundException"):
-            try:
-                with refused(code):
-                    kms.DisableKey(ke.DisableKeyRequest(key_id=name))
-                break
-            except AssertionError:
-                continue
-        else:
-            raise AssertionError("DisableKey took an alias")
+    with refused("NotFoundException", "Invalid keyId"):
+        kms.DisableKey(ke.DisableKeyRequest(key_id=alias))
+    with refused("InvalidArnException"):
+        kms.DisableKey(ke.DisableKeyRequest(key_id=alias_arn))
 
 
 def test_encrypt_decrypt_and_context(cluster):
@@ -253,13 +247,12 @@ def test_aliases(cluster):
         kms.DeleteAlias(al.DeleteAliasRequest(alias_name=name))
     with refused("ValidationException", 'Alias must start with the prefix "alias/"'):
         kms.CreateAlias(al.CreateAliasRequest(alias_name="nope", target_key_id=key.key_id))
-    for bad in ("alias/aws/x", "alias/a b", "alias/" + "x" * 251):
-        try:
-            with refused("InvalidAliasNameException"):
-                kms.CreateAlias(al.CreateAliasRequest(alias_name=bad, target_key_id=key.key_id))
-        except AssertionError:
-            with refused("ValidationException"):
-                kms.CreateAlias(al.CreateAliasRequest(alias_name=bad, target_key_id=key.key_id))
+    for bad in ("alias/aws/x", "alias/a b", "alias/"):
+        with refused("InvalidAliasNameException"):
+            kms.CreateAlias(al.CreateAliasRequest(alias_name=bad, target_key_id=key.key_id))
+    with refused("ValidationException", "256"):
+        too_long = "alias/" + "x" * 251
+        kms.CreateAlias(al.CreateAliasRequest(alias_name=too_long, target_key_id=key.key_id))
     longest = "alias/" + "y" * 250
     kms.CreateAlias(al.CreateAliasRequest(alias_name=longest, target_key_id=key.key_id))
     kms.DeleteAlias(al.DeleteAliasRequest(alias_name=longest))
@@ -279,7 +272,7 @@ def test_alias_quota(cluster):
 
 
 def test_pagination(cluster):
-    account, _ = cluster.user("pager")
+    cluster.user("pager")
     kms = cluster.kms(certificate="pager")
     made = {new_key(kms).arn for _ in range(7)}
     seen, marker, pages = [], "", 0
@@ -302,7 +295,6 @@ def test_pagination(cluster):
     for limit in (0, 101):
         with refused("ValidationException", "limit"):
             kms.ListAliases(al.ListAliasesRequest(limit=limit))
-    assert account
 
 
 def test_tags(cluster):

@@ -195,8 +195,8 @@ def files(cluster):
 
 
 def test_plaintexts_rest_nowhere(cluster):
-    """Data keys and plaintexts that passed through: on no disk, in no log, and when the next requests
-    have passed, in the memory of no keystore and no hsm."""
+    """Data keys and plaintexts that passed through: on no disk, in no log, and when the next
+    requests have passed, in the memory of no etcd member and no hsm."""
     kms = cluster.kms()
     key = cluster.key()
     canaries = []
