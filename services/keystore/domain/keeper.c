@@ -38,6 +38,7 @@ struct ks_keeper {
     /* The worker's own. */
     uint64_t life; /* of the connection that was prepared; 0: none */
     uint64_t roster_number;
+    uint64_t refused_roster; /* number of the one that this life of the hsm refuses; 0: none */
     struct ks_domain_records records;
     struct ks_domain_self self;
     struct refusal refusals[KS_DOMAIN_ZONES_MAX];
@@ -124,10 +125,15 @@ static ks_result install_roster(struct ks_keeper *keeper, const struct ks_store_
     ProtobufCMessage *message = NULL;
     KS_TRY(ks_record_read(STORED_TYPE(roster_record), record.value, &arena, &message));
     const STORED(RosterRecord) *roster = (const STORED(RosterRecord) *)message;
-    if (roster->number <= keeper->roster_number) {
+    if (roster->number <= keeper->roster_number || roster->number == keeper->refused_roster) {
         return KS_RES(OK);
     }
-    KS_TRY(ks_request_roster(keeper->options.link, ks_bytes_in(roster->roster), &arena));
+    result = ks_request_roster(keeper->options.link, ks_bytes_in(roster->roster), &arena);
+    if (result.code == KS_ACCESS_DENIED) {
+        keeper->refused_roster = roster->number; /* An alarm: the keys that it has are as good. */
+        return KS_RES(OK);
+    }
+    KS_TRY(result);
     keeper->roster_number = roster->number;
     keeper->refusal_count = 0;
     ks_log(INFO, "roster installed", KS_NUMBER("version", roster->number));
@@ -143,6 +149,7 @@ static ks_result prepare(struct ks_keeper *keeper, uint64_t life)
     keeper->life = life;
     keeper->self.challenge_revision = 0;
     keeper->refusal_count = 0;
+    keeper->refused_roster = 0;
     return KS_RES(OK);
 }
 
@@ -280,7 +287,7 @@ static ks_result take_refusal(struct ks_keeper *keeper, const struct ks_domain_s
 {
     if (step->move == KS_DOMAIN_SEAL) {
         note_refusal(keeper, &keeper->records.transits[step->transit]);
-        return refused;
+        return KS_RES(OK);
     }
     if (step->move == KS_DOMAIN_OPEN) {
         KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
@@ -348,11 +355,21 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
         raise_alarm(status,
                     "no roster names the hsms of this cell: put one with keystead zone add");
     }
-    if (ks_domain_lost(records, &keeper->self, records->current.generation)) {
+    if (keeper->refused_roster > 0) {
         raise_alarm(status,
-                    "no hsm of the cell holds domain key generation %u any more: restore it from "
-                    "the custodians' copy",
-                    records->current.generation);
+                    "the hsm of this zone refuses roster %llu: it is not signed by the hsm's root, "
+                    "or below its roster_floor",
+                    (unsigned long long)keeper->refused_roster);
+    }
+    for (size_t i = 0; i < records->copy_count; i++) {
+        const struct ks_domain_copy *copy = &records->copies[i];
+        bool ours = strcmp(copy->zone, keeper->self.zone) == 0;
+        if (ours && ks_domain_lost(records, &keeper->self, copy->generation)) {
+            raise_alarm(status,
+                        "no hsm of the cell holds domain key generation %u any more: restore it "
+                        "from the custodians' copy",
+                        copy->generation);
+        }
     }
     for (size_t i = 0; i < records->transit_count; i++) {
         if (records->transits[i].refused) {
@@ -369,7 +386,29 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
     }
 }
 
-static void publish(struct ks_keeper *keeper, bool ready)
+/* Failures that do not go away by themselves, in words. */
+static void find_fault(ks_result result, struct ks_keeper_status *status)
+{
+    static const struct {
+        ks_code code;
+        const char *says;
+    } faults[] = {
+        {KS_CONFLICT, "the hsm at hsm_socket is of another zone: correct the settings"},
+        {KS_CORRUPT, "a record of domain keys or the roster can't be read: it is damaged, or a "
+                     "newer version wrote it"},
+        {KS_INVALID_CIPHERTEXT, "the hsm does not open what the records hold for it: see the log; "
+                                "if its token was changed, run keystead zone replace"},
+        {KS_ACCESS_DENIED, "the hsm refuses a domain key from an hsm that is not on its roster: "
+                           "see the alarms of the other zones"},
+    };
+    for (size_t i = 0; i < KS_COUNT(faults); i++) {
+        if (faults[i].code == result.code) {
+            raise_alarm(status, "%s", faults[i].says);
+        }
+    }
+}
+
+static void publish(struct ks_keeper *keeper, ks_result result, bool ready)
 {
     struct ks_keeper_status status = {.current = keeper->records.current.generation,
                                       .ready = ready};
@@ -380,6 +419,7 @@ static void publish(struct ks_keeper *keeper, bool ready)
     } else {
         find_alarms(keeper, &status);
     }
+    find_fault(result, &status);
     pthread_mutex_lock(&keeper->lock);
     keeper->status = status;
     pthread_mutex_unlock(&keeper->lock);
@@ -429,7 +469,7 @@ void ks_keeper_run(void *user, struct ks_worker *worker)
             ks_worker_poke(worker);
         }
     }
-    publish(keeper, !ks_failed(result) && ks_hsm_link_is_open(keeper->options.link));
+    publish(keeper, result, !ks_failed(result) && ks_hsm_link_is_open(keeper->options.link));
 }
 
 bool ks_keeper_concerns(ks_bytes key)

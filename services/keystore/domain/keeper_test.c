@@ -250,6 +250,42 @@ static void an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing(void **stat
     assert_true(settle(1));
 }
 
+/* What it has been given before is as good as ever. */
+static void a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing(void **state)
+{
+    (void)state;
+    begin();
+    STORED(RosterRecord) roster = STORED_NEW(ROSTER_RECORD);
+    roster.format = KS_RECORD_FORMAT;
+    roster.number = 2;
+    roster.roster = ks_lend_bytes(KS_LITERAL("not one that a fake takes"));
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put(&change, KS_NAME_ROSTER, &roster.base);
+    assert_int_equal(ks_sync_commit(store, &change, NULL).code, KS_OK);
+    ks_fake_hsm_restart(zones[0].hsm);
+
+    fixture_sleep_ms(20);
+    assert_true(settle(1));
+
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_true(status.ready);
+    assert_true(status.alarm_count >= 1);
+}
+
+/* A record that nobody can read: nobody guesses, and people are told. */
+static void a_damaged_record_is_an_alarm(void **state)
+{
+    (void)state;
+    begin();
+    fixture_put(store, "domain/00000009/ap-seoul-1z", "?", 0);
+    ks_keeper_run(zones[0].keeper, NULL);
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_int_equal(status.alarm_count, 1);
+    assert_true(ks_hsm_link_is_open(zones[0].link));
+}
+
 static void a_roster_never_goes_back(void **state)
 {
     (void)state;
@@ -417,6 +453,8 @@ int main(void)
         TEST(a_restarted_keystore_does_not_trust_what_the_hsm_holds),
         TEST(a_replaced_zone_gets_the_key_from_the_other_one),
         TEST(an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing),
+        TEST(a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing),
+        TEST(a_damaged_record_is_an_alarm),
         TEST(a_roster_never_goes_back),
         TEST(a_roster_does_not_go_back_though_the_hsm_was_restarted),
         TEST(a_rotation_reseals_every_key_and_drops_the_old_generation),
