@@ -486,5 +486,34 @@ def test_unknown_method(cluster):
         assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
+SERVING = b"\x08\x01"  # of grpc.health.v1.HealthCheckResponse
+ALL_SERVICES = b"\x3a\x01*"  # list_services of a ServerReflectionRequest
+
+
+def test_health(cluster):
+    channel = cluster.channel(cluster.topology.regions[0].frontends[0].endpoint)
+    service = b"keystead.kms.v1.KeyManagementService"
+    check = channel.unary_unary("/grpc.health.v1.Health/Check")
+    for name in (b"", service):
+        request = b"\x0a" + bytes([len(name)]) + name
+        assert check(request, timeout=5) == SERVING
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(request, timeout=5)
+        assert next(watch) == SERVING
+        watch.cancel()
+    try:
+        check(b"\x0a\x04none", timeout=5)
+        raise AssertionError("a service that is not there is healthy")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_reflection(cluster):
+    channel = cluster.channel(cluster.topology.regions[0].frontends[0].endpoint)
+    for version in ("v1", "v1alpha"):
+        path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+        answer = next(channel.stream_stream(path)(iter([ALL_SERVICES]), timeout=5))
+        assert b"keystead.kms.v1.KeyManagementService" in answer
+
+
 if __name__ == "__main__":
     harness.main(globals())
