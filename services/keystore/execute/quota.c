@@ -66,12 +66,19 @@ static ks_result recount(const struct ks_store_view *view, const char *account, 
     return KS_RES(OK);
 }
 
+/* A full account may have lost keys; but whoever asks again and again must not keep us counting. */
+static bool is_old(const struct ks_quota *quota, const struct count *count, int64_t now_ms)
+{
+    bool full = count->keys >= quota->keys_max;
+    int64_t age_ms = now_ms - count->counted_at_ms;
+    return age_ms < 0 || age_ms > (full ? KS_QUOTA_FULL_RECOUNT_MS : KS_QUOTA_RECOUNT_MS);
+}
+
 static ks_result take(struct ks_quota *quota, const struct ks_store_view *view, const char *account,
                       int64_t now_ms)
 {
     struct count *count = &quota->counts[place_of(account)];
-    if (strcmp(count->account, account) != 0 || count->keys >= quota->keys_max ||
-        now_ms - count->counted_at_ms > KS_QUOTA_RECOUNT_MS) {
+    if (strcmp(count->account, account) != 0 || is_old(quota, count, now_ms)) {
         KS_TRY(recount(view, account, now_ms, count));
     }
     if (count->keys >= quota->keys_max) {

@@ -14,10 +14,11 @@
 #include "pkg/base/result.h"
 #include "pkg/store/store.h"
 
-#define KS_QUOTA_KEYS       100000U /* of an account in a region (AWS KMS quotas) */
-#define KS_QUOTA_ALIASES    50U     /* of a key (AWS KMS quotas) */
-#define KS_QUOTA_ACCOUNTS   1024U   /* remembered */
-#define KS_QUOTA_RECOUNT_MS 600000  /* a count older than this is made anew */
+#define KS_QUOTA_KEYS            100000U /* of an account in a region (AWS KMS quotas) */
+#define KS_QUOTA_ALIASES         50U     /* of a key (AWS KMS quotas) */
+#define KS_QUOTA_ACCOUNTS        1024U   /* remembered */
+#define KS_QUOTA_RECOUNT_MS      600000  /* a count older than this is made anew */
+#define KS_QUOTA_FULL_RECOUNT_MS 1000    /* the same for an account that is full */
 
 struct ks_quota;
 

@@ -21,10 +21,10 @@
 #include "pkg/base/result.h"
 #include "services/keystore/records/message.h"
 
-#define KS_HSM_LINK_PENDING_MAX 4096U /* requests that wait or are on their way; then THROTTLED */
-#define KS_HSM_LINK_BATCH_MAX   256U  /* requests in a frame; hsm.proto's bound */
-#define KS_HSM_LINK_FLYING_MAX  2U    /* frames on their way: one is worked on, one waits for it */
-#define KS_HSM_LINK_TIMEOUT_MS  5000  /* without a reply; then the connection is given up */
+#define KS_HSM_LINK_PENDING_MAX 16384U /* requests that wait or are on their way; then THROTTLED */
+#define KS_HSM_LINK_BATCH_MAX   256U   /* requests in a frame; hsm.proto's bound */
+#define KS_HSM_LINK_FLYING_MAX  2U     /* frames on their way: one is worked on, one waits for it */
+#define KS_HSM_LINK_TIMEOUT_MS  5000   /* without a reply; then the connection is given up */
 
 struct ks_hsm_link;
 

@@ -10,7 +10,7 @@
 
 /*
  * Items of one stream that are under way; beyond, the stream is not read, and the frontend feels it
- * by flow control. More than the hsm's link takes, so that reads go on while it is full.
+ * by flow control. Two of them fill the link to the hsm.
  */
 #define KS_EXECUTE_OUTSTANDING_MAX 8192U
 

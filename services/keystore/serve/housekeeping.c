@@ -31,6 +31,7 @@ struct ks_housekeeping {
     struct ks_clock clock;
     struct pass passes[KIND_COUNT];
     int64_t counted_ns;
+    int64_t counted_revision;
     atomic_uint_fast64_t key_count;
 };
 
@@ -164,20 +165,27 @@ static bool count_one(void *user, const struct ks_store_record *record)
     return true;
 }
 
+/* A few keys are counted with each change, many only now and then. */
+static bool is_count_due(const struct ks_housekeeping *housekeeping, int64_t data_revision)
+{
+    int64_t age_ns = ks_clock_boot_ns(&housekeeping->clock) - housekeeping->counted_ns;
+    return data_revision != housekeeping->counted_revision &&
+           (atomic_load(&housekeeping->key_count) < KS_HOUSEKEEPING_SCAN_MAX ||
+            age_ns > KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS / 2);
+}
+
 static void count_keys(struct ks_housekeeping *housekeeping)
 {
-    int64_t now_ns = ks_clock_boot_ns(&housekeeping->clock);
-    if (housekeeping->counted_ns > 0 &&
-        now_ns - housekeeping->counted_ns < KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS / 2) {
-        return;
-    }
     KS_STORE_VIEW_AUTO view = {0};
     uint64_t count = 0;
-    if (!ks_failed(ks_store_peek(housekeeping->store, &view)) &&
-        !ks_failed(ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, count_one, &count))) {
-        atomic_store(&housekeeping->key_count, count);
-        housekeeping->counted_ns = now_ns;
+    if (ks_failed(ks_store_peek(housekeeping->store, &view)) ||
+        !is_count_due(housekeeping, view.data_revision) ||
+        ks_failed(ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, count_one, &count))) {
+        return;
     }
+    atomic_store(&housekeeping->key_count, count);
+    housekeeping->counted_ns = ks_clock_boot_ns(&housekeeping->clock);
+    housekeeping->counted_revision = view.data_revision;
 }
 
 static void evicted(void *user, ks_result result, const INTERNAL(HsmReply) * reply)

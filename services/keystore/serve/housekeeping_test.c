@@ -200,7 +200,7 @@ static void keys_are_counted(void **state)
     assert_int_equal(ks_housekeeping_key_count(housekeeping), 1);
     char other[37];
     cell_create_key(&cell, other);
-    keep_house();
+    ks_housekeeping_run(housekeeping, NULL);
     assert_int_equal(ks_housekeeping_key_count(housekeeping), 2);
 }
 
