@@ -33,8 +33,8 @@ static ks_result check_lifetime(struct ks_admin_try *attempt, int64_t asked_s,
     return KS_RES(OK);
 }
 
-/* The certificate, and its record filled in. */
-static ks_result issue(struct ks_admin_try *attempt, struct ks_issue_spec *spec,
+/* The certificate for the user of the record, whose other fields it fills in. */
+static ks_result issue(struct ks_admin_try *attempt, const struct ks_issue_spec *asked,
                        Keystead__Storage__V1__CertificateRecord *record, struct ks_buffer *out)
 {
     char uri[KS_SPIFFE_LEN_MAX + 1];
@@ -46,8 +46,9 @@ static ks_result issue(struct ks_admin_try *attempt, struct ks_issue_spec *spec,
     if (!serial) {
         return KS_RES(LIMIT_EXCEEDED);
     }
-    spec->spiffe_uri = uri;
-    ks_result r = ks_issuer_issue(attempt->admin->issuer, spec, out, serial);
+    struct ks_issue_spec spec = *asked;
+    spec.spiffe_uri = uri;
+    ks_result r = ks_issuer_issue(attempt->admin->issuer, &spec, out, serial);
     if (r.code == KS_VALIDATION) {
         return ks_admin_refuse(attempt, "csr_pem",
                                "csr_pem must be a PKCS#10 request for a P-256 or P-384 key, signed "
@@ -55,8 +56,8 @@ static ks_result issue(struct ks_admin_try *attempt, struct ks_issue_spec *spec,
     }
     KS_TRY(r);
     record->serial = serial;
-    record->not_before_ms = spec->not_before_s * 1000;
-    record->not_after_ms = spec->not_after_s * 1000;
+    record->not_before_ms = spec.not_before_s * 1000;
+    record->not_after_ms = spec.not_after_s * 1000;
     return KS_RES(OK);
 }
 

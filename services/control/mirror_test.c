@@ -397,7 +397,7 @@ static void a_large_snapshot_comes_in_parts(void **state)
 {
     (void)state;
     for (int i = 0; i < 6; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof(key), "account/%d", i);
         change(key, large_value());
     }
@@ -531,7 +531,7 @@ static void too_much_at_once_makes_followers_start_over(void **state)
     struct keystore *keystore = follow_from("", 0);
     (void)message(keystore, 0);
     struct ks_store_mutation mutation = {.op_count = 6};
-    char keys[6][16];
+    char keys[6][32];
     for (size_t i = 0; i < mutation.op_count; i++) {
         snprintf(keys[i], sizeof(keys[i]), "account/%zu", i);
         mutation.ops[i] = (struct ks_store_op){ks_bytes_of(keys[i]), ks_bytes_of(large_value())};
