@@ -78,7 +78,9 @@ def folder(path, mode, user="root", group=None):
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         own(descriptor, user, group)
-        os.fchmod(descriptor, mode)
+        # Only where it differs: who is not of the group, as keystead-ca, would lose setgid by it.
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
     return path
@@ -184,7 +186,8 @@ def _ca_sign(root, csr, extensions, start, end):
 def issue(topology, leaf):
     """Makes or renews a leaf; its key is made once."""
     where = topology.tls(leaf.process)
-    folder(where, 0o750, t.USERS["ca"], leaf.group)
+    # setgid: what keystead-ca renews belongs to the group that reads it.
+    folder(where, 0o2750, t.USERS["ca"], leaf.group)
     key = where / f"{leaf.purpose}.key"
     root = topology.folder("roots", leaf.root)
     if not key.exists():

@@ -316,6 +316,16 @@ def test_root_follows_no_link_of_a_services_user(cluster):
         assert work.owner() == "root"
 
 
+def test_no_process_leaves_a_core(cluster):
+    """A process that may not be dumped belongs to root in /proc (proc(5)), whatever its user."""
+    for name in cluster.processes():
+        pid = cluster.pid(name)
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.M), name
+        if not name.startswith("etcd-"):  # not ours; what passes through it is sealed
+            assert os.stat(f"/proc/{pid}/mem").st_uid == 0, f"{name} can be dumped"
+
+
 def test_logs_hold_no_secret(cluster):
     logs = cluster.logs()
     assert "BEGIN" not in logs and "PRIVATE KEY" not in logs
