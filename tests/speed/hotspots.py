@@ -11,7 +11,7 @@ import tools
 
 SECONDS, SAMPLES_PER_SECOND, LINES = 6, 997, 18
 # "    12.34%  libcrypto.so.3   [.] aesni_ctr32": share, object, symbol.
-ROW = re.compile(r"^\s+([0-9.]+)%\s+(\S+)\s+\[(.)\]\s+(.+?)\s*$")
+ROW = re.compile(r"^\s+([0-9.]+)%\s+(\S+)\s+\[(.)\]\s+(.+?)[\s-]*$")
 
 
 def usable():
