@@ -180,6 +180,8 @@ static void forget_attempt(struct ks_upstream *upstream, size_t index,
     peer->outstanding--;
     if (item->queued_at == (int)index) {
         queue_remove(peer, item);
+    } else {
+        item->loose = true;
     }
 }
 
@@ -297,6 +299,7 @@ ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item
     item->tried = 0;
     item->attempts = 0;
     item->rounds = 0;
+    item->loose = false;
     item->queued_at = NO_PEER;
     item_link(upstream, item);
     dispatch(upstream, item, now_ns);
@@ -355,12 +358,33 @@ static void shun(struct ks_upstream *upstream, size_t index, int64_t until_ns)
     }
 }
 
+/*
+ * Whether a refusal is not the last word on a mutation: a keystore that is cut off or slow has it,
+ * too, and may do later what this one has refused (CreateAlias, once the alias is deleted). A new
+ * view is no refusal: what waits elsewhere rests on an older one, and is refused for that.
+ */
+static bool may_still_happen(const struct ks_upstream_item *item, size_t index, ks_code code)
+{
+    if (!item->mutating || code == KS_OK || code == KS_STALE_VIEW || code == KS_UNAVAILABLE) {
+        return false;
+    }
+    uint32_t elsewhere = item->awaiting & ~bit_of(index);
+    if (item->queued_at != NO_PEER) {
+        elsewhere &= ~bit_of((size_t)item->queued_at);
+    }
+    return item->loose || elsewhere != 0;
+}
+
 static void receive(struct ks_upstream *upstream, size_t index, const struct ks_item_result *result,
                     int64_t now_ns)
 {
     struct ks_upstream_item *item = item_of(upstream, result->tag);
     if (!item || !(item->awaiting & bit_of(index))) {
         return; /* another keystore was faster, or it took too long */
+    }
+    if (may_still_happen(item, index, result->code)) {
+        give_up(upstream, item);
+        return;
     }
     if (result->code != KS_UNAVAILABLE) {
         finish(upstream, item, result);

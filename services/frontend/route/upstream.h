@@ -44,7 +44,10 @@ struct ks_upstream_item {
     uint32_t share;        /* ks_upstream_share of the account */
     bool mutating;
     int64_t deadline_ns; /* on the clock whose times are handed in */
-    /* Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time. */
+    /*
+     * Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time, and in the
+     * place of a mutation's refusal while another keystore may still carry it out.
+     */
     void (*done)(struct ks_upstream_item *item, const struct ks_item_result *result);
     void *user;
 
@@ -54,6 +57,7 @@ struct ks_upstream_item {
     uint32_t tried;    /* that need not be asked again before the others were */
     uint32_t attempts;
     uint32_t rounds; /* how often all keystores were tried in vain */
+    bool loose;      /* a keystore got it and was given up: it may still carry it out */
     int queued_at;   /* keystore in whose queue it still is; -1: none */
     int64_t sent_at_ns;
     int64_t retry_at_ns; /* when to try again if nobody has it */

@@ -422,6 +422,63 @@ static void gives_mutations_more_time(void **state)
     assert_int_equal(probe.done, 1);
 }
 
+static void send_kind(bool mutating, struct probe *probe)
+{
+    *probe = (struct probe){.item.mutating = mutating};
+    probe->item.body.len_max = KS_ITEM_LEN_MAX;
+    probe->item.deadline_ns = now_ns() + 10000 * KS_NS_PER_MS;
+    probe->item.done = on_done;
+    probe->item.user = probe;
+    assert_int_equal(ks_upstream_send(upstream, &probe->item, now_ns()).code, KS_OK);
+}
+
+/*
+ * Promise 3. The first keystore is cut off, the second one says that the alias exists, the alias is
+ * deleted, the first one is back and makes it: so it must not have been refused.
+ */
+static void a_refusal_is_no_answer_while_another_keystore_may_carry_it_out(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send_kind(true, &probe);
+    pass(MUTATION + 20);
+    assert_int_equal(peers[0].tag_count, 1);
+    answer(0, last_tag(0), KS_ALREADY_EXISTS);
+    assert_int_equal(probe.code, KS_UNAVAILABLE);
+
+    send_kind(true, &probe);
+    size_t first = peers[2].tag_count > 0 ? 2 : 0;
+    ks_upstream_closed(upstream, first, now_ns());
+    size_t second = first == 2 ? 0 : 2;
+    answer(second, last_tag(second), KS_ALREADY_EXISTS);
+    assert_int_equal(probe.code, KS_UNAVAILABLE);
+}
+
+static void a_refusal_is_an_answer_where_nothing_can_happen_any_more(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send_kind(true, &probe);
+    answer(1, last_tag(1), KS_ALREADY_EXISTS);
+    assert_int_equal(probe.code, KS_ALREADY_EXISTS);
+
+    peers[1].ready = false; /* it waits to be written there, and never is */
+    send_kind(true, &probe);
+    pass(MUTATION + 20);
+    answer(0, last_tag(0), KS_ALREADY_EXISTS);
+    assert_int_equal(probe.code, KS_ALREADY_EXISTS);
+    peers[1].ready = true;
+
+    send_kind(false, &probe);
+    pass(MUTATION + 20);
+    size_t peer = 0;
+    while (peers[peer].tag_count == 0 || last_tag(peer) != probe.item.tag) {
+        peer++;
+    }
+    answer(peer, probe.item.tag, KS_DISABLED);
+    assert_int_equal(probe.code, KS_DISABLED);
+}
+
 /* Sending everything twice to keystores that are merely busy would make it worse. */
 static void waits_longer_for_a_keystore_that_answers_others(void **state)
 {
@@ -622,6 +679,8 @@ int main(void)
         TEST(survives_a_stream_that_takes_nothing),
         TEST(refuses_more_than_its_bound),
         TEST(one_account_leaves_room_for_others),
+        TEST(a_refusal_is_no_answer_while_another_keystore_may_carry_it_out),
+        TEST(a_refusal_is_an_answer_where_nothing_can_happen_any_more),
         TEST(passes_over_answers_that_nobody_waits_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
