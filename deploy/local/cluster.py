@@ -54,16 +54,11 @@ def install_binaries(topology, built):
     return changed
 
 
-def affected(topology, binaries, services):
-    """Running services that must be restarted: their binary or their run script changed."""
-    uses = {
-        name: pathlib.Path(binary)
-        for name in runit.names(topology)
-        for binary in binaries
-        if name.startswith(binary.removeprefix("keystead-") + "-")
-        or name == binary.removeprefix("keystead-")
-    }
-    return sorted(set(uses) | (set(services) & set(runit.names(topology))))
+def affected(topology, binaries, processes):
+    """Running services to restart: their binary, their settings or their command line changed."""
+    programs = {binary.removeprefix("keystead-") for binary in binaries}
+    running = runit.names(topology)
+    return sorted(n for n in running if n.split("-")[0] in programs or n in processes)
 
 
 def up(topology, built, remembered):
@@ -73,10 +68,10 @@ def up(topology, built, remembered):
         topology = t.load(topology.home)
     running = runit.supervisor_pid(topology)
     changed = install_binaries(topology, built) if built else set()
-    services = setup.make(topology, say)
+    processes = setup.make(topology, say)
     t.save(topology)
     if running:
-        again = affected(topology, changed, services)
+        again = affected(topology, changed, processes)
         if again:
             say("restarting " + ", ".join(again))
             runit.sv(topology, "restart", *again, seconds=20)

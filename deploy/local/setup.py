@@ -149,22 +149,20 @@ def make_hsm(topology, zone):
     pki.write(where / "enrolled", "", 0o444, t.USERS["hsm"])
 
 
-def write_configs(topology, everything):
-    for process in everything:
-        if process.config:
-            pki.write(
-                topology.folder("etc", f"{process.name}.yaml"),
-                process.config,
-                0o640,
-                "root",
-                process.user,
-            )
-        for folder in process.folders:
-            pki.folder(folder, 0o700, process.user)
+def write_config(topology, process):
+    """Writes a process's settings and folders; returns whether the settings changed."""
+    for folder in process.folders:
+        pki.folder(folder, 0o700, process.user)
+    path = topology.folder("etc", f"{process.name}.yaml")
+    if not process.config or (path.exists() and path.read_text() == process.config):
+        return False
+    pki.write(path, process.config, 0o640, "root", process.user)
+    return True
 
 
 def make(topology, say):
-    """Everything that must stand before the first process starts. Safe to repeat."""
+    """Everything that must stand before the first process starts. Safe to repeat; returns the
+    processes whose settings or command line changed."""
     everything = processes.all_processes(topology)
     make_users()
     make_folders(topology)
@@ -175,8 +173,8 @@ def make(topology, say):
     say("certificates")
     make_roots(topology)
     pki.renew(topology, time.time())
-    write_configs(topology, everything)
+    changed = [process.name for process in everything if write_config(topology, process)]
     say("hsm tokens")
     for zone in topology.zones:
         make_hsm(topology, zone)
-    return [process.name for process in everything if runit.write_service(topology, process)]
+    return changed + [p.name for p in everything if runit.write_service(topology, p)]

@@ -327,9 +327,23 @@ def test_no_process_leaves_a_core(cluster):
 
 
 def test_logs_hold_no_secret(cluster):
+    """Nothing that a client sent as content, whether it was taken or refused, and no key."""
+    kms = cluster.kms()
+    words = [uuid.uuid4().hex for _ in range(5)]
+    made = kms.CreateKey(ke.CreateKeyRequest(description=words[0])).key_metadata
+    blob = kms.Encrypt(
+        cr.EncryptRequest(
+            key_id=made.arn, plaintext=words[1].encode(), encryption_context={words[2]: words[3]}
+        )
+    ).ciphertext_blob
+    with refused("InvalidCiphertextException"):
+        kms.Decrypt(cr.DecryptRequest(ciphertext_blob=blob, encryption_context={words[4]: "x"}))
+    with refused("ValidationException"):
+        kms.Encrypt(cr.EncryptRequest(key_id=made.arn, plaintext=words[1].encode() * 200))
+    time.sleep(1)
     logs = cluster.logs()
-    assert "BEGIN" not in logs and "PRIVATE KEY" not in logs
-    assert cluster.kms().CreateKey(ke.CreateKeyRequest())
+    assert "serving" in logs, "the logs are read"
+    assert not [w for w in words if w in logs] and "PRIVATE KEY" not in logs
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Certificates that live for a minute: renewed at two thirds of it, and nothing restarts or stops."""
+"""Certificates that live for a minute: renewed at two thirds of it; nothing restarts or stops."""
 
 import os
 import time

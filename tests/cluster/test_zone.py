@@ -28,7 +28,7 @@ def replace(cluster, zone):
 
 
 def test_each_hsm_replaced_in_turn(cluster):
-    """After the third none of the first hsms is left: what opens the old blob came from hsm to hsm."""
+    """After the third no first hsm is left: what opens the old blob came from hsm to hsm."""
     kms = cluster.kms()
     key = kms.CreateKey(ke.CreateKeyRequest(description="old")).key_metadata
     request = cr.EncryptRequest(key_id=key.arn, plaintext=b"kept")
