@@ -37,7 +37,7 @@ def make_users():
 def make_folders(topology):
     for path, mode in (
         (topology.home, 0o755),
-        (topology.folder("log"), 0o755),
+        (topology.folder("log"), 0o700),
         (topology.folder("etc"), 0o755),
         (topology.folder("services"), 0o755),
         (topology.folder("tls"), 0o755),

@@ -42,6 +42,7 @@ struct due {
     int64_t now_ms;
     size_t looked_at;
     struct ks_name names[KS_HOUSEKEEPING_CHANGE_MAX];
+    int64_t revisions[KS_HOUSEKEEPING_CHANGE_MAX]; /* as they stood when they were found due */
     size_t count;
 };
 
@@ -83,18 +84,24 @@ static bool look_at(void *user, const struct ks_store_record *record)
     after->text[record->key.len] = '\0';
     after->len = record->key.len;
     if (due->is_due(record->value, due->now_ms)) {
-        due->names[due->count++] = *after;
+        due->names[due->count] = *after;
+        due->revisions[due->count++] = record->revision;
     }
     return true;
 }
 
-/* Records that nobody rests on any more: as many as fit a mutation at a time. */
-static void remove_records(struct ks_store *store, const struct ks_name *names, size_t count)
+/*
+ * Records that nobody rests on any more: as many as fit a mutation at a time. Each must be the one
+ * that was found due: after a pause another request may have taken its name.
+ */
+static void remove_records(struct ks_store *store, const struct due *due)
 {
-    for (size_t i = 0; i < count; i += KS_STORE_OPS_MAX) {
+    for (size_t i = 0; i < due->count; i += KS_STORE_OPS_MAX) {
         KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-        for (size_t j = i; j < count && j < i + KS_STORE_OPS_MAX; j++) {
-            ks_change_delete(&change, ks_name_bytes(&names[j]));
+        for (size_t j = i; j < due->count && j < i + KS_STORE_OPS_MAX; j++) {
+            ks_bytes name = ks_name_bytes(&due->names[j]);
+            ks_change_compare(&change, name, due->revisions[j]);
+            ks_change_delete(&change, name);
         }
         if (ks_failed(ks_sync_commit(store, &change, NULL))) {
             return; /* The next pass finds them again. */
@@ -153,7 +160,7 @@ static void step(struct ks_housekeeping *housekeeping, enum kind kind)
     if (kind == KEYS) {
         destroy_keys(housekeeping->store, due->names, due->count, due->now_ms);
     } else {
-        remove_records(housekeeping->store, due->names, due->count);
+        remove_records(housekeeping->store, due);
     }
     ks_free(due);
 }
