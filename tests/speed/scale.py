@@ -20,8 +20,11 @@ def role_memory(bench):
     """{role: (mean resident bytes, mean anonymous bytes)} of the region's processes."""
     found = {}
     for role in ROLES:
-        pids = [p for n, p in bench.pids().items() if n.startswith(f"{role}-")
-                and bench.cluster.region in n]
+        pids = [
+            p
+            for n, p in bench.pids().items()
+            if n.startswith(f"{role}-") and bench.cluster.region in n
+        ]
         both = [machine.memory(pid) for pid in pids]
         found[role] = tuple(statistics.mean(column) for column in zip(*both))
     return found

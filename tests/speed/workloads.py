@@ -143,5 +143,3 @@ def put_command(built, cluster, cell, size, outstanding, times):
         *("--warmup-ms", warmup_ms),
         *("--run-ms", run_ms),
     ]
-
-
