@@ -5,7 +5,8 @@
 #include "pkg/base/mem.h"
 #include "pkg/store/replicated.h"
 
-#define CALL_MS          300 /* a call forwarded to a dead leader would hang for seconds */
+#define CALL_MS          300  /* a call forwarded to a dead leader would hang for seconds */
+#define CALL_MS_MAX      1500 /* grows with each attempt: to repeat makes a slow etcd slower */
 #define RETRY_NS         (20 * KS_NS_PER_MS)
 #define RETRY_NS_MAX     (200 * KS_NS_PER_MS)
 #define EXPIRE_NS        (50 * KS_NS_PER_MS) /* between two looks at the deadlines */
@@ -121,8 +122,13 @@ static void on_group(void *user, const struct ks_etcd_answer *answer)
 
 static void send_group(struct ks_flight *flight, int64_t now_ns)
 {
-    struct ks_etcd_call call = {.done = on_group, .user = flight, .timeout_ms = CALL_MS};
     flight->attempts++;
+    int64_t patience_ms = (int64_t)CALL_MS * flight->attempts;
+    struct ks_etcd_call call = {
+        .done = on_group,
+        .user = flight,
+        .timeout_ms = patience_ms < CALL_MS_MAX ? patience_ms : CALL_MS_MAX,
+    };
     flight->after = flight->engine->position.applied;
     ks_result sent = ks_etcd_txn(flight->engine->etcd, ks_group_txn(flight->group), &call);
     flight->is_calling = !ks_failed(sent);
