@@ -231,7 +231,6 @@ static void a_request_is_refused_above_the_methods_and_above_the_servers_limit(v
 static void calls_over_the_maximum_are_throttled(void **state)
 {
     (void)state;
-    KS_BUFFER_AUTO response = {.len_max = REQUEST_MAX};
 
     ks_rpc_unary(channel, "/test.Service/Hold", (ks_bytes){0}, FIXTURE_WAIT_MS, on_reply, NULL);
     gauge_await(&handled, 1);

@@ -14,4 +14,4 @@ struct engine_suite {
 };
 
 /* Runs every test; the count of failures. */
-int engine_suite_run(const struct engine_suite *suite);
+int engine_suite_run(const struct engine_suite *which);

@@ -1,10 +1,12 @@
 #include "pkg/store/folder.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -91,21 +93,31 @@ ks_result ks_folder_renew(struct ks_folder *folder)
     return write_identity(folder);
 }
 
+/* "<id> <life>\n": 32 hex digits and a number. */
+static bool parse_identity(const char *text, uint64_t *ret_life)
+{
+    if (strspn(text, "0123456789abcdef") != KS_KEYSTORE_ID_LEN || text[KS_KEYSTORE_ID_LEN] != ' ' ||
+        !isdigit((unsigned char)text[KS_KEYSTORE_ID_LEN + 1])) {
+        return false;
+    }
+    char *end = NULL;
+    errno = 0;
+    unsigned long long life = strtoull(text + KS_KEYSTORE_ID_LEN + 1, &end, 10);
+    *ret_life = life;
+    return errno == 0 && *end == '\n' && life < UINT64_MAX;
+}
+
 /* A file that can't be read makes a new keystore: the record of the old one is struck in time. */
 static ks_result next_life(struct ks_folder *folder)
 {
     KS_AUTO_FREE char *path = ks_folder_path(folder, "keystore");
     char text[SMALL_FILE_MAX];
-    char id[KS_KEYSTORE_ID_LEN + 1] = "";
     uint64_t life = 0;
-    int end = 0;
-    bool known = read_small(path, text) &&
-                 sscanf(text, "%32[0-9a-f] %" SCNu64 "%n", id, &life, &end) == 2 &&
-                 strlen(id) == KS_KEYSTORE_ID_LEN && text[end] == '\n' && life < UINT64_MAX;
-    if (!known) {
+    if (!read_small(path, text) || !parse_identity(text, &life)) {
         return ks_folder_renew(folder);
     }
-    memcpy(folder->keystore_id, id, sizeof(id));
+    memcpy(folder->keystore_id, text, KS_KEYSTORE_ID_LEN);
+    folder->keystore_id[KS_KEYSTORE_ID_LEN] = '\0';
     folder->life = life + 1;
     return write_identity(folder);
 }

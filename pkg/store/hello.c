@@ -117,13 +117,12 @@ static void meet_stranger(struct ks_replicated *engine, const struct ks_greeting
 static void greeted(struct ks_replicated *engine, const struct ks_greeting *greeting)
 {
     engine->alarms.refused = NULL;
-    if (!has_copy(engine)) {
-        ks_load_begin(engine, greeting);
-    } else if (!is_same_source(&greeting->source, &engine->source)) {
+    bool has = has_copy(engine);
+    if (has && !is_same_source(&greeting->source, &engine->source)) {
         meet_stranger(engine, greeting);
-    } else if (greeting->revision <= engine->position.applied) {
+    } else if (has && greeting->revision <= engine->position.applied) {
         ks_refuse(engine, REFUSED_GONE_BACK);
-    } else if (engine->must_load) {
+    } else if (!has || engine->must_load) {
         ks_load_begin(engine, greeting);
     } else {
         ks_follow_begin(engine);

@@ -10,16 +10,24 @@
 #define CALL_MS    5000
 #define RETRY_NS   (100 * KS_NS_PER_MS)
 
+/* Whether it is a record of that kind, within our bounds: what is not ours is passed over. */
+static bool is_record(const struct ks_replicated *engine, const struct ks_etcd_kv *kv,
+                      enum ks_layout_kind kind, ks_bytes *ret_name)
+{
+    return ks_layout_parse(&engine->layout, kv->key, ret_name) == kind &&
+           ret_name->len <= KS_STORE_KEY_LEN_MAX && kv->value.len <= KS_STORE_VALUE_LEN_MAX;
+}
+
 static ks_result write_list(struct ks_replicated *engine, struct ks_copy_write *write,
                             const struct ks_etcd_op_answer *list)
 {
     for (size_t i = 0; i < list->kv_count; i++) {
         const struct ks_etcd_kv *kv = &list->kvs[i];
         ks_bytes id = {0};
-        if (ks_layout_parse(&engine->layout, kv->key, &id) == KS_LAYOUT_KEYSTORE &&
-            id.len <= KS_STORE_KEY_LEN_MAX && kv->value.len <= KS_STORE_VALUE_LEN_MAX) {
-            KS_TRY(ks_copy_list_put(write, id, kv->value, kv->mod_revision));
+        if (!is_record(engine, kv, KS_LAYOUT_KEYSTORE, &id)) {
+            continue;
         }
+        KS_TRY(ks_copy_list_put(write, id, kv->value, kv->mod_revision));
     }
     return KS_RES(OK);
 }
@@ -73,10 +81,10 @@ static ks_result store_page(struct ks_replicated *engine, const struct ks_etcd_o
     for (size_t i = 0; i < range->kv_count; i++) {
         const struct ks_etcd_kv *kv = &range->kvs[i];
         ks_bytes key = {0};
-        if (ks_layout_parse(&engine->layout, kv->key, &key) == KS_LAYOUT_DATA &&
-            key.len <= KS_STORE_KEY_LEN_MAX && kv->value.len <= KS_STORE_VALUE_LEN_MAX) {
-            KS_TRY(ks_copy_put(&write, key, kv->value, kv->mod_revision));
+        if (!is_record(engine, kv, KS_LAYOUT_DATA, &key)) {
+            continue;
         }
+        KS_TRY(ks_copy_put(&write, key, kv->value, kv->mod_revision));
     }
     return ks_copy_commit(&write);
 }

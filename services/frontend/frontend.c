@@ -20,7 +20,6 @@ struct ks_frontend {
     const struct ks_keystore_places *places;
     struct ks_home home;
     struct ks_rcu *identities;
-    struct ks_rpc_loop *watch_loop;
     struct ks_service service;
     struct ks_rpc_method methods[KS_SERVICE_METHODS_MAX];
     struct ks_rpc_server *server;
@@ -96,7 +95,7 @@ static ks_result open_server(struct ks_frontend *frontend)
 static ks_result open_watch(struct ks_frontend *frontend)
 {
     struct ks_watch_options options = {
-        .loop = frontend->watch_loop,
+        .loop = frontend->service.loops[0],
         .identities = frontend->identities,
         .region = frontend->settings->region,
         .addresses = frontend->places->addresses,
@@ -141,7 +140,6 @@ ks_result ks_frontend_new(const struct ks_frontend_settings *settings,
         .known_region_count = settings->regions.count,
     };
     frontend->identities = ks_rcu_new(ks_identities_free);
-    frontend->watch_loop = ks_rpc_loop_new("identities");
     ks_result made = open_all(frontend);
     if (ks_failed(made)) {
         ks_frontend_free(frontend);
@@ -172,7 +170,6 @@ void ks_frontend_free(struct ks_frontend *frontend)
         ks_lane_free(frontend->service.lanes[i]);
         ks_rpc_loop_free(frontend->service.loops[i]);
     }
-    ks_rpc_loop_free(frontend->watch_loop);
     ks_rcu_free(frontend->identities);
     ks_free(frontend);
 }

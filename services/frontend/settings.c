@@ -36,7 +36,7 @@ static const struct ks_config_option options[] = {
               "PEM certificate of this process; shown to keystores and to clients."),
     FILE_NAME(process_key_file, "PEM key of that certificate."),
     FILE_NAME(client_ca_file, "PEM root of users and operators."),
-    NUMBER(threads, "2", 1, KS_RPC_LOOPS_MAX, "Threads that serve calls, each by itself."),
+    NUMBER(threads, "1", 1, KS_RPC_LOOPS_MAX, "Threads that serve calls, each by itself."),
     DURATION(timeout_ms, "10s", 100, 600000,
              "After this a request is answered UNAVAILABLE, also if its client waits for longer."),
     DURATION(patience_ms, "300ms", 20, 60000,

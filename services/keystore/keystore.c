@@ -1,6 +1,7 @@
 #include "services/keystore/keystore.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -33,9 +34,9 @@
 #define HOUSEKEEPING_PERIOD_MS 250 /* health is looked at as well */
 #define OPERATORS_PERIOD_MS    60000
 
-/* A thing that is to be done later, on the loop in the background. */
+/* A thing that is to be done later, on the first loop. */
 struct delayed {
-    struct ks_rpc_loop *loop;
+    struct ks_keystore *keystore;
     int64_t delay_ms;
     void (*fn)(void *argument);
     void *argument;
@@ -45,9 +46,8 @@ struct ks_keystore {
     const struct ks_keystore_settings *settings;
     struct ks_rpc_loop *loops[THREADS_MAX]; /* of the listener */
     size_t loop_count;
-    struct ks_rpc_loop *background; /* of what this process opens to others, and of timers */
-    pthread_mutex_t lock;           /* guards stopping */
-    bool stopping;                  /* nothing is put off any more */
+    pthread_mutex_t lock; /* guards stopping */
+    bool stopping;        /* nothing is put off any more */
     struct ks_worker *keeper_worker;
     struct ks_worker *applied_worker;
     struct ks_worker *housekeeping_worker;
@@ -113,17 +113,27 @@ static void on_lost(void *user)
     ks_worker_poke(keystore->keeper_worker);
 }
 
+static bool is_stopping(struct ks_keystore *keystore)
+{
+    pthread_mutex_lock(&keystore->lock);
+    bool stopping = keystore->stopping;
+    pthread_mutex_unlock(&keystore->lock);
+    return stopping;
+}
+
 static void run_delayed(void *argument)
 {
     struct delayed delayed = *(struct delayed *)argument;
     ks_free(argument);
-    delayed.fn(delayed.argument);
+    if (!is_stopping(delayed.keystore)) {
+        delayed.fn(delayed.argument);
+    }
 }
 
 static void begin_delay(void *argument)
 {
     struct delayed *delayed = argument;
-    ks_rpc_loop_after(delayed->loop, delayed->delay_ms, run_delayed, delayed);
+    ks_rpc_loop_after(delayed->keystore->loops[0], delayed->delay_ms, run_delayed, delayed);
 }
 
 /* A call that is put off while the process ends is never answered: its frontend asks elsewhere. */
@@ -133,8 +143,8 @@ static void later(void *user, int64_t delay_ms, void (*fn)(void *argument), void
     pthread_mutex_lock(&keystore->lock);
     if (!keystore->stopping) {
         struct delayed *delayed = ks_alloc(1, sizeof(*delayed));
-        *delayed = (struct delayed){keystore->background, delay_ms, fn, argument};
-        ks_rpc_loop_post(keystore->background, begin_delay, delayed);
+        *delayed = (struct delayed){keystore, delay_ms, fn, argument};
+        ks_rpc_loop_post(keystore->loops[0], begin_delay, delayed);
     }
     pthread_mutex_unlock(&keystore->lock);
 }
@@ -262,7 +272,7 @@ static ks_result open_mirror(struct ks_keystore *keystore)
     const struct ks_mirror_options options = {
         .address = keystore->settings->control_address,
         .tls = tls_of(keystore->settings),
-        .loop = keystore->background,
+        .loop = keystore->loops[0],
         .store = keystore->store,
         .identities = keystore->identities,
     };
@@ -333,13 +343,12 @@ static void make_loops(struct ks_keystore *keystore)
     for (size_t i = 0; i < keystore->loop_count; i++) {
         keystore->loops[i] = ks_rpc_loop_new("serve");
     }
-    keystore->background = ks_rpc_loop_new("background");
     keystore->keeper_worker = ks_worker_new("keeper", KEEPER_PERIOD_MS);
     keystore->applied_worker = ks_worker_new("applied", APPLIED_PERIOD_MS);
     keystore->housekeeping_worker = ks_worker_new("housekeeping", HOUSEKEEPING_PERIOD_MS);
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
     const struct ks_applied_options applied = {
-        .loop = keystore->background,
+        .loop = keystore->loops[0],
         .tls = tls_of(keystore->settings),
         .region = keystore->settings->region,
     };
@@ -390,6 +399,23 @@ static void free_parts(struct ks_keystore *keystore)
     ks_worker_free(keystore->operators_worker);
 }
 
+static void note_turn(void *semaphore)
+{
+    sem_post(semaphore);
+}
+
+/* Until the loop has left whatever it was running when this was called. */
+static void await_loop(struct ks_rpc_loop *loop)
+{
+    sem_t turned;
+    sem_init(&turned, 0, 0);
+    ks_rpc_loop_post(loop, note_turn, &turned);
+    while (sem_wait(&turned) != 0) {
+        /* interrupted by a signal handler; waits on */
+    }
+    sem_destroy(&turned);
+}
+
 void ks_keystore_stop(struct ks_keystore *keystore)
 {
     if (!keystore) {
@@ -409,7 +435,7 @@ void ks_keystore_stop(struct ks_keystore *keystore)
     pthread_mutex_lock(&keystore->lock);
     keystore->stopping = true;
     pthread_mutex_unlock(&keystore->lock);
-    ks_rpc_loop_free(keystore->background);
+    await_loop(keystore->loops[0]); /* what was put off and runs already may use the store */
     /* Calls under way are answered by these two, to lanes that are closed. */
     ks_hsm_link_free(keystore->link);
     ks_store_free(keystore->store);

@@ -59,7 +59,7 @@ static const struct ks_config_option options[] = {
            "leaves. With the embedded engine it is 1."),
     DURATION(rotation_ms, "30d", 0, 31536000000,
              "Age at which the domain key is replaced by a new one; 0s: on command only."),
-    NUMBER(threads, "2", 1, 16, "Threads that serve streams."),
+    NUMBER(threads, "1", 1, 16, "Threads that serve streams."),
     DURATION(drain_notice_ms, "500ms", 0, 60000,
              "How long it goes on serving after SIGTERM while it says NOT_SERVING."),
     DURATION(drain_grace_ms, "1s", 0, 600000,

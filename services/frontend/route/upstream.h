@@ -105,16 +105,16 @@ KS_MUST_USE ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_u
 void ks_upstream_cork(struct ks_upstream *upstream);
 void ks_upstream_uncork(struct ks_upstream *upstream);
 
-/* A stream to peer was opened: it can be sent to. */
-void ks_upstream_opened(struct ks_upstream *upstream, size_t peer, int64_t now_ns);
-/* Peer has accepted the stream. */
-void ks_upstream_accepted(struct ks_upstream *upstream, size_t peer);
-/* What waits for peer can be sent. */
-void ks_upstream_writable(struct ks_upstream *upstream, size_t peer);
+/* A stream to the peer of that index was opened: it can be sent to. */
+void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_ns);
+/* That peer has accepted the stream. */
+void ks_upstream_accepted(struct ks_upstream *upstream, size_t index);
+/* What waits for that peer can be sent. */
+void ks_upstream_writable(struct ks_upstream *upstream, size_t index);
 /* Fails: VALIDATION (not an ExecuteResponse; the stream must be closed). */
 KS_MUST_USE ks_result ks_upstream_received(struct ks_upstream *upstream, size_t peer,
                                            ks_bytes message, int64_t now_ns);
 /* The stream is over; what it had goes to others. */
-void ks_upstream_closed(struct ks_upstream *upstream, size_t peer, int64_t now_ns);
+void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_ns);
 /* Time has passed. */
 void ks_upstream_tick(struct ks_upstream *upstream, int64_t now_ns);
