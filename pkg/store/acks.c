@@ -52,14 +52,16 @@ static void answer_all(struct ks_replicated *engine, struct ks_waiter *waiters, 
 
 /* ---- Strikes ---- */
 
+/* One that may not have been done is tried again by the next settlement that ends by time. */
 static void on_strike(void *user, const struct ks_etcd_answer *etcd_answer)
 {
-    /* Lost or done: the next settlement that this keystore holds up strikes it again. */
-    (void)user;
-    (void)etcd_answer;
+    struct ks_replicated *engine = user;
+    if (etcd_answer->cause != KS_ETCD_DONE) {
+        engine->struck_id[0] = 0;
+    }
 }
 
-/* [DELETE, STILL] Deleted only if the record is still the one that was listed. */
+/* [DELETE, STILL] Deleted only if the record is still the one that was listed. Nested: see beat.c. */
 static void strike(void *user, const struct ks_listed *silent)
 {
     struct ks_replicated *engine = user;
@@ -78,9 +80,14 @@ static void strike(void *user, const struct ks_listed *silent)
         {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
         {.kind = KS_ETCD_DELETE, .key = key},
     };
-    const struct ks_etcd_txn txn = {
-        .compares = compares, .compare_count = 2, .success = ops, .success_count = 2};
-    const struct ks_etcd_call call = {.done = on_strike, .timeout_ms = STRIKE_CALL_MS};
+    const struct ks_etcd_txn nested = {.success = ops, .success_count = KS_COUNT(ops)};
+    const struct ks_etcd_op delete = {.kind = KS_ETCD_TXN, .txn = &nested};
+    const struct ks_etcd_txn txn = {.compares = compares,
+                                    .compare_count = KS_COUNT(compares),
+                                    .success = &delete,
+                                    .success_count = 1};
+    const struct ks_etcd_call call = {
+        .done = on_strike, .user = engine, .timeout_ms = STRIKE_CALL_MS};
     if (!ks_failed(ks_etcd_txn(engine->etcd, &txn, &call))) {
         engine->struck_revision = silent->mod_revision;
         snprintf(engine->struck_id, sizeof(engine->struck_id), "%s", silent->id);
