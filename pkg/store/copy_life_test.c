@@ -296,6 +296,7 @@ static void another_epoch_throws_the_copy_away(void **state)
 {
     struct nodes *nodes = *state;
     put(nodes, "key/a", "one");
+    assert_false(nodes->at[0].was_silenced);
     struct ks_store_status before;
     ks_store_get_status(nodes->at[0].store, &before);
 
@@ -314,6 +315,7 @@ static void another_epoch_throws_the_copy_away(void **state)
     ks_store_get_status(nodes->at[0].store, &after);
     assert_string_equal(after.epoch, "put-by-a-restore");
     assert_string_not_equal(after.keystore_id, before.keystore_id);
+    assert_true(nodes->at[0].was_silenced);
 }
 
 static void another_cluster_throws_the_copy_away(void **state)

@@ -106,6 +106,10 @@ static void meet_stranger(struct ks_replicated *engine, const struct ks_greeting
 {
     ks_notice(engine, "etcd's cluster id or epoch is another one than that of the copy: the copy "
                       "is thrown away and loaded anew");
+    const struct ks_store_options *options = &engine->store->options;
+    if (options->on_applied) {
+        options->on_applied(options->user, 0);
+    }
     if (ks_failed(ks_folder_renew(&engine->store->folder))) {
         ks_refuse(engine, "the data folder can't be written: free space or mend the disk");
         return;

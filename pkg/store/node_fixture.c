@@ -11,6 +11,7 @@ static void on_applied(void *user, int64_t revision)
     struct node *node = user;
     struct nodes *nodes = node->nodes;
     pthread_mutex_lock(&nodes->lock);
+    node->was_silenced = node->was_silenced || revision == 0;
     for (size_t i = 0; i < NODES_MAX && !node->is_mute && node->keystore_id[0]; i++) {
         if (i != node->index && nodes->at[i].store) {
             ks_store_peer_applied(nodes->at[i].store, node->keystore_id, revision);

@@ -23,6 +23,7 @@ struct node {
     char keystore_id[40];
     struct ks_store *store; /* NULL: not running */
     bool is_mute;           /* its word does not reach the others, but for its heartbeats */
+    bool was_silenced;      /* on_applied said 0 */
     size_t reload_count;
     char notice[256]; /* the newest one */
 };
