@@ -252,8 +252,8 @@ static void a_damaged_request_gets_nothing(void **state)
     assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
     KS_BUFFER_AUTO pem = {.len_max = KS_X509_PEM_MAX};
     make_csr(key, &pem);
-    static const char *const garbage[] = {"", "garbage", CSR_BEGIN, CSR_BEGIN CSR_END,
-                                          CSR_BEGIN "AAAA\n" CSR_END};
+    static const char *const garbage[] = {"", "garbage", CSR_BEGIN, (CSR_BEGIN CSR_END),
+                                          (CSR_BEGIN "AAAA\n" CSR_END)};
     for (size_t i = 0; i < KS_COUNT(garbage); i++) {
         KS_BUFFER_AUTO certificate = {.len_max = KS_X509_PEM_MAX};
 

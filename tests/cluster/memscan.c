@@ -86,7 +86,11 @@ static void scan_process(const char *pid)
     uint64_t kib;
     char mode[8];
     while (fgets(line, sizeof(line), maps)) {
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, mode) == 3) {
+        uint64_t first; /* "Anonymous" begins with a hex digit, too: nothing is kept of half a match */
+        uint64_t last;
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &first, &last, mode) == 3) {
+            start = first;
+            end = last;
             writable = strncmp(mode, "rw", 2) == 0;
         } else if (writable && sscanf(line, "Anonymous: %" SCNu64, &kib) == 1 && kib > 0) {
             scan_range(memory, start, end, pid);
