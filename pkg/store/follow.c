@@ -65,16 +65,16 @@ static void tell_changes(struct ks_replicated *engine, const struct ks_etcd_watc
     }
 }
 
-/* The peers first: somebody's acknowledgement waits for our word. */
+/* Changes first, as the embedded engine does: whoever hears of a revision has heard what is in it. */
 static void tell(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
                  int64_t had)
 {
     const struct ks_store_options *options = &engine->store->options;
     atomic_store(&engine->store->applied, engine->position.applied);
+    tell_changes(engine, message, had);
     if (options->on_applied) {
         options->on_applied(options->user, engine->position.applied);
     }
-    tell_changes(engine, message, had);
 }
 
 static ks_result apply(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
