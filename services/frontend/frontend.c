@@ -44,7 +44,7 @@ static ks_result open_lane(struct ks_frontend *frontend, size_t index)
     const struct ks_frontend_settings *settings = frontend->settings;
     struct ks_service *service = &frontend->service;
     char name[KS_RPC_LOOP_NAME_MAX + 1];
-    (void)snprintf(name, sizeof(name), "serve-%zu", index);
+    (void)snprintf(name, sizeof(name), "serve-%u", (unsigned)(index % KS_RPC_LOOPS_MAX));
     service->loops[index] = ks_rpc_loop_new(name);
     service->lane_count = index + 1;
     struct ks_lane_options options = {
