@@ -86,7 +86,8 @@ static void scan_process(const char *pid)
     uint64_t kib;
     char mode[8];
     while (fgets(line, sizeof(line), maps)) {
-        uint64_t first; /* "Anonymous" begins with a hex digit, too: nothing is kept of half a match */
+        uint64_t
+            first; /* "Anonymous" begins with a hex digit, too: nothing is kept of half a match */
         uint64_t last;
         if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &first, &last, mode) == 3) {
             start = first;
