@@ -12,7 +12,8 @@
 #include "pkg/store/store.h"
 #include "services/keystore/domain/keeper.h"
 #include "services/keystore/execute/execute.h"
-#include "services/keystore/execute/quota.h"
+#include "services/keystore/operations/quota.h"
+#include "services/keystore/operations/table.h"
 #include "services/keystore/serve/applied.h"
 #include "services/keystore/serve/execute_stream.h"
 #include "services/keystore/serve/housekeeping.h"
@@ -259,6 +260,7 @@ static void make_parts(struct ks_keystore *keystore)
         .clock = ks_clock_system,
         .partition = settings->partition,
         .region = settings->region,
+        .operation_of = ks_operation_of,
         .later = later,
         .later_user = keystore,
     };

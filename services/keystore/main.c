@@ -17,7 +17,7 @@
 
 /*
  * What was freed stays with the process. Otherwise each batch's memory goes back to the kernel and
- * comes again page by page: 10 us an item, more than all the rest (execute_bench).
+ * comes again page by page: 10 us an item, more than all the rest (operations_bench).
  */
 static void keep_freed_memory(void)
 {

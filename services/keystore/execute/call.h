@@ -43,6 +43,8 @@ struct ks_execute_env {
     struct ks_clock clock;
     const char *partition;
     const char *region;
+    /* The operation's row, which is constant; NULL if there is none of this number. */
+    const struct ks_operation *(*operation_of)(INTERNAL(Operation) number);
     /* Runs fn(argument) on some thread after delay_ms. Never at once. */
     void (*later)(void *user, int64_t delay_ms, void (*fn)(void *argument), void *argument);
     void *later_user;

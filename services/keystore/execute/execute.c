@@ -8,7 +8,7 @@
 /* What the bytes say; false: the call is answered. */
 static bool take_request(struct ks_call *call)
 {
-    call->operation = ks_operation_of(call->item->operation);
+    call->operation = call->env->operation_of(call->item->operation);
     if (!call->operation) {
         ks_call_fail(call, KS_UNSUPPORTED);
         return false;

@@ -43,3 +43,8 @@ bool ks_limit_enum(struct ks_call *call, const char *member, int value, const ch
                       value, member, only);
     return false;
 }
+
+bool ks_limit_algorithm(struct ks_call *call, const char *member, int algorithm)
+{
+    return ks_limit_enum(call, member, algorithm, "SYMMETRIC_DEFAULT");
+}

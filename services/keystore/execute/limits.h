@@ -28,3 +28,6 @@ bool ks_limit_length(struct ks_call *call, const char *member, size_t len, size_
 
 /* value is 0 (not given) or the one member that the enum has so far, which is spelled `only`. */
 bool ks_limit_enum(struct ks_call *call, const char *member, int value, const char *only);
+
+/* An encryption algorithm: SYMMETRIC_DEFAULT or not given. */
+bool ks_limit_algorithm(struct ks_call *call, const char *member, int algorithm);

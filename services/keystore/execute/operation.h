@@ -1,6 +1,6 @@
 /*
- * operation: what the keystore can do, one row each: which request it takes, which keys that names,
- * in which states they may be, and what is done.
+ * operation: one row of the table of what a keystore can do: which request it takes, which keys that
+ * names, in which states they may be, and what is done. The rows stand in operations/table.c.
  *
  * Threads: constant.
  */
@@ -49,10 +49,3 @@ struct ks_operation {
     /* The view is open, the keys are there, the caller may, the states allow it. Answers the call. */
     void (*run)(struct ks_call *call);
 };
-
-/* The row; NULL: no such operation. */
-const struct ks_operation *ks_operation_of(INTERNAL(Operation) number);
-
-/* All rows, in the order of their numbers. */
-extern const struct ks_operation ks_operations[];
-extern const size_t ks_operation_count;

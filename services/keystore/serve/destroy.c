@@ -4,7 +4,7 @@
 
 #include "pkg/base/arena.h"
 #include "pkg/base/log.h"
-#include "services/keystore/execute/quota.h"
+#include "services/keystore/operations/quota.h"
 #include "services/keystore/records/record.h"
 #include "services/keystore/worker/sync.h"
 

@@ -1,5 +1,6 @@
 /*
- * crypto: from a key's record and a request's encryption context to what the hsm takes.
+ * binding: what the hsm is told about a key, taken from the key's record, and about an encryption
+ * context, taken from the request.
  *
  * Threads: as the call.
  */
@@ -10,22 +11,19 @@
 #include "services/keystore/execute/call.h"
 
 /* What the target's EKT is bound to; in the arena, borrowing from the target. */
-INTERNAL(KeyBinding) * ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
-                                         const STORED(KeyMaterial) * material);
+INTERNAL(KeyBinding) * ks_binding_of(struct ks_call *call, const struct ks_target *target,
+                                     const STORED(KeyMaterial) * material);
 
 /*
  * A request's map as the hsm's entries; the array stands in the arena, the texts are the request's.
  * entries  of any of the API's ...EncryptionContextEntry types, which have one form.
  */
 INTERNAL(ContextEntry) *
-    *ks_crypto_context(struct ks_call *call, const void *entries, size_t count);
+    *ks_binding_context(struct ks_call *call, const void *entries, size_t count);
 
 /*
  * The material that a ciphertext was sealed under. NULL: the key never had it, and the call is
  * answered as for any other ciphertext that does not open.
  */
 const STORED(KeyMaterial) *
-    ks_crypto_material_of_blob(struct ks_call *call, const struct ks_target *target);
-
-/* SYMMETRIC_DEFAULT or not given; otherwise the call is answered. */
-bool ks_crypto_check_algorithm(struct ks_call *call, const char *member, int algorithm);
+    ks_binding_material(struct ks_call *call, const struct ks_target *target);

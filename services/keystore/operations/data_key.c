@@ -1,8 +1,8 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/crypto.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
+#include "services/keystore/operations/binding.h"
+#include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/record.h"
 
 /* What both requests have, in the same words. */
@@ -76,11 +76,11 @@ static void ask_hsm(struct ks_call *call, const struct wish *wish,
     const struct ks_target *target = &call->targets[0];
     const STORED(KeyMaterial) *material = ks_record_current_material(target->key);
     INTERNAL(HsmGenerateDataKey) generate = INTERNAL_NEW(HSM_GENERATE_DATA_KEY);
-    generate.binding = ks_crypto_binding(call, target, material);
+    generate.binding = ks_binding_of(call, target, material);
     generate.ekt = material->ekt;
     generate.number_of_bytes = (uint32_t)bytes_of(wish);
     generate.without_plaintext = wish->without_plaintext;
-    generate.context = ks_crypto_context(call, wish->context, wish->context_count);
+    generate.context = ks_binding_context(call, wish->context, wish->context_count);
     generate.n_context = wish->context_count;
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
     ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_DATA_KEY);

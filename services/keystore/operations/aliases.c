@@ -2,8 +2,8 @@
 
 #include "keystead/kms/v1/aliases.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/handlers.h"
-#include "services/keystore/execute/quota.h"
+#include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/quota.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/records/record.h"
 

@@ -1,4 +1,4 @@
-#include "services/keystore/execute/metadata.h"
+#include "services/keystore/operations/metadata.h"
 
 #include "services/keystore/records/record.h"
 

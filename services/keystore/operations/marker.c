@@ -1,4 +1,4 @@
-#include "services/keystore/execute/marker.h"
+#include "services/keystore/operations/marker.h"
 
 #include <assert.h>
 #include <string.h>

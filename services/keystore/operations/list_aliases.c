@@ -4,10 +4,10 @@
 
 #include "keystead/kms/v1/aliases.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
-#include "services/keystore/execute/marker.h"
-#include "services/keystore/execute/metadata.h"
+#include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/marker.h"
+#include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/records/record.h"
 

@@ -2,7 +2,7 @@
  * What an item costs in this process, without gRPC: Encrypt of 36 bytes through a fake hsm, whose
  * own work is counted, too.
  *
- *     bazel/bazel run --config=release //services/keystore/execute:execute_bench
+ *     bazel/bazel run --config=release //services/keystore/operations:operations_bench
  */
 #include <malloc.h>
 #include <semaphore.h>

@@ -1,8 +1,8 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/crypto.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
+#include "services/keystore/operations/binding.h"
+#include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/record.h"
 
 bool ks_check_decrypt(struct ks_call *call)
@@ -11,8 +11,7 @@ bool ks_check_decrypt(struct ks_call *call)
     return ks_limit_length(call, "ciphertextBlob", request->ciphertext_blob.len,
                            KS_LIMIT_CIPHERTEXT) &&
            ks_limit_grant_tokens(call, request->n_grant_tokens) &&
-           ks_crypto_check_algorithm(call, "encryptionAlgorithm",
-                                     (int)request->encryption_algorithm);
+           ks_limit_algorithm(call, "encryptionAlgorithm", (int)request->encryption_algorithm);
 }
 
 static void is_decrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
@@ -35,7 +34,7 @@ void ks_run_decrypt(struct ks_call *call)
 {
     const KMS(DecryptRequest) *request = (const KMS(DecryptRequest) *)call->request;
     const struct ks_target *target = &call->targets[0];
-    const STORED(KeyMaterial) *material = ks_crypto_material_of_blob(call, target);
+    const STORED(KeyMaterial) *material = ks_binding_material(call, target);
     if (!material) {
         return;
     }
@@ -46,11 +45,11 @@ void ks_run_decrypt(struct ks_call *call)
         return;
     }
     INTERNAL(HsmDecrypt) decrypt = INTERNAL_NEW(HSM_DECRYPT);
-    decrypt.binding = ks_crypto_binding(call, target, material);
+    decrypt.binding = ks_binding_of(call, target, material);
     decrypt.ekt = material->ekt;
     decrypt.blob = request->ciphertext_blob;
     decrypt.context =
-        ks_crypto_context(call, request->encryption_context, request->n_encryption_context);
+        ks_binding_context(call, request->encryption_context, request->n_encryption_context);
     decrypt.n_context = request->n_encryption_context;
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
     ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_DECRYPT);

@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include "pkg/crypto/crypto.h"
-#include "services/keystore/execute/marker.h"
-#include "services/keystore/execute/quota.h"
 #include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/operations/marker.h"
+#include "services/keystore/operations/quota.h"
 
 #define KEYS 5U
 

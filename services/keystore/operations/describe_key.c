@@ -1,8 +1,8 @@
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
-#include "services/keystore/execute/metadata.h"
+#include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/metadata.h"
 
 bool ks_check_describe_key(struct ks_call *call)
 {

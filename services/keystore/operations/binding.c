@@ -1,9 +1,8 @@
-#include "services/keystore/execute/crypto.h"
+#include "services/keystore/operations/binding.h"
 
 #include <stddef.h>
 
 #include "keystead/kms/v1/crypto.pb-c.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/records/record.h"
 
 /* protoc-c makes a struct for each map; all have this form. */
@@ -26,8 +25,8 @@ SAME_FORM(ReEncryptRequest__DestinationEncryptionContextEntry);
 SAME_FORM(GenerateDataKeyRequest__EncryptionContextEntry);
 SAME_FORM(GenerateDataKeyWithoutPlaintextRequest__EncryptionContextEntry);
 
-INTERNAL(KeyBinding) * ks_crypto_binding(struct ks_call *call, const struct ks_target *target,
-                                         const STORED(KeyMaterial) * material)
+INTERNAL(KeyBinding) * ks_binding_of(struct ks_call *call, const struct ks_target *target,
+                                     const STORED(KeyMaterial) * material)
 {
     INTERNAL(KeyBinding) *binding = ks_call_alloc(call, 1, sizeof(*binding));
     *binding = (INTERNAL(KeyBinding))INTERNAL_NEW(KEY_BINDING);
@@ -41,7 +40,8 @@ INTERNAL(KeyBinding) * ks_crypto_binding(struct ks_call *call, const struct ks_t
     return binding;
 }
 
-INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *entries, size_t count)
+INTERNAL(ContextEntry) *
+    *ks_binding_context(struct ks_call *call, const void *entries, size_t count)
 {
     const struct map_entry *const *from = entries;
     INTERNAL(ContextEntry) **context = ks_call_pointers(call, count + 1);
@@ -56,16 +56,11 @@ INTERNAL(ContextEntry) * *ks_crypto_context(struct ks_call *call, const void *en
 }
 
 const STORED(KeyMaterial) *
-    ks_crypto_material_of_blob(struct ks_call *call, const struct ks_target *target)
+    ks_binding_material(struct ks_call *call, const struct ks_target *target)
 {
     const STORED(KeyMaterial) *material = ks_record_material(target->key, target->material_id);
     if (!material) {
         ks_call_fail(call, KS_INVALID_CIPHERTEXT);
     }
     return material;
-}
-
-bool ks_crypto_check_algorithm(struct ks_call *call, const char *member, int algorithm)
-{
-    return ks_limit_enum(call, member, algorithm, "SYMMETRIC_DEFAULT");
 }

@@ -1,4 +1,4 @@
-#include "services/keystore/execute/quota.h"
+#include "services/keystore/operations/quota.h"
 
 #include <assert.h>
 #include <pthread.h>

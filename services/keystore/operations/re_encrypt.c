@@ -1,8 +1,8 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/crypto.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
+#include "services/keystore/operations/binding.h"
+#include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/record.h"
 
 /* Places in call->targets. */
@@ -14,10 +14,10 @@ bool ks_check_re_encrypt(struct ks_call *call)
     return ks_limit_length(call, "ciphertextBlob", request->ciphertext_blob.len,
                            KS_LIMIT_CIPHERTEXT) &&
            ks_limit_grant_tokens(call, request->n_grant_tokens) &&
-           ks_crypto_check_algorithm(call, "sourceEncryptionAlgorithm",
-                                     (int)request->source_encryption_algorithm) &&
-           ks_crypto_check_algorithm(call, "destinationEncryptionAlgorithm",
-                                     (int)request->destination_encryption_algorithm);
+           ks_limit_algorithm(call, "sourceEncryptionAlgorithm",
+                              (int)request->source_encryption_algorithm) &&
+           ks_limit_algorithm(call, "destinationEncryptionAlgorithm",
+                              (int)request->destination_encryption_algorithm);
 }
 
 static void is_re_encrypted(struct ks_call *call, ks_result result,
@@ -50,18 +50,18 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
     const STORED(KeyMaterial) *under = ks_record_current_material(destination->key);
 
     INTERNAL(HsmDecrypt) source = INTERNAL_NEW(HSM_DECRYPT);
-    source.binding = ks_crypto_binding(call, &call->targets[SOURCE], material);
+    source.binding = ks_binding_of(call, &call->targets[SOURCE], material);
     source.ekt = material->ekt;
     source.blob = request->ciphertext_blob;
-    source.context = ks_crypto_context(call, request->source_encryption_context,
-                                       request->n_source_encryption_context);
+    source.context = ks_binding_context(call, request->source_encryption_context,
+                                        request->n_source_encryption_context);
     source.n_context = request->n_source_encryption_context;
 
     INTERNAL(HsmReEncrypt) re_encrypt = INTERNAL_NEW(HSM_RE_ENCRYPT);
     re_encrypt.source = &source;
-    re_encrypt.destination = ks_crypto_binding(call, destination, under);
+    re_encrypt.destination = ks_binding_of(call, destination, under);
     re_encrypt.destination_ekt = under->ekt;
-    re_encrypt.destination_context = ks_crypto_context(
+    re_encrypt.destination_context = ks_binding_context(
         call, request->destination_encryption_context, request->n_destination_encryption_context);
     re_encrypt.n_destination_context = request->n_destination_encryption_context;
 
@@ -74,7 +74,7 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
 void ks_run_re_encrypt(struct ks_call *call)
 {
     const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
-    const STORED(KeyMaterial) *material = ks_crypto_material_of_blob(call, &call->targets[SOURCE]);
+    const STORED(KeyMaterial) *material = ks_binding_material(call, &call->targets[SOURCE]);
     if (!material) {
         return;
     }

@@ -1,7 +1,7 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
+#include "services/keystore/operations/handlers.h"
 
 bool ks_check_generate_random(struct ks_call *call)
 {

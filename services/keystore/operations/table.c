@@ -1,9 +1,9 @@
-#include "services/keystore/execute/operation.h"
+#include "services/keystore/operations/table.h"
 
 #include "keystead/kms/v1/aliases.pb-c.h"
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "keystead/kms/v1/keys.pb-c.h"
-#include "services/keystore/execute/handlers.h"
+#include "services/keystore/operations/handlers.h"
 
 #define AT(type, field) offsetof(KMS(type), field)
 

@@ -4,9 +4,9 @@
 
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
-#include "services/keystore/execute/marker.h"
+#include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/marker.h"
 #include "services/keystore/records/name.h"
 
 #define LIMIT_MAX     1000 /* AWS KMS API: ListKeys */

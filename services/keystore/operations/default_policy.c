@@ -1,4 +1,4 @@
-#include "services/keystore/execute/default_policy.h"
+#include "services/keystore/operations/default_policy.h"
 
 #include "pkg/arn/arn.h"
 #include "pkg/json/json.h"

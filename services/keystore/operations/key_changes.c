@@ -4,9 +4,9 @@
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "pkg/keystate/keystate.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
-#include "services/keystore/execute/metadata.h"
+#include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/records/record.h"
 

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "pkg/store/store_fixture.h"
-#include "services/keystore/execute/operation.h"
 #include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/operations/table.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/worker/sync.h"
 

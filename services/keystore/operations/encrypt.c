@@ -1,8 +1,8 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/crypto.h"
-#include "services/keystore/execute/handlers.h"
 #include "services/keystore/execute/limits.h"
+#include "services/keystore/operations/binding.h"
+#include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/record.h"
 
 bool ks_check_encrypt(struct ks_call *call)
@@ -10,8 +10,7 @@ bool ks_check_encrypt(struct ks_call *call)
     const KMS(EncryptRequest) *request = (const KMS(EncryptRequest) *)call->request;
     return ks_limit_length(call, "plaintext", request->plaintext.len, KS_LIMIT_PLAINTEXT) &&
            ks_limit_grant_tokens(call, request->n_grant_tokens) &&
-           ks_crypto_check_algorithm(call, "encryptionAlgorithm",
-                                     (int)request->encryption_algorithm);
+           ks_limit_algorithm(call, "encryptionAlgorithm", (int)request->encryption_algorithm);
 }
 
 static void is_encrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
@@ -40,11 +39,11 @@ void ks_run_encrypt(struct ks_call *call)
     }
     const STORED(KeyMaterial) *material = ks_record_current_material(target->key);
     INTERNAL(HsmEncrypt) encrypt = INTERNAL_NEW(HSM_ENCRYPT);
-    encrypt.binding = ks_crypto_binding(call, target, material);
+    encrypt.binding = ks_binding_of(call, target, material);
     encrypt.ekt = material->ekt;
     encrypt.plaintext = request->plaintext;
     encrypt.context =
-        ks_crypto_context(call, request->encryption_context, request->n_encryption_context);
+        ks_binding_context(call, request->encryption_context, request->n_encryption_context);
     encrypt.n_context = request->n_encryption_context;
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
     ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_ENCRYPT);
