@@ -12,7 +12,7 @@
 #include "services/cli/cli.h"
 #include "services/cli/commands.h"
 #include "services/cli/emit.h"
-#include "services/cli/print/table.h"
+#include "services/cli/output/table.h"
 
 #define VERSION          "0.1.0"
 #define TEXT_LEN_MAX     (1024U * 1024U)

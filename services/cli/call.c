@@ -10,9 +10,10 @@
 #include "pkg/crypto/random.h"
 #include "pkg/form/names.h"
 #include "pkg/json/json.h"
+#include "pkg/message/members.h"
 #include "services/cli/emit.h"
-#include "services/cli/print/members.h"
-#include "services/cli/print/table.h"
+#include "services/cli/output/shown.h"
+#include "services/cli/output/table.h"
 #include "services/cli/request.h"
 #include "services/cli/session.h"
 
@@ -150,7 +151,7 @@ static ks_result print_json(struct ks_cli *cli, const ProtobufCMessage *response
     KS_BUFFER_AUTO out = {.len_max = KS_CLI_OUTPUT_LEN_MAX};
     struct ks_json_writer writer = {.buffer = &out, .indent = INDENT};
     ks_json_object(&writer, NULL);
-    ks_members_write(&writer, ks_members_shown(response));
+    ks_members_write(&writer, ks_shown_message(response));
     ks_json_close(&writer);
     KS_TRY(ks_json_end(&writer));
     KS_TRY(ks_buffer_append(&out, KS_LITERAL("\n")));

@@ -11,13 +11,13 @@
 #include "pkg/crypto/csr.h"
 #include "pkg/crypto/ec.h"
 #include "pkg/json/json.h"
+#include "pkg/message/value.h"
 #include "services/cli/call.h"
 #include "services/cli/commands.h"
 #include "services/cli/disk.h"
 #include "services/cli/duration.h"
 #include "services/cli/emit.h"
-#include "services/cli/print/table.h"
-#include "services/cli/print/value.h"
+#include "services/cli/output/table.h"
 #include "services/cli/request.h"
 
 #define CSR_LEN_MAX         8192U

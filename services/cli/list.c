@@ -6,12 +6,12 @@
 
 #include "google/protobuf/timestamp.pb-c.h"
 #include "pkg/json/json.h"
+#include "pkg/message/members.h"
+#include "pkg/message/names.h"
+#include "pkg/message/value.h"
 #include "services/cli/call.h"
 #include "services/cli/emit.h"
-#include "services/cli/print/members.h"
-#include "services/cli/print/names.h"
-#include "services/cli/print/table.h"
-#include "services/cli/print/value.h"
+#include "services/cli/output/table.h"
 #include "services/cli/request.h"
 
 #define PAGES_MAX 100000U

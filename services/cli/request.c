@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "google/protobuf/timestamp.pb-c.h"
+#include "pkg/message/names.h"
 #include "services/cli/arguments/arguments.h"
 #include "services/cli/failure.h"
-#include "services/cli/print/names.h"
 
 ks_result ks_request_new(const ProtobufCMessageDescriptor *type, struct ks_arena *arena,
                          ProtobufCMessage **ret_message)

@@ -10,12 +10,12 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/mem.h"
 #include "pkg/json/json.h"
+#include "pkg/message/members.h"
 #include "services/cli/arguments/lines.h"
 #include "services/cli/commands.h"
 #include "services/cli/duration.h"
 #include "services/cli/emit.h"
-#include "services/cli/print/members.h"
-#include "services/cli/print/table.h"
+#include "services/cli/output/table.h"
 #include "services/cli/status.h"
 
 #define OUTPUT_LEN_MAX (16U * 1024U * 1024U)

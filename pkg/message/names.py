@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Writes the names that people see of our messages' members and enum values, as a C table.
+"""Writes a C table of the names by which a client knows our messages' members and enum values.
 
 usage: names.py SET.binpb... > names_table.c
 
-Reads FileDescriptorSets with nothing but this file: the form is a dozen lines, and the build needs
-no package for it. A member whose json_name is the one that protoc makes up by itself (keyId) gets
-its first letter in upper case, as AWS's members have.
+It reads FileDescriptorSets by itself, so that the build needs no package of protobuf's: reading
+them takes a dozen lines. Files of other packages than ours (google.protobuf, which options import)
+are skipped. When the json_name of a member is the one that protoc makes up (keyId), the table has
+it with its first letter in upper case (KeyId), as AWS spells members.
 """
 import sys
 
 # AWS writes the states of a key in another case than all its other values.
 CAMEL_CASE_ENUMS = {"keystead.kms.v1.KeyState"}
+
+OUR_PACKAGES = "keystead."
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -100,10 +103,12 @@ def main():
     for path in sys.argv[1:]:
         with open(path, "rb") as opened:
             for file in all_of(opened.read(), 1):
-                more_members, more_values = rows(text_of(file, 2), file)
-                members.update(more_members)
-                values.update(more_values)
-    print('#include "services/cli/print/names.h"\n')
+                package = text_of(file, 2)
+                if package.startswith(OUR_PACKAGES):
+                    more_members, more_values = rows(package, file)
+                    members.update(more_members)
+                    values.update(more_values)
+    print('#include "pkg/message/names.h"\n')
     print("const struct ks_member_name ks_member_names[] = {")
     for row in sorted(members):
         print('    {"%s", "%s", "%s"},' % row)

@@ -1,4 +1,4 @@
-#include "services/cli/print/names.h"
+#include "pkg/message/names.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "services/cli/print/table.h"
+#include "services/cli/output/table.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "google/protobuf/timestamp.pb-c.h"
-#include "services/cli/print/names.h"
-#include "services/cli/print/value.h"
+#include "pkg/message/names.h"
+#include "pkg/message/value.h"
 
 #define CELL_LEN_MAX 512U /* of a formatted cell */
 #define GAP          2U   /* blanks between columns */

@@ -1,22 +1,21 @@
-#include "services/cli/print/members.h"
+#include "pkg/message/members.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "google/protobuf/timestamp.pb-c.h"
-#include "services/cli/print/names.h"
-#include "services/cli/print/value.h"
+#include "pkg/message/names.h"
+#include "pkg/message/value.h"
 
-/* Longest text that a scalar is printed as; texts and bytes of a message go straight through. */
+/* Bytes of the longest scalar as text; strings and bytes are written straight from the message. */
 #define SCALAR_LEN_MAX 64U
 
-/* Where the walk through a message stands. */
+/* One message that is being written, and how far. Messages within messages have a frame each. */
 struct frame {
     const ProtobufCMessage *message;
     unsigned field; /* the next one */
     size_t index;   /* of the next element, in a repeated field that is open */
     bool in_list;
-    bool closes; /* it has an object of its own */
+    bool closes; /* whether an object was opened for it, which is closed after its last field */
 };
 
 static void put_scalar(struct ks_json_writer *writer, const char *name,
@@ -28,7 +27,7 @@ static void put_scalar(struct ks_json_writer *writer, const char *name,
     ks_json_put_text(writer, name, ks_buffer_bytes(&text));
 }
 
-/* A value that is no message, or a time. */
+/* Writes a value that is not a message; a time counts as a value. */
 static void put_value(struct ks_json_writer *writer, const char *name,
                       const ProtobufCFieldDescriptor *field, const void *value)
 {
@@ -68,8 +67,8 @@ static bool is_nested(const ProtobufCFieldDescriptor *field)
 }
 
 /*
- * Takes one step in the innermost frame: writes a value, or opens or closes something. Answers the
- * message to go into, if that is what comes next.
+ * Takes one step in the innermost frame: writes a value, or opens or closes an array. Returns the
+ * message to descend into when the next value is one, whose object is then open; else NULL.
  */
 static const ProtobufCMessage *step(struct ks_json_writer *writer, struct frame *frame)
 {
@@ -122,19 +121,4 @@ void ks_members_write(struct ks_json_writer *writer, const ProtobufCMessage *mes
             frames[depth++] = (struct frame){.message = inner, .closes = true};
         }
     }
-}
-
-const ProtobufCMessage *ks_members_shown(const ProtobufCMessage *response)
-{
-    static const char package[] = "keystead.admin.v1";
-    const ProtobufCMessageDescriptor *type = response->descriptor;
-    if (strcmp(type->package_name, package) != 0 || type->n_fields != 1) {
-        return response;
-    }
-    const ProtobufCFieldDescriptor *field = &type->fields[0];
-    if (field->type != PROTOBUF_C_TYPE_MESSAGE || field->label == PROTOBUF_C_LABEL_REPEATED) {
-        return response;
-    }
-    const ProtobufCMessage *inner = ks_value_message(ks_value_at(response, field, 0));
-    return inner ? inner : response;
 }

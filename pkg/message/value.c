@@ -1,4 +1,4 @@
-#include "services/cli/print/value.h"
+#include "pkg/message/value.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 
 #include "google/protobuf/timestamp.pb-c.h"
 #include "pkg/json/base64.h"
-#include "services/cli/print/names.h"
+#include "pkg/message/names.h"
 
 #define EXTENSIONS_FROM 100U
 #define NS_PER_MS       1000000
