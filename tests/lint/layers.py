@@ -9,8 +9,9 @@ RULES has these lines; a # starts a comment:
                               own layer and lower ones; of pkg and services each has a layer.
   FOLDER: ALLOWED...          what FOLDER may include besides itself; the longest FOLDER wins,
                               and lines of the same one add up.
-                              ALLOWED is a folder below ROOT, with all below it, or the folder part
-                              of a third-party or generated header, or `*` for everything.
+                              ALLOWED is a folder below ROOT, with all below it (with `/.` behind
+                              it: the folder alone), or the folder part of a third-party or
+                              generated header, or `*` for everything.
   test PATTERN... : ALLOWED   adds to files whose name matches a pattern.
   guard HEADER...             third-party headers that stand in no folder, such as lmdb.h; other
                               such headers are taken for the standard library's.
@@ -67,6 +68,9 @@ class Rules:
 
 
 def below(path, folder):
+    """Whether path is folder or stands below it; if folder ends in `/.`, whether it is folder."""
+    if folder.endswith("/."):
+        return path == folder[:-2]
     return path == folder or path.startswith(folder + "/")
 
 
@@ -151,7 +155,7 @@ def layer_errors(rules, root):
                 yield f"{path}: has no rule"
     for folder, allowed in rules.allowed.items():
         for a in allowed:
-            mine, other = rules.height(folder), rules.height(a)
+            mine, other = rules.height(folder), rules.height(a.removesuffix("/."))
             if other is not None and mine is not None and other > mine:
                 yield f"{folder}: {a} is in a higher layer"
             if below(folder, "services") and below(a, "services") and not below(a, folder):
@@ -160,7 +164,8 @@ def layer_errors(rules, root):
 
 def circle_errors(rules):
     """Takes away folders that allow none of the rest, until only circles are left."""
-    rest = {f: [a for a in allowed if a in rules.allowed and a != f]
+    rest = {f: [a for a in (a.removesuffix("/.") for a in allowed)
+                if a in rules.allowed and a != f]
             for f, allowed in rules.allowed.items()}
     for _ in range(len(rest)):
         rest = {f: [a for a in allowed if a in rest] for f, allowed in rest.items()}

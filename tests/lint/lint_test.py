@@ -77,6 +77,21 @@ class Layers(Tree):
         self.assert_found(self.errors({"pkg/base/log.c": '#include "../disk/disk.h"\n'}),
                           "pkg/disk")
 
+    def test_an_allowance_for_a_folder_alone_leaves_out_what_is_below_it(self):
+        rules = RULES.replace("services/two: pkg/base", "services/two: pkg/base pkg/disk/.")
+        files = {"services/two/x.c": '#include "pkg/disk/disk.h"\n'}
+        self.assertEqual(self.errors(files, rules), [])
+        files["services/two/y.c"] = '#include "pkg/disk/inner/inner.h"\n'
+        files["pkg/disk/inner/inner.h"] = ""
+        self.assert_found(self.errors(files, rules), "services/two/y.c", "pkg/disk/inner")
+
+    def test_a_circle_by_a_folder_alone_is_found(self):
+        rules = RULES.replace("layer domain pkg/arn", "layer domain pkg/arn pkg/key").replace(
+            "pkg/arn: pkg/base", "pkg/arn: pkg/base pkg/key/.\npkg/key: pkg/arn/.")
+        errors = self.errors({"pkg/arn/x.c": '#include "pkg/key/x.h"\n',
+                              "pkg/key/x.h": '#include "pkg/arn/arn.h"\n'}, rules)
+        self.assert_found(errors, "circle", "pkg/arn", "pkg/key")
+
     def test_a_library_outside_its_folder_is_found(self):
         self.assert_found(self.errors({"pkg/arn/arn.c": "#include <lmdb.h>\n"}), "lmdb.h")
         self.assert_found(self.errors({"pkg/arn/arn.c": "#include <openssl/evp.h>\n"}), "openssl")

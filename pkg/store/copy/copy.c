@@ -1,0 +1,330 @@
+#include "pkg/store/copy/copy.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "pkg/base/mem.h"
+#include "pkg/lmdb/lmdb.h"
+#include "pkg/store/copy/stored.h"
+
+#define READERS_MAX  1024U /* views at a time: each worker of the process holds a few */
+#define PAGE_LEN     4096U
+#define STORED_MAX   (KS_STORE_VALUE_LEN_MAX + KS_STORED_HEAD_LEN)
+#define POSITION_LEN 41U
+#define POSITION_KEY KS_LITERAL("position")
+#define SOURCE_KEY   KS_LITERAL("source")
+
+struct ks_copy {
+    struct ks_lmdb *env;
+    ks_lmdb_db data;
+    ks_lmdb_db list;
+    ks_lmdb_db meta;
+    atomic_bool damaged;
+};
+
+/* ---- Position and source ---- */
+
+static void encode_position(const struct ks_position *position, uint8_t ret_bytes[POSITION_LEN])
+{
+    const int64_t revisions[] = {position->applied, position->data_revision, position->rev_version,
+                                 position->rev_revision};
+    ks_stored_put_u64(ret_bytes, position->generation);
+    for (size_t i = 0; i < KS_COUNT(revisions); i++) {
+        ks_stored_put_u64(ret_bytes + 8 + 8 * i, (uint64_t)revisions[i]);
+    }
+    ret_bytes[POSITION_LEN - 1] = position->loading;
+}
+
+static ks_result decode_position(ks_bytes stored, struct ks_position *ret_position)
+{
+    if (stored.len != POSITION_LEN || stored.ptr[POSITION_LEN - 1] > 1) {
+        return KS_RES(CORRUPT);
+    }
+    *ret_position = (struct ks_position){
+        .generation = ks_stored_get_u64(stored.ptr),
+        .applied = (int64_t)ks_stored_get_u64(stored.ptr + 8),
+        .data_revision = (int64_t)ks_stored_get_u64(stored.ptr + 16),
+        .rev_version = (int64_t)ks_stored_get_u64(stored.ptr + 24),
+        .rev_revision = (int64_t)ks_stored_get_u64(stored.ptr + 32),
+        .loading = stored.ptr[POSITION_LEN - 1] == 1,
+    };
+    return KS_RES(OK);
+}
+
+/* What a new database lacks is the zero value. */
+static ks_result position_of(ks_result found, ks_bytes stored, struct ks_position *ret_position)
+{
+    if (found.code == KS_NOT_FOUND) {
+        *ret_position = (struct ks_position){0};
+        return KS_RES(OK);
+    }
+    KS_TRY(found);
+    return decode_position(stored, ret_position);
+}
+
+ks_result ks_copy_set_source(struct ks_copy_write *write, const struct ks_copy_source *source)
+{
+    uint8_t bytes[16 + KS_EPOCH_LEN_MAX];
+    size_t epoch_len = strnlen(source->epoch, KS_EPOCH_LEN_MAX);
+    ks_stored_put_u64(bytes, source->cluster_id);
+    ks_stored_put_u64(bytes + 8, (uint64_t)source->epoch_revision);
+    memcpy(bytes + 16, source->epoch, epoch_len);
+    return ks_lmdb_put(write->txn, write->copy->meta, SOURCE_KEY,
+                       (ks_bytes){bytes, 16 + epoch_len});
+}
+
+ks_result ks_snapshot_source(const struct ks_snapshot *snapshot, struct ks_copy_source *ret_source)
+{
+    ks_bytes stored;
+    ks_result found = ks_lmdb_get(snapshot->read, snapshot->copy->meta, SOURCE_KEY, &stored);
+    if (found.code == KS_NOT_FOUND) {
+        *ret_source = (struct ks_copy_source){0};
+        return KS_RES(OK);
+    }
+    KS_TRY(found);
+    if (stored.len < 16 || stored.len > 16 + KS_EPOCH_LEN_MAX) {
+        return KS_RES(CORRUPT);
+    }
+    *ret_source = (struct ks_copy_source){
+        .cluster_id = ks_stored_get_u64(stored.ptr),
+        .epoch_revision = (int64_t)ks_stored_get_u64(stored.ptr + 8),
+    };
+    memcpy(ret_source->epoch, stored.ptr + 16, stored.len - 16);
+    return KS_RES(OK);
+}
+
+/* ---- Opening ---- */
+
+static ks_result open_databases(struct ks_copy *copy)
+{
+    KS_TRY(ks_lmdb_database(copy->env, "data", &copy->data));
+    KS_TRY(ks_lmdb_database(copy->env, "list", &copy->list));
+    KS_TRY(ks_lmdb_database(copy->env, "meta", &copy->meta));
+    KS_SNAPSHOT_AUTO snapshot = {0};
+    struct ks_copy_source source;
+    KS_TRY(ks_copy_snapshot(copy, &snapshot));
+    return ks_snapshot_source(&snapshot, &source);
+}
+
+ks_result ks_copy_open(const struct ks_copy_options *options, struct ks_copy **ret_copy)
+{
+    struct ks_lmdb_options lmdb = {
+        .folder = options->folder,
+        .map_len_max = (size_t)(options->bytes_max / PAGE_LEN * PAGE_LEN),
+        .readers_max = READERS_MAX,
+        .no_sync = options->no_sync,
+    };
+    struct ks_lmdb *env = NULL;
+    KS_TRY(ks_lmdb_open(&lmdb, &env));
+    struct ks_copy *copy = ks_alloc(1, sizeof(*copy));
+    copy->env = env;
+    ks_result opened = open_databases(copy);
+    if (ks_failed(opened)) {
+        ks_copy_close(copy);
+        return opened;
+    }
+    *ret_copy = copy;
+    return KS_RES(OK);
+}
+
+void ks_copy_close(struct ks_copy *copy)
+{
+    if (copy) {
+        ks_lmdb_close(copy->env);
+        ks_free(copy);
+    }
+}
+
+ks_result ks_copy_sync(struct ks_copy *copy)
+{
+    return ks_lmdb_sync(copy->env);
+}
+
+uint64_t ks_copy_used_len(struct ks_copy *copy)
+{
+    return ks_lmdb_used_len(copy->env);
+}
+
+bool ks_copy_is_damaged(const struct ks_copy *copy)
+{
+    return atomic_load_explicit(&copy->damaged, memory_order_relaxed);
+}
+
+void ks_copy_condemn(struct ks_copy *copy)
+{
+    atomic_store(&copy->damaged, true);
+}
+
+void ks_copy_forgive(struct ks_copy *copy)
+{
+    atomic_store(&copy->damaged, false);
+}
+
+/* Passes a result on and remembers a damage, so that the engine loads the copy anew. */
+static ks_result noted(struct ks_copy *copy, ks_result result)
+{
+    if (result.code == KS_CORRUPT) {
+        ks_copy_condemn(copy);
+    }
+    return result;
+}
+
+/* ---- Snapshots ---- */
+
+ks_result ks_copy_snapshot(struct ks_copy *copy, struct ks_snapshot *ret_snapshot)
+{
+    KS_LMDB_READ_AUTO *read = NULL;
+    ks_result begun = ks_lmdb_read_begin(copy->env, &read);
+    if (ks_failed(begun)) {
+        return begun.code == KS_LIMIT_EXCEEDED ? KS_RES(UNAVAILABLE) : noted(copy, begun);
+    }
+    ks_bytes stored = {0};
+    struct ks_position position;
+    ks_result found = ks_lmdb_get(read, copy->meta, POSITION_KEY, &stored);
+    KS_TRY(noted(copy, position_of(found, stored, &position)));
+
+    *ret_snapshot = (struct ks_snapshot){.copy = copy, .read = read, .position = position};
+    read = NULL;
+    return KS_RES(OK);
+}
+
+void ks_snapshot_end(struct ks_snapshot *snapshot)
+{
+    if (snapshot->read) {
+        ks_lmdb_read_end(snapshot->read);
+    }
+    *snapshot = (struct ks_snapshot){0};
+}
+
+ks_result ks_snapshot_get(const struct ks_snapshot *snapshot, ks_bytes key,
+                          struct ks_store_record *ret_record)
+{
+    ks_bytes stored;
+    KS_TRY(noted(snapshot->copy, ks_lmdb_get(snapshot->read, snapshot->copy->data, key, &stored)));
+    return noted(snapshot->copy, ks_stored_decode(key, stored, ret_record));
+}
+
+static ks_result scan(const struct ks_snapshot *snapshot, ks_lmdb_db db,
+                      const struct ks_lmdb_span *span, ks_snapshot_each *each, void *user)
+{
+    KS_LMDB_WALK_AUTO *walk = NULL;
+    KS_TRY(ks_lmdb_walk_begin(snapshot->read, db, span, &walk));
+    for (;;) {
+        ks_bytes key;
+        ks_bytes stored;
+        struct ks_store_record record;
+        ks_result next = ks_lmdb_walk_next(walk, &key, &stored);
+        if (next.code == KS_NOT_FOUND) {
+            return KS_RES(OK);
+        }
+        KS_TRY(next);
+        KS_TRY(ks_stored_decode(key, stored, &record));
+        if (!each(user, &record)) {
+            return KS_RES(OK);
+        }
+    }
+}
+
+ks_result ks_snapshot_scan(const struct ks_snapshot *snapshot, ks_bytes prefix, ks_bytes after,
+                           ks_snapshot_each *each, void *user)
+{
+    struct ks_lmdb_span span = {.prefix = prefix, .start = after, .after_start = after.len > 0};
+    return noted(snapshot->copy, scan(snapshot, snapshot->copy->data, &span, each, user));
+}
+
+ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each, void *user)
+{
+    struct ks_lmdb_span all = {0};
+    return noted(snapshot->copy, scan(snapshot, snapshot->copy->list, &all, each, user));
+}
+
+/* ---- Changes ---- */
+
+ks_result ks_copy_write_begin(struct ks_copy *copy, struct ks_copy_write *ret_write)
+{
+    KS_LMDB_WRITE_AUTO *txn = NULL;
+    KS_TRY(ks_lmdb_write_begin(copy->env, &txn));
+    ks_bytes stored = {0};
+    ks_result found = ks_lmdb_write_get(txn, copy->meta, POSITION_KEY, &stored);
+    struct ks_position position;
+    KS_TRY(position_of(found, stored, &position));
+    *ret_write = (struct ks_copy_write){.copy = copy, .txn = txn, .position = position};
+    txn = NULL;
+    return KS_RES(OK);
+}
+
+static ks_result put(struct ks_copy_write *write, ks_lmdb_db db,
+                     const struct ks_store_record *record)
+{
+    assert(record->key.len <= KS_STORE_KEY_LEN_MAX);
+
+    KS_BUFFER_AUTO stored = {.len_max = STORED_MAX};
+    KS_TRY(ks_stored_encode(record, &stored));
+    return ks_lmdb_put(write->txn, db, record->key, ks_buffer_bytes(&stored));
+}
+
+ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value, int64_t revision)
+{
+    struct ks_store_record record = {key, value, revision};
+    return put(write, write->copy->data, &record);
+}
+
+ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id, ks_bytes value,
+                           int64_t revision)
+{
+    struct ks_store_record record = {id, value, revision};
+    return put(write, write->copy->list, &record);
+}
+
+static ks_result remove_from(struct ks_copy_write *write, ks_lmdb_db db, ks_bytes key)
+{
+    ks_result deleted = ks_lmdb_delete(write->txn, db, key);
+    return deleted.code == KS_NOT_FOUND ? KS_RES(OK) : deleted;
+}
+
+ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key)
+{
+    return remove_from(write, write->copy->data, key);
+}
+
+ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes id)
+{
+    return remove_from(write, write->copy->list, id);
+}
+
+ks_result ks_copy_find(struct ks_copy_write *write, ks_bytes key,
+                       struct ks_store_record *ret_record)
+{
+    ks_bytes stored;
+    KS_TRY(ks_lmdb_write_get(write->txn, write->copy->data, key, &stored));
+    return ks_stored_decode(key, stored, ret_record);
+}
+
+ks_result ks_copy_clear(struct ks_copy_write *write)
+{
+    KS_TRY(ks_lmdb_clear(write->txn, write->copy->data));
+    KS_TRY(ks_lmdb_clear(write->txn, write->copy->list));
+    return ks_lmdb_clear(write->txn, write->copy->meta);
+}
+
+ks_result ks_copy_commit(struct ks_copy_write *write)
+{
+    uint8_t position[POSITION_LEN];
+    encode_position(&write->position, position);
+    ks_result stored = ks_lmdb_put(write->txn, write->copy->meta, POSITION_KEY,
+                                   (ks_bytes){position, sizeof(position)});
+    if (ks_failed(stored)) {
+        ks_copy_abort(write);
+        return stored;
+    }
+    struct ks_lmdb_write *txn = write->txn;
+    write->txn = NULL;
+    return ks_lmdb_commit(txn);
+}
+
+void ks_copy_abort(struct ks_copy_write *write)
+{
+    ks_lmdb_abort(write->txn);
+    write->txn = NULL;
+}

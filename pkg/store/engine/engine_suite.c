@@ -1,0 +1,395 @@
+#include "pkg/store/engine/engine_suite.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pkg/store/store_fixture.h"
+
+static const struct engine_suite *suite;
+
+/* One store, which a test may close and open again on the same folder. */
+struct bench {
+    char test_name[32];
+    char *folder;
+    struct fixture_events events;
+    struct ks_store *store;
+};
+
+static void bench_open(struct bench *bench)
+{
+    struct ks_store_options options = {0};
+    suite->prepare(&options, bench->test_name);
+    options.folder = bench->folder;
+    fixture_listen(&bench->events, &options);
+    assert_int_equal(ks_store_new(&options, &bench->store).code, KS_OK);
+}
+
+static int setup(void **state)
+{
+    static unsigned test_number;
+    struct bench *bench = ks_alloc(1, sizeof(*bench));
+    snprintf(bench->test_name, sizeof(bench->test_name), "suite-%u", ++test_number);
+    bench->folder = fixture_folder(bench->test_name);
+    fixture_events_init(&bench->events);
+    bench_open(bench);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    ks_store_free(bench->store);
+    fixture_remove(bench->folder);
+    ks_free(bench->folder);
+    ks_free(bench);
+    return 0;
+}
+
+static void reads_what_was_put(void **state)
+{
+    struct bench *bench = *state;
+
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+
+    assert_int_equal(put.code, KS_OK);
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    struct ks_store_record record;
+    assert_int_equal(ks_store_get(&view, KS_LITERAL("key/a"), &record).code, KS_OK);
+    assert_true(ks_bytes_equal(record.value, KS_LITERAL("one")));
+    assert_int_equal(record.revision, put.revision);
+    assert_true(view.revision >= put.revision);
+    assert_int_equal(view.data_revision, put.revision);
+    assert_int_equal(ks_store_get(&view, KS_LITERAL("key/b"), &record).code, KS_NOT_FOUND);
+}
+
+static void refuses_another_revision(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+
+    assert_int_equal(fixture_put(bench->store, "key/a", "two", 0).code, KS_CONFLICT);
+    assert_int_equal(fixture_put(bench->store, "key/a", "two", put.revision - 1).code, KS_CONFLICT);
+    assert_int_equal(fixture_put(bench->store, "key/b", "two", 1).code, KS_CONFLICT);
+    assert_string_equal(fixture_read(bench->store, "key/a"), "one");
+    assert_int_equal(fixture_put(bench->store, "key/a", "two", put.revision).code, KS_OK);
+    assert_string_equal(fixture_read(bench->store, "key/a"), "two");
+}
+
+static void deletes(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+
+    struct fixture_outcome deleted = fixture_put(bench->store, "key/a", NULL, put.revision);
+
+    assert_int_equal(deleted.code, KS_OK);
+    assert_string_equal(fixture_read(bench->store, "key/a"), "");
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    assert_int_equal(view.data_revision, deleted.revision);
+}
+
+static void keeps_an_empty_value(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(fixture_put(bench->store, "key/a", "", 0).code, KS_OK);
+
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    struct ks_store_record record;
+    assert_int_equal(ks_store_get(&view, KS_LITERAL("key/a"), &record).code, KS_OK);
+    assert_int_equal(record.value.len, 0);
+}
+
+/* A mutation that fails one compare changes nothing at all. */
+static void does_all_or_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+    struct ks_store_mutation mutation = {
+        .compares = {{KS_LITERAL("key/a"), put.revision}, {KS_LITERAL("key/b"), 77}},
+        .compare_count = 2,
+        .ops = {{KS_LITERAL("key/a"), KS_LITERAL("two")}, {KS_LITERAL("key/c"), KS_LITERAL("x")}},
+        .op_count = 2,
+        .request_key = KS_LITERAL("request/1"),
+        .request_value = KS_LITERAL("answer"),
+    };
+
+    assert_int_equal(fixture_commit(bench->store, &mutation).code, KS_CONFLICT);
+    assert_string_equal(fixture_read(bench->store, "key/a"), "one");
+    assert_string_equal(fixture_read(bench->store, "key/c"), "");
+    assert_string_equal(fixture_read(bench->store, "request/1"), "");
+
+    mutation.compares[1].revision = 0;
+    struct fixture_outcome done = fixture_commit(bench->store, &mutation);
+    assert_int_equal(done.code, KS_OK);
+    assert_string_equal(fixture_read(bench->store, "key/a"), "two");
+    assert_string_equal(fixture_read(bench->store, "key/c"), "x");
+    assert_string_equal(fixture_read(bench->store, "request/1"), "answer");
+}
+
+/* Design, promise 3: the retry gets the stored answer, whatever it carries. */
+static void does_a_request_once(void **state)
+{
+    struct bench *bench = *state;
+    struct ks_store_mutation mutation = {
+        .compares = {{KS_LITERAL("key/a"), 0}},
+        .compare_count = 1,
+        .ops = {{KS_LITERAL("key/a"), KS_LITERAL("one")}},
+        .op_count = 1,
+        .request_key = KS_LITERAL("request/1"),
+        .request_value = KS_LITERAL("first answer"),
+    };
+    struct fixture_outcome first = fixture_commit(bench->store, &mutation);
+    assert_int_equal(first.code, KS_OK);
+
+    mutation.ops[0].value = KS_LITERAL("two");
+    mutation.request_value = KS_LITERAL("second answer");
+    struct fixture_outcome second = fixture_commit(bench->store, &mutation);
+
+    assert_int_equal(second.code, KS_ALREADY_EXISTS);
+    assert_int_equal(second.revision, first.revision);
+    assert_string_equal(second.stored, "first answer");
+    assert_string_equal(fixture_read(bench->store, "key/a"), "one");
+}
+
+struct keys {
+    char text[256];
+    size_t left;
+};
+
+static bool add_key(void *user, const struct ks_store_record *record)
+{
+    struct keys *keys = user;
+    size_t used = strlen(keys->text);
+    snprintf(keys->text + used, sizeof(keys->text) - used, "%.*s ", (int)record->key.len,
+             (const char *)record->key.ptr);
+    return --keys->left > 0;
+}
+
+static void scans_in_order(void **state)
+{
+    struct bench *bench = *state;
+    const char *const names[] = {"a/2", "a/1", "b/1", "a/3", "a"};
+    for (size_t i = 0; i < KS_COUNT(names); i++) {
+        assert_int_equal(fixture_put(bench->store, names[i], "x", 0).code, KS_OK);
+    }
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+
+    struct keys all = {.left = 9};
+    assert_int_equal(ks_store_scan(&view, KS_LITERAL("a/"), (ks_bytes){0}, add_key, &all).code, 0);
+    struct keys after = {.left = 9};
+    assert_int_equal(
+        ks_store_scan(&view, KS_LITERAL("a/"), KS_LITERAL("a/1"), add_key, &after).code, 0);
+    struct keys first = {.left = 1};
+    assert_int_equal(ks_store_scan(&view, KS_LITERAL("a/"), (ks_bytes){0}, add_key, &first).code,
+                     0);
+
+    assert_string_equal(all.text, "a/1 a/2 a/3 ");
+    assert_string_equal(after.text, "a/2 a/3 ");
+    assert_string_equal(first.text, "a/1 ");
+}
+
+static void a_view_does_not_change(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+
+    assert_int_equal(fixture_put(bench->store, "key/a", "two", put.revision).code, KS_OK);
+
+    struct ks_store_record record;
+    assert_int_equal(ks_store_get(&view, KS_LITERAL("key/a"), &record).code, KS_OK);
+    assert_true(ks_bytes_equal(record.value, KS_LITERAL("one")));
+}
+
+static void keeps_everything_over_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+    struct ks_store_status before;
+    ks_store_get_status(bench->store, &before);
+
+    ks_store_free(bench->store);
+    bench_open(bench);
+
+    assert_string_equal(fixture_read(bench->store, "key/a"), "one");
+    struct ks_store_status after;
+    ks_store_get_status(bench->store, &after);
+    assert_string_equal(after.keystore_id, before.keystore_id);
+    assert_int_equal(after.life, before.life + 1);
+    struct fixture_outcome second = fixture_put(bench->store, "key/a", "two", put.revision);
+    assert_int_equal(second.code, KS_OK);
+    assert_true(second.revision > put.revision);
+}
+
+static void tells_of_changes(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome put = fixture_put(bench->store, "key/a", "one", 0);
+    assert_int_equal(fixture_put(bench->store, "key/a", NULL, put.revision).code, KS_OK);
+
+    pthread_mutex_lock(&bench->events.lock);
+    size_t count = bench->events.change_count;
+    int64_t applied = bench->events.applied;
+    pthread_mutex_unlock(&bench->events.lock);
+
+    assert_int_equal(count, 2);
+    assert_string_equal(bench->events.keys[0], "key/a");
+    assert_string_equal(bench->events.keys[1], "-key/a");
+    assert_true(applied > put.revision);
+}
+
+static void settles_what_it_serves(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(fixture_put(bench->store, "key/a", "one", 0).code, KS_OK);
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+
+    assert_int_equal(fixture_settle(bench->store, view.data_revision), KS_OK);
+    assert_int_equal(fixture_settle(bench->store, view.revision), KS_OK);
+}
+
+static void refuses_a_folder_in_use(void **state)
+{
+    struct bench *bench = *state;
+    struct ks_store_options options = {0};
+    suite->prepare(&options, bench->test_name);
+    options.folder = bench->folder;
+    struct ks_store *second = NULL;
+
+    assert_int_equal(ks_store_new(&options, &second).code, KS_CONFLICT);
+    assert_null(second);
+}
+
+/* Both sides of the limits of store.h. */
+static void refuses_what_is_too_large(void **state)
+{
+    struct bench *bench = *state;
+    KS_AUTO_FREE uint8_t *bytes = ks_alloc(KS_STORE_VALUE_LEN_MAX + 1, 1);
+    memset(bytes, 'x', KS_STORE_VALUE_LEN_MAX + 1);
+    struct ks_store_mutation mutation = {
+        .ops = {{{bytes, KS_STORE_KEY_LEN_MAX}, {bytes, KS_STORE_VALUE_LEN_MAX}}},
+        .op_count = 1,
+    };
+
+    assert_int_equal(fixture_commit(bench->store, &mutation).code, KS_OK);
+    mutation.ops[0].value.len++;
+    assert_int_equal(fixture_commit(bench->store, &mutation).code, KS_LIMIT_EXCEEDED);
+    mutation.ops[0].value.len--;
+    mutation.ops[0].key.len++;
+    assert_int_equal(fixture_commit(bench->store, &mutation).code, KS_LIMIT_EXCEEDED);
+}
+
+#define CROWD 500U
+
+struct crowd {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t ok_count;
+    size_t conflict_count;
+    size_t other_count;
+};
+
+static void count_outcome(void *user, const struct ks_store_outcome *outcome)
+{
+    struct crowd *crowd = user;
+    pthread_mutex_lock(&crowd->lock);
+    size_t *place = outcome->result.code == KS_OK         ? &crowd->ok_count
+                    : outcome->result.code == KS_CONFLICT ? &crowd->conflict_count
+                                                          : &crowd->other_count;
+    ++*place;
+    pthread_cond_signal(&crowd->changed);
+    pthread_mutex_unlock(&crowd->lock);
+}
+
+/* Group commit: of all that want the same key one gets it, and nobody else is held up. */
+static void one_of_a_crowd_gets_the_key(void **state)
+{
+    struct bench *bench = *state;
+    struct crowd crowd = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    for (unsigned i = 0; i < CROWD; i++) {
+        char other[32];
+        snprintf(other, sizeof(other), "other/%u", i);
+        struct ks_store_mutation mutation = {
+            .compares = {{i % 2 ? KS_LITERAL("prize") : ks_bytes_of(other), 0}},
+            .compare_count = 1,
+            .ops = {{i % 2 ? KS_LITERAL("prize") : ks_bytes_of(other), KS_LITERAL("mine")}},
+            .op_count = 1,
+        };
+        ks_store_commit(bench->store, &mutation, 0, count_outcome, &crowd);
+    }
+
+    pthread_mutex_lock(&crowd.lock);
+    while (crowd.ok_count + crowd.conflict_count + crowd.other_count < CROWD) {
+        pthread_cond_wait(&crowd.changed, &crowd.lock);
+    }
+    pthread_mutex_unlock(&crowd.lock);
+
+    assert_int_equal(crowd.ok_count, CROWD / 2 + 1);
+    assert_int_equal(crowd.conflict_count, CROWD / 2 - 1);
+    assert_int_equal(crowd.other_count, 0);
+}
+
+static void keeps_a_mirror(void **state)
+{
+    struct bench *bench = *state;
+    struct ks_store_op first[] = {{KS_LITERAL("user/a"), KS_LITERAL("1")},
+                                  {KS_LITERAL("user/b"), KS_LITERAL("2")}};
+    struct ks_store_op second[] = {{KS_LITERAL("user/a"), {0}},
+                                   {KS_LITERAL("user/c"), KS_LITERAL("3")}};
+    assert_int_equal(ks_store_mirror_apply(bench->store, true, "e1", 5, first, 2).code, KS_OK);
+    assert_int_equal(ks_store_mirror_apply(bench->store, false, "e1", 6, second, 2).code, KS_OK);
+    ks_store_free(bench->store);
+    bench_open(bench);
+
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    char epoch[40];
+    int64_t revision;
+    struct keys keys = {.left = 9};
+    ks_store_mirror_position(&view, epoch, &revision);
+    assert_int_equal(ks_store_mirror_scan(&view, KS_LITERAL("user/"), add_key, &keys).code, KS_OK);
+    assert_string_equal(epoch, "e1");
+    assert_int_equal(revision, 6);
+    assert_string_equal(keys.text, "user/b user/c ");
+
+    assert_int_equal(ks_store_mirror_apply(bench->store, true, "e2", 1, first, 1).code, KS_OK);
+    KS_STORE_VIEW_AUTO later = fixture_serve(bench->store);
+    struct keys anew = {.left = 9};
+    ks_store_mirror_position(&later, epoch, &revision);
+    assert_int_equal(ks_store_mirror_scan(&later, (ks_bytes){0}, add_key, &anew).code, KS_OK);
+    assert_string_equal(epoch, "e2");
+    assert_int_equal(revision, 1);
+    assert_string_equal(anew.text, "user/a ");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int engine_suite_run(const struct engine_suite *which)
+{
+    suite = which;
+    const struct CMUnitTest tests[] = {
+        TEST(reads_what_was_put),
+        TEST(refuses_another_revision),
+        TEST(deletes),
+        TEST(keeps_an_empty_value),
+        TEST(does_all_or_nothing),
+        TEST(does_a_request_once),
+        TEST(scans_in_order),
+        TEST(a_view_does_not_change),
+        TEST(keeps_everything_over_a_restart),
+        TEST(tells_of_changes),
+        TEST(settles_what_it_serves),
+        TEST(refuses_a_folder_in_use),
+        TEST(refuses_what_is_too_large),
+        TEST(one_of_a_crowd_gets_the_key),
+        TEST(keeps_a_mirror),
+    };
+    return cmocka_run_group_tests_name(which->name, tests, NULL, NULL);
+}

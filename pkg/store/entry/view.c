@@ -1,0 +1,104 @@
+/* The reading half of store.h. */
+#include <assert.h>
+#include <string.h>
+
+#include "pkg/store/engine/engine.h"
+
+struct ks_view_parts {
+    struct ks_store *store;
+    struct ks_snapshot snapshot;
+    struct ks_mirror_view *mirror; /* opened when it is asked for */
+};
+
+static ks_result open_view(struct ks_store *store, const uint64_t *generation,
+                           struct ks_store_view *ret_view)
+{
+    KS_SNAPSHOT_AUTO snapshot = {0};
+    KS_TRY(ks_copy_snapshot(store->copy, &snapshot));
+    const struct ks_position *position = &snapshot.position;
+    if (position->applied == 0 || position->loading) {
+        return KS_RES(UNAVAILABLE);
+    }
+    if (generation && position->generation != *generation) {
+        return KS_RES(UNAVAILABLE);
+    }
+    struct ks_view_parts *view = ks_alloc(1, sizeof(*view));
+    view->store = store;
+    view->snapshot = snapshot;
+    snapshot = (struct ks_snapshot){0};
+    *ret_view = (struct ks_store_view){
+        .snapshot = view,
+        .revision = view->snapshot.position.applied,
+        .data_revision = view->snapshot.position.data_revision,
+    };
+    return KS_RES(OK);
+}
+
+/*
+ * The window first, the copy then (model: SLOWREAD=1). Had the copy been loaded anew in between,
+ * its generation tells.
+ */
+ks_result ks_store_serve(struct ks_store *store, struct ks_store_view *ret_view)
+{
+    uint64_t generation;
+    if (!store->engine->may_serve(store, &generation)) {
+        return KS_RES(UNAVAILABLE);
+    }
+    return open_view(store, &generation, ret_view);
+}
+
+ks_result ks_store_peek(struct ks_store *store, struct ks_store_view *ret_view)
+{
+    return open_view(store, NULL, ret_view);
+}
+
+void ks_store_view_close(struct ks_store_view *view)
+{
+    struct ks_view_parts *parts = view->snapshot;
+    if (parts) {
+        ks_mirror_view_close(parts->mirror);
+        ks_snapshot_end(&parts->snapshot);
+        ks_free(parts);
+    }
+    *view = (struct ks_store_view){0};
+}
+
+ks_result ks_store_get(const struct ks_store_view *view, ks_bytes key,
+                       struct ks_store_record *ret_record)
+{
+    const struct ks_view_parts *parts = view->snapshot;
+    return ks_snapshot_get(&parts->snapshot, key, ret_record);
+}
+
+ks_result ks_store_scan(const struct ks_store_view *view, ks_bytes prefix, ks_bytes after,
+                        bool (*each)(void *user, const struct ks_store_record *record), void *user)
+{
+    const struct ks_view_parts *parts = view->snapshot;
+    return ks_snapshot_scan(&parts->snapshot, prefix, after, each, user);
+}
+
+static ks_result need_mirror(struct ks_view_parts *parts)
+{
+    return parts->mirror ? KS_RES(OK) : ks_mirror_view_open(parts->store->mirror, &parts->mirror);
+}
+
+void ks_store_mirror_position(const struct ks_store_view *view, char ret_epoch[40],
+                              int64_t *ret_revision)
+{
+    struct ks_view_parts *parts = view->snapshot;
+    if (ks_failed(need_mirror(parts))) {
+        memset(ret_epoch, 0, 40);
+        *ret_revision = 0;
+        return;
+    }
+    ks_mirror_view_position(parts->mirror, ret_epoch, ret_revision);
+}
+
+ks_result ks_store_mirror_scan(const struct ks_store_view *view, ks_bytes prefix,
+                               bool (*each)(void *user, const struct ks_store_record *record),
+                               void *user)
+{
+    struct ks_view_parts *parts = view->snapshot;
+    KS_TRY(need_mirror(parts));
+    return ks_mirror_view_scan(parts->mirror, prefix, each, user);
+}

@@ -1,0 +1,143 @@
+#include "pkg/store/log/apply.h"
+
+#include <assert.h>
+
+#include "pkg/base/mem.h"
+
+/* One message being applied. */
+struct application {
+    const struct ks_layout *layout;
+    const struct ks_copy_source *source;
+    struct ks_copy_write *write;
+    struct ks_apply_result result;
+};
+
+/* Whether the event's revision began with the revision record, as all of ours do. */
+static bool is_announced(struct application *app, const struct ks_etcd_event *event)
+{
+    bool announced = app->write->position.rev_revision == event->kv.mod_revision;
+    app->result.verdict = announced ? KS_APPLY_DONE : KS_APPLY_LOST;
+    return announced;
+}
+
+static ks_result apply_data(struct application *app, const struct ks_etcd_event *event,
+                            ks_bytes key)
+{
+    if (!is_announced(app, event)) {
+        return KS_RES(OK);
+    }
+    app->write->position.data_revision = event->kv.mod_revision;
+    if (event->is_delete) {
+        return ks_copy_delete(app->write, key);
+    }
+    if (key.len > KS_STORE_KEY_LEN_MAX || event->kv.value.len > KS_STORE_VALUE_LEN_MAX) {
+        return KS_RES(OK); /* no record that we write */
+    }
+    return ks_copy_put(app->write, key, event->kv.value, event->kv.mod_revision);
+}
+
+static ks_result apply_keystore(struct application *app, const struct ks_etcd_event *event,
+                                ks_bytes id)
+{
+    if (!is_announced(app, event)) {
+        return KS_RES(OK);
+    }
+    app->result.list_changed = true;
+    if (event->is_delete) {
+        return ks_copy_list_delete(app->write, id);
+    }
+    if (id.len > KS_STORE_KEY_LEN_MAX || event->kv.value.len > KS_STORE_VALUE_LEN_MAX) {
+        return KS_RES(OK);
+    }
+    return ks_copy_list_put(app->write, id, event->kv.value, event->kv.mod_revision);
+}
+
+static ks_result apply_rev(struct application *app, const struct ks_etcd_event *event, ks_bytes key)
+{
+    (void)key;
+    struct ks_position *position = &app->write->position;
+    if (event->is_delete || event->kv.version != position->rev_version + 1) {
+        app->result.verdict = KS_APPLY_LOST;
+        return KS_RES(OK);
+    }
+    position->rev_version = event->kv.version;
+    position->rev_revision = event->kv.mod_revision;
+    return KS_RES(OK);
+}
+
+static ks_result apply_epoch(struct application *app, const struct ks_etcd_event *event,
+                             ks_bytes key)
+{
+    (void)event;
+    (void)key;
+    app->result.verdict = KS_APPLY_EPOCH;
+    return KS_RES(OK);
+}
+
+static ks_result apply_other(struct application *app, const struct ks_etcd_event *event,
+                             ks_bytes key)
+{
+    (void)app;
+    (void)event;
+    (void)key;
+    return KS_RES(OK);
+}
+
+typedef ks_result apply_fn(struct application *app, const struct ks_etcd_event *event,
+                           ks_bytes name);
+
+static apply_fn *const by_kind[] = {
+    [KS_LAYOUT_OTHER] = apply_other,       [KS_LAYOUT_DATA] = apply_data,
+    [KS_LAYOUT_KEYSTORE] = apply_keystore, [KS_LAYOUT_REV] = apply_rev,
+    [KS_LAYOUT_EPOCH] = apply_epoch,
+};
+
+/* last_revision is that of the event before it: revisions rise, and may stay within a message. */
+static ks_result apply_event(struct application *app, const struct ks_etcd_event *event,
+                             int64_t *last_revision)
+{
+    int64_t revision = event->kv.mod_revision;
+    if (revision < *last_revision) {
+        app->result.verdict = KS_APPLY_LOST;
+        return KS_RES(OK);
+    }
+    *last_revision = revision;
+    ks_bytes name = {0};
+    enum ks_layout_kind kind = ks_layout_parse(app->layout, event->kv.key, &name);
+    return by_kind[kind](app, event, name);
+}
+
+static ks_result apply_events(struct application *app, const struct ks_etcd_watch_message *message)
+{
+    struct ks_position *position = &app->write->position;
+    int64_t had = position->applied;
+    int64_t last = had;
+    for (size_t i = 0; i < message->event_count; i++) {
+        const struct ks_etcd_event *event = &message->events[i];
+        if (event->kv.mod_revision <= had) {
+            continue;
+        }
+        KS_TRY(apply_event(app, event, &last));
+        if (app->result.verdict != KS_APPLY_DONE) {
+            return KS_RES(OK);
+        }
+    }
+    position->applied = last;
+    return KS_RES(OK);
+}
+
+ks_result ks_apply_message(const struct ks_layout *layout, const struct ks_copy_source *source,
+                           const struct ks_etcd_watch_message *message, struct ks_copy_write *write,
+                           struct ks_apply_result *ret_result)
+{
+    struct application app = {.layout = layout, .source = source, .write = write};
+    assert(!write->position.loading);
+
+    if (message->header.cluster_id != source->cluster_id) {
+        app.result.verdict = KS_APPLY_EPOCH;
+    } else {
+        KS_TRY(apply_events(&app, message));
+    }
+    *ret_result = app.result;
+    return KS_RES(OK);
+}

@@ -1,0 +1,258 @@
+#include "pkg/store/log/apply.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "pkg/store/store_fixture.h"
+
+#define CLUSTER   77U
+#define EVENT_MAX 8U
+
+static struct ks_layout layout;
+static const struct ks_copy_source source = {.cluster_id = CLUSTER, .epoch = "e"};
+
+/* A copy that has applied revision 100, with the revision record at version 5. */
+struct bench {
+    char *folder;
+    struct ks_copy *copy;
+    struct ks_arena arena;
+    struct ks_etcd_event events[EVENT_MAX];
+    size_t event_count;
+};
+
+static int setup(void **state)
+{
+    struct bench *bench = ks_alloc(1, sizeof(*bench));
+    bench->folder = fixture_folder("apply");
+    bench->arena.len_max = 1U << 16;
+    const struct ks_copy_options options = {.folder = bench->folder, .bytes_max = 1U << 24};
+    assert_int_equal(ks_layout_init(&layout, "/t/").code, KS_OK);
+    assert_int_equal(ks_copy_open(&options, &bench->copy).code, KS_OK);
+    struct ks_copy_write write;
+    assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
+    write.position = (struct ks_position){.applied = 100, .rev_version = 5, .rev_revision = 98};
+    assert_int_equal(ks_copy_commit(&write).code, KS_OK);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    ks_copy_close(bench->copy);
+    fixture_remove(bench->folder);
+    ks_arena_done(&bench->arena);
+    ks_free(bench->folder);
+    ks_free(bench);
+    return 0;
+}
+
+static void add_event(struct bench *bench, int64_t revision, ks_bytes key, const char *value)
+{
+    assert_true(bench->event_count < EVENT_MAX);
+    bench->events[bench->event_count++] = (struct ks_etcd_event){
+        .is_delete = !value,
+        .kv = {.key = key, .value = ks_bytes_of(value), .mod_revision = revision},
+    };
+}
+
+static void add_rev(struct bench *bench, int64_t revision, int64_t version)
+{
+    add_event(bench, revision, ks_bytes_of(layout.rev), "");
+    bench->events[bench->event_count - 1].kv.version = version;
+}
+
+static void add_put(struct bench *bench, int64_t revision, const char *key, const char *value)
+{
+    add_event(bench, revision, ks_layout_data_key(&layout, &bench->arena, ks_bytes_of(key)), value);
+}
+
+/* Applies the events as one message, commits if that is right, and forgets them. */
+static struct ks_apply_result apply_from(struct bench *bench, uint64_t cluster_id)
+{
+    struct ks_etcd_watch_message message = {
+        .header = {.cluster_id = cluster_id, .revision = 1000},
+        .events = bench->events,
+        .event_count = bench->event_count,
+    };
+    struct ks_copy_write write;
+    struct ks_apply_result result = {.verdict = KS_APPLY_LOST};
+    assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
+    assert_int_equal(ks_apply_message(&layout, &source, &message, &write, &result).code, KS_OK);
+    if (result.verdict == KS_APPLY_DONE) {
+        assert_int_equal(ks_copy_commit(&write).code, KS_OK);
+    } else {
+        ks_copy_abort(&write);
+    }
+    bench->event_count = 0;
+    return result;
+}
+
+static enum ks_apply_verdict apply(struct bench *bench)
+{
+    return apply_from(bench, CLUSTER).verdict;
+}
+
+static struct ks_position position_of(struct bench *bench)
+{
+    KS_SNAPSHOT_AUTO snapshot = {0};
+    assert_int_equal(ks_copy_snapshot(bench->copy, &snapshot).code, KS_OK);
+    return snapshot.position;
+}
+
+static ks_code get(struct bench *bench, const char *key, int64_t *ret_revision)
+{
+    KS_SNAPSHOT_AUTO snapshot = {0};
+    struct ks_store_record record = {.revision = 0};
+    assert_int_equal(ks_copy_snapshot(bench->copy, &snapshot).code, KS_OK);
+    ks_result got = ks_snapshot_get(&snapshot, ks_bytes_of(key), &record);
+    *ret_revision = record.revision;
+    return got.code;
+}
+
+static void puts_and_deletes(void **state)
+{
+    struct bench *bench = *state;
+    int64_t revision;
+    add_rev(bench, 101, 6);
+    add_put(bench, 101, "key/a", "one");
+    add_put(bench, 101, "key/b", "two");
+    add_rev(bench, 103, 7);
+    add_put(bench, 103, "key/b", NULL);
+
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+
+    assert_int_equal(get(bench, "key/a", &revision), KS_OK);
+    assert_int_equal(revision, 101);
+    assert_int_equal(get(bench, "key/b", &revision), KS_NOT_FOUND);
+    struct ks_position position = position_of(bench);
+    assert_int_equal(position.applied, 103);
+    assert_int_equal(position.data_revision, 103);
+    assert_int_equal(position.rev_version, 7);
+}
+
+static void heartbeats_change_the_list_and_no_data(void **state)
+{
+    struct bench *bench = *state;
+    add_rev(bench, 101, 6);
+    add_event(bench, 101, ks_layout_keystore_key(&layout, &bench->arena, "id"), "record");
+
+    struct ks_apply_result result = apply_from(bench, CLUSTER);
+
+    assert_int_equal(result.verdict, KS_APPLY_DONE);
+    assert_true(result.list_changed);
+    assert_int_equal(position_of(bench).applied, 101);
+    assert_int_equal(position_of(bench).data_revision, 0);
+}
+
+/* Neither less nor more than one: both sides. */
+static void a_jump_of_the_revision_record_means_loss(void **state)
+{
+    struct bench *bench = *state;
+    const int64_t wrong[] = {0, 4, 5, 7, 8};
+    for (size_t i = 0; i < KS_COUNT(wrong); i++) {
+        add_rev(bench, 101, wrong[i]);
+        assert_int_equal(apply(bench), KS_APPLY_LOST);
+    }
+    add_event(bench, 101, ks_bytes_of(layout.rev), NULL);
+    assert_int_equal(apply(bench), KS_APPLY_LOST);
+
+    assert_int_equal(position_of(bench).applied, 100);
+    add_rev(bench, 101, 6);
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+}
+
+static void a_change_without_the_revision_record_means_loss(void **state)
+{
+    struct bench *bench = *state;
+    add_put(bench, 101, "key/a", "one");
+    assert_int_equal(apply(bench), KS_APPLY_LOST);
+
+    add_rev(bench, 101, 6);
+    add_put(bench, 102, "key/a", "one");
+    assert_int_equal(apply(bench), KS_APPLY_LOST);
+
+    add_event(bench, 101, ks_layout_keystore_key(&layout, &bench->arena, "id"), "record");
+    assert_int_equal(apply(bench), KS_APPLY_LOST);
+}
+
+static void a_revision_that_goes_back_means_loss(void **state)
+{
+    struct bench *bench = *state;
+    add_rev(bench, 105, 6);
+    add_put(bench, 105, "key/a", "one");
+    add_rev(bench, 104, 7);
+
+    assert_int_equal(apply(bench), KS_APPLY_LOST);
+}
+
+/* A watch that begins again from an earlier revision than needed. */
+static void what_is_there_already_is_passed_over(void **state)
+{
+    struct bench *bench = *state;
+    int64_t revision;
+    add_rev(bench, 100, 5);
+    add_put(bench, 100, "key/a", "old");
+    add_rev(bench, 101, 6);
+
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+
+    assert_int_equal(get(bench, "key/a", &revision), KS_NOT_FOUND);
+    assert_int_equal(position_of(bench).applied, 101);
+}
+
+static void a_message_without_events_moves_nothing(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+
+    assert_int_equal(position_of(bench).applied, 100);
+}
+
+static void another_cluster_or_epoch_ends_it(void **state)
+{
+    struct bench *bench = *state;
+    add_rev(bench, 101, 6);
+    assert_int_equal(apply_from(bench, CLUSTER + 1).verdict, KS_APPLY_EPOCH);
+
+    add_event(bench, 101, ks_bytes_of(layout.epoch), "other");
+    assert_int_equal(apply(bench), KS_APPLY_EPOCH);
+
+    add_event(bench, 101, ks_bytes_of(layout.epoch), NULL);
+    assert_int_equal(apply(bench), KS_APPLY_EPOCH);
+}
+
+static void keys_of_others_are_passed_over(void **state)
+{
+    struct bench *bench = *state;
+    add_rev(bench, 101, 6);
+    add_event(bench, 101, KS_LITERAL("/t/else"), "x");
+    add_event(bench, 101, KS_LITERAL("/t/d/zz"), "x");
+
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+    assert_int_equal(position_of(bench).data_revision, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(puts_and_deletes),
+        TEST(heartbeats_change_the_list_and_no_data),
+        TEST(a_jump_of_the_revision_record_means_loss),
+        TEST(a_change_without_the_revision_record_means_loss),
+        TEST(a_revision_that_goes_back_means_loss),
+        TEST(what_is_there_already_is_passed_over),
+        TEST(a_message_without_events_moves_nothing),
+        TEST(another_cluster_or_epoch_ends_it),
+        TEST(keys_of_others_are_passed_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+/* The watch: the log is applied to the copy, then told. */
+#include <assert.h>
+#include <string.h>
+
+#include "pkg/base/mem.h"
+#include "pkg/store/log/apply.h"
+#include "pkg/store/replicated/replicated.h"
+
+#define RETRY_NS      (100 * KS_NS_PER_MS)
+#define FULL_RETRY_NS (2 * KS_NS_PER_S)
+
+#define REFUSED_DAMAGED                                                                            \
+    "this keystore's copy is damaged or can't be written: restart the keystore, which throws the " \
+    "copy away and loads it anew; if that does not help, the disk is broken"
+
+static bool add_to_list(void *user, const struct ks_store_record *record)
+{
+    ks_list_add(user, record->key, record->value, record->revision);
+    return true;
+}
+
+ks_result ks_follow_read_list(struct ks_replicated *engine)
+{
+    struct ks_list list = {.count = 0};
+    KS_SNAPSHOT_AUTO snapshot = {0};
+    KS_TRY(ks_copy_snapshot(engine->store->copy, &snapshot));
+    KS_TRY(ks_snapshot_list(&snapshot, add_to_list, &list));
+    engine->list = list;
+    for (size_t i = 0; i < list.count; i++) {
+        ks_settling_say(&engine->settling, list.entries[i].id, list.entries[i].applied);
+    }
+    atomic_store(&engine->is_lowest, ks_list_is_lowest(&list, engine->store->folder.keystore_id));
+    return KS_RES(OK);
+}
+
+void ks_follow_failed(struct ks_replicated *engine, ks_result failure)
+{
+    if (failure.code != KS_LIMIT_EXCEEDED) {
+        /* If even the marker can't be written, the next start finds the damage by itself. */
+        ks_result marked = ks_folder_mark(&engine->store->folder, KS_FOLDER_DAMAGED);
+        ks_copy_condemn(engine->store->copy);
+        (void)marked;
+        ks_refuse(engine, REFUSED_DAMAGED);
+        return;
+    }
+    engine->alarms.copy_is_full = true;
+    ks_hello_again(engine, false);
+    engine->hello_ns = ks_now(engine) + FULL_RETRY_NS;
+}
+
+/* ---- What comes of a message ---- */
+
+static void tell_changes(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
+                         int64_t had)
+{
+    const struct ks_store_options *options = &engine->store->options;
+    for (size_t i = 0; options->on_change && i < message->event_count; i++) {
+        const struct ks_etcd_event *event = &message->events[i];
+        ks_bytes key = {0};
+        if (event->kv.mod_revision > had &&
+            ks_layout_parse(&engine->layout, event->kv.key, &key) == KS_LAYOUT_DATA) {
+            ks_bytes value = event->is_delete ? (ks_bytes){0} : event->kv.value;
+            options->on_change(options->user, key, value, event->kv.mod_revision);
+        }
+    }
+}
+
+/* Changes first, as the embedded engine does: whoever hears of a revision has heard what is in it. */
+static void tell(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
+                 int64_t had)
+{
+    const struct ks_store_options *options = &engine->store->options;
+    atomic_store(&engine->store->applied, engine->position.applied);
+    tell_changes(engine, message, had);
+    if (options->on_applied) {
+        options->on_applied(options->user, engine->position.applied);
+    }
+}
+
+static ks_result apply(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
+                       struct ks_apply_result *ret_result)
+{
+    KS_COPY_WRITE_AUTO write = {0};
+    KS_TRY(ks_copy_write_begin(engine->store->copy, &write));
+    KS_TRY(ks_apply_message(&engine->layout, &engine->source, message, &write, ret_result));
+    struct ks_position position = write.position;
+    if (ret_result->verdict != KS_APPLY_DONE || position.applied == engine->position.applied) {
+        return KS_RES(OK);
+    }
+    KS_TRY(ks_copy_commit(&write));
+    engine->position = position;
+    return ret_result->list_changed ? ks_follow_read_list(engine) : KS_RES(OK);
+}
+
+static void on_message(void *user, const struct ks_etcd_watch_message *message)
+{
+    struct ks_replicated *engine = user;
+    struct ks_apply_result applied = {.verdict = KS_APPLY_DONE};
+    int64_t had = engine->position.applied;
+    ks_result result = apply(engine, message, &applied);
+    if (ks_failed(result)) {
+        ks_follow_failed(engine, result);
+        return;
+    }
+    engine->alarms.copy_is_full = false;
+    if (applied.verdict == KS_APPLY_EPOCH) {
+        ks_hello_again(engine, false);
+        return;
+    }
+    if (applied.verdict == KS_APPLY_LOST) {
+        ks_notice(engine, "etcd's watch has lost events: the copy is loaded anew");
+        ks_hello_again(engine, true);
+        return;
+    }
+    if (engine->position.applied > had) {
+        tell(engine, message, had);
+        ks_beat_look(engine);
+    }
+}
+
+static void on_end(void *user, const struct ks_etcd_watch_end *end)
+{
+    struct ks_replicated *engine = user;
+    engine->watch = NULL;
+    engine->watch_ns = ks_now(engine) + RETRY_NS;
+    if (!engine->is_closing && end->cause == KS_ETCD_COMPACTED) {
+        ks_notice(engine, "etcd has compacted what this keystore has not applied yet: the copy "
+                          "is loaded anew");
+        ks_hello_again(engine, true);
+    }
+}
+
+/* ---- Starting and stopping ---- */
+
+/*
+ * Somebody's heartbeat comes five times in D, so silence for two of them means a member that hangs:
+ * the next watch is another member's.
+ */
+static void start_watch(struct ks_replicated *engine)
+{
+    struct ks_etcd_watch_options options = {
+        .from = ks_bytes_of(engine->layout.prefix),
+        .to = ks_bytes_of(engine->layout.prefix_end),
+        .start_revision = engine->position.applied + 1,
+        .idle_ms = engine->store->options.window_ms * 2 / KS_WINDOW_BEATS,
+        .on_message = on_message,
+        .on_end = on_end,
+        .user = engine,
+    };
+    if (ks_failed(ks_etcd_watch_start(engine->etcd, &options, &engine->watch))) {
+        engine->watch = NULL;
+        engine->watch_ns = ks_now(engine) + RETRY_NS;
+    }
+}
+
+void ks_follow_begin(struct ks_replicated *engine)
+{
+    ks_result listed = ks_follow_read_list(engine);
+    if (ks_failed(listed)) {
+        ks_follow_failed(engine, listed);
+        return;
+    }
+    const struct ks_store_options *options = &engine->store->options;
+    engine->phase = KS_PHASE_FOLLOWING;
+    engine->watch_ns = 0;
+    atomic_store(&engine->store->applied, engine->position.applied);
+    if (options->on_applied) {
+        options->on_applied(options->user, engine->position.applied);
+    }
+    start_watch(engine);
+    ks_keep_publish(engine);
+}
+
+void ks_follow_stop(struct ks_replicated *engine)
+{
+    if (engine->watch) {
+        ks_etcd_watch_stop(engine->watch);
+        engine->watch = NULL;
+    }
+}
+
+void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)
+{
+    if (engine->phase != KS_PHASE_FOLLOWING) {
+        return;
+    }
+    if (ks_copy_is_damaged(engine->store->copy)) {
+        ks_notice(engine, "a record of the copy is damaged: the copy is loaded anew");
+        ks_hello_again(engine, true);
+        *next_ns = now_ns;
+        return;
+    }
+    if (engine->watch) {
+        return;
+    }
+    if (now_ns >= engine->watch_ns) {
+        start_watch(engine);
+    }
+    *next_ns = engine->watch_ns < *next_ns ? engine->watch_ns : *next_ns;
+}

@@ -1,0 +1,229 @@
+/* Housekeeping: etcd's compaction, the health of its members, alarms, the published status. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pkg/base/mem.h"
+#include "pkg/store/replicated/replicated.h"
+
+/*
+ * History that is kept behind what everyone has applied, so that a keystore that restarts goes on
+ * from its disk: 20,000 revisions are a minute of heavy writing, or most of an hour of heartbeats.
+ */
+#define COMPACT_SLACK    20000
+#define COMPACT_EVERY_NS (60 * KS_NS_PER_S)
+#define COMPACT_CALL_MS  5000
+#define PROBE_EVERY_NS   (10 * KS_NS_PER_S)
+#define PROBE_ASKED_NS   (1 * KS_NS_PER_S) /* while somebody asks for the status */
+#define ASKED_LASTS_NS   (10 * KS_NS_PER_S)
+#define PROBE_CALL_MS    500
+#define PUBLISH_EVERY_NS (250 * KS_NS_PER_MS)
+
+/* ---- Alarms ---- */
+
+#define ALARM_COPY_FULL                                                                            \
+    "the disk or the database limit of this keystore is reached: free space or raise the limit; "  \
+    "it does not serve until its copy can be written"
+#define ALARM_ETCD_FULL                                                                            \
+    "etcd's database is full (NOSPACE): changes are refused, what is there is served; defragment " \
+    "each member, then `etcdctl alarm disarm`, or raise --quota-backend-bytes"
+#define ALARM_ETCD_DAMAGED                                                                         \
+    "etcd's CORRUPT alarm is raised: stop the member that it names, remove its data and add it anew"
+
+static const char *alarm_of(const struct ks_replicated *engine)
+{
+    const struct ks_alarms *alarms = &engine->alarms;
+    if (alarms->refused) {
+        return alarms->refused;
+    }
+    if (alarms->copy_is_full) {
+        return ALARM_COPY_FULL;
+    }
+    if (alarms->etcd_is_damaged || alarms->etcd == KS_ETCD_DAMAGED) {
+        return ALARM_ETCD_DAMAGED;
+    }
+    if (alarms->etcd_is_full || alarms->etcd == KS_ETCD_NO_SPACE) {
+        return ALARM_ETCD_FULL;
+    }
+    return alarms->etcd == KS_ETCD_DONE ? "" : ks_etcd_cause_text(alarms->etcd);
+}
+
+void ks_keep_note(struct ks_replicated *engine, const struct ks_etcd_answer *answer)
+{
+    engine->alarms.etcd = answer->cause;
+}
+
+/* ---- Compaction ---- */
+
+static void on_compacted(void *user, const struct ks_etcd_answer *answer)
+{
+    (void)user; /* If it failed the next one does more. */
+    (void)answer;
+}
+
+/* What every listed keystore has applied by its own word. */
+static int64_t applied_by_all(const struct ks_replicated *engine)
+{
+    int64_t least = engine->position.applied;
+    for (size_t i = 0; i < engine->list.count; i++) {
+        int64_t applied = engine->list.entries[i].applied;
+        least = applied < least ? applied : least;
+    }
+    return engine->list.has_unnamed ? 0 : least;
+}
+
+static void compact(struct ks_replicated *engine)
+{
+    int64_t revision = applied_by_all(engine) - COMPACT_SLACK;
+    const struct ks_etcd_call call = {.done = on_compacted, .timeout_ms = COMPACT_CALL_MS};
+    if (revision > 0 && ks_store_on_duty(engine->store)) {
+        ks_result begun = ks_etcd_compact(engine->etcd, revision, &call);
+        (void)begun; /* The next one does more. */
+    }
+}
+
+/* ---- The members' health ---- */
+
+static void on_member(void *user, const struct ks_etcd_answer *answer)
+{
+    const struct ks_probe *probe = user;
+    struct ks_replicated *engine = probe->engine;
+    struct ks_store_member *member = &engine->members[probe->index];
+    if (engine->is_closing) {
+        return;
+    }
+    member->reachable = answer->cause == KS_ETCD_DONE;
+    member->leader = member->reachable && answer->status.is_leader;
+    if (!member->reachable) {
+        return;
+    }
+    member->revision = answer->header.revision;
+    member->raft_term = answer->header.raft_term;
+    member->database_bytes = (uint64_t)answer->status.db_len;
+    snprintf(member->version, sizeof(member->version), "%.*s", (int)answer->status.version.len,
+             (const char *)answer->status.version.ptr);
+}
+
+static void on_alarms(void *user, const struct ks_etcd_answer *answer)
+{
+    struct ks_replicated *engine = user;
+    if (engine->is_closing || answer->cause != KS_ETCD_DONE) {
+        return;
+    }
+    engine->alarms.etcd_is_full = false;
+    engine->alarms.etcd_is_damaged = false;
+    for (size_t i = 0; i < answer->alarm_count; i++) {
+        bool full = answer->alarms[i].kind == KS_ETCD_ALARM_NO_SPACE;
+        bool damaged = answer->alarms[i].kind == KS_ETCD_ALARM_CORRUPT;
+        engine->alarms.etcd_is_full = engine->alarms.etcd_is_full || full;
+        engine->alarms.etcd_is_damaged = engine->alarms.etcd_is_damaged || damaged;
+    }
+}
+
+/* A call that can't be started is made up for by the next probe. */
+static void probe(struct ks_replicated *engine)
+{
+    for (size_t i = 0; i < engine->store->options.endpoint_count; i++) {
+        engine->probes[i] = (struct ks_probe){engine, i};
+        const struct ks_etcd_call call = {
+            .done = on_member,
+            .user = &engine->probes[i],
+            .timeout_ms = PROBE_CALL_MS,
+            .pin = (unsigned)i + 1,
+        };
+        ks_result begun = ks_etcd_status(engine->etcd, &call);
+        (void)begun;
+    }
+    const struct ks_etcd_call call = {
+        .done = on_alarms, .user = engine, .timeout_ms = PROBE_CALL_MS};
+    ks_result begun = ks_etcd_alarms(engine->etcd, &call);
+    (void)begun;
+}
+
+static int64_t probe_every_ns(const struct ks_replicated *engine, int64_t now_ns)
+{
+    bool is_asked = now_ns - atomic_load(&engine->status_asked_ns) < ASKED_LASTS_NS;
+    return is_asked ? PROBE_ASKED_NS : PROBE_EVERY_NS;
+}
+
+/* ---- The status ---- */
+
+static enum ks_store_state state_of(const struct ks_replicated *engine)
+{
+    static const enum ks_store_state states[] = {
+        [KS_PHASE_HELLO] = KS_STORE_STARTING,
+        [KS_PHASE_LOADING] = KS_STORE_LOADING,
+        [KS_PHASE_FOLLOWING] = KS_STORE_FOLLOWING,
+        [KS_PHASE_REFUSED] = KS_STORE_REFUSED,
+    };
+    return states[engine->phase];
+}
+
+static int64_t said_by(const struct ks_replicated *engine, const struct ks_list_entry *keystore)
+{
+    const struct ks_settling *settling = &engine->settling;
+    if (strcmp(keystore->id, engine->store->folder.keystore_id) == 0) {
+        return engine->position.applied;
+    }
+    for (size_t i = 0; i < KS_WORDS_MAX; i++) {
+        if (strcmp(settling->said[i].id, keystore->id) == 0) {
+            return settling->said[i].revision;
+        }
+    }
+    return keystore->applied;
+}
+
+static void fill_listed(const struct ks_replicated *engine, struct ks_store_status *status)
+{
+    for (size_t i = 0; i < engine->list.count; i++) {
+        const struct ks_list_entry *keystore = &engine->list.entries[i];
+        struct ks_store_peer *peer = &status->listed[status->listed_count++];
+        memcpy(peer->keystore_id, keystore->id, sizeof(peer->keystore_id));
+        memcpy(peer->name, keystore->name, sizeof(peer->name));
+        memcpy(peer->zone, keystore->zone, sizeof(peer->zone));
+        memcpy(peer->address, keystore->address, sizeof(peer->address));
+        peer->applied_revision = said_by(engine, keystore);
+    }
+}
+
+static void fill_members(const struct ks_replicated *engine, struct ks_store_status *status)
+{
+    const struct ks_store_options *options = &engine->store->options;
+    for (size_t i = 0; i < options->endpoint_count && i < KS_COUNT(status->members); i++) {
+        struct ks_store_member *member = &status->members[status->member_count++];
+        *member = engine->members[i];
+        snprintf(member->endpoint, sizeof(member->endpoint), "%s", options->endpoints[i]);
+    }
+}
+
+void ks_keep_publish(struct ks_replicated *engine)
+{
+    const struct ks_store *store = engine->store;
+    struct ks_store_status status = {.state = state_of(engine), .life = store->folder.life};
+    memcpy(status.keystore_id, store->folder.keystore_id, sizeof(store->folder.keystore_id));
+    memcpy(status.epoch, engine->source.epoch, sizeof(status.epoch));
+    status.database_bytes = ks_copy_used_len(store->copy);
+    snprintf(status.alarm, sizeof(status.alarm), "%s", alarm_of(engine));
+    fill_listed(engine, &status);
+    fill_members(engine, &status);
+    pthread_mutex_lock(&engine->published_lock);
+    engine->published = status;
+    pthread_mutex_unlock(&engine->published_lock);
+}
+
+void ks_keep_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)
+{
+    if (now_ns >= engine->publish_ns) {
+        engine->publish_ns = now_ns + PUBLISH_EVERY_NS;
+        ks_keep_publish(engine);
+    }
+    if (now_ns >= engine->probe_ns + probe_every_ns(engine, now_ns)) {
+        engine->probe_ns = now_ns;
+        probe(engine);
+    }
+    if (now_ns >= engine->compact_ns) {
+        engine->compact_ns = now_ns + COMPACT_EVERY_NS;
+        compact(engine);
+    }
+    *next_ns = engine->publish_ns < *next_ns ? engine->publish_ns : *next_ns;
+}

@@ -1,0 +1,211 @@
+/*
+ * replicated: the state of the engine that follows etcd, shared by the files that make it up.
+ *
+ *   hello.c   who etcd is, and whether the copy goes on, is loaded anew, or nothing goes
+ *   load.c    the copy anew: 256 ranges at one revision
+ *   follow.c  the watch: applies the log to the copy and tells who wants to know
+ *   beat.c    heartbeats (window.h)
+ *   commit.c  mutations in groups (group.h)
+ *   acks.c    settlements (settle.h), answers, strikes
+ *   keep.c    compaction, the members' health, alarms, the status
+ *
+ *   HELLO --same store, copy is good--> FOLLOWING <--done-- LOADING
+ *     |  ^                                 |                   ^
+ *     |  +----- lost events, epoch, -------+                   |
+ *     |  |      compaction                                     |
+ *     |  +------------ compacted meanwhile --------------------+
+ *     +--copy is old, foreign or absent------------------------+
+ *     +--etcd lacks what the copy has--> REFUSED --from time to time--> HELLO
+ *
+ * Threads: the store's, but for `published` and `may_serve`'s atomics.
+ */
+#pragma once
+
+#include "pkg/etcd/etcd.h"
+#include "pkg/store/engine/engine.h"
+#include "pkg/store/log/group.h"
+#include "pkg/store/log/layout.h"
+#include "pkg/store/window/list.h"
+#include "pkg/store/window/settle.h"
+#include "pkg/store/window/window.h"
+
+/*
+ * Transactions under way at a time: with one, etcd idles while the answer travels; with more than
+ * two the groups are smaller and cost etcd more.
+ */
+#define KS_FLIGHTS_MAX 2U
+
+/* Pages of a load under way at a time. */
+#define KS_LOAD_PAGES 4U
+
+enum ks_phase { KS_PHASE_HELLO, KS_PHASE_LOADING, KS_PHASE_FOLLOWING, KS_PHASE_REFUSED };
+
+struct ks_replicated;
+
+/* One group on its way. */
+struct ks_flight {
+    struct ks_replicated *engine;
+    struct ks_group *group; /* NULL: the flight is free */
+    bool is_calling;
+    unsigned attempts; /* calls made */
+    bool may_be_done;  /* some attempt's outcome is unknown */
+    int64_t after;     /* what was applied before the present attempt was sent */
+    int64_t retry_ns;  /* when it is tried again, if no call is under way */
+};
+
+/* One range of a load on its way. */
+struct ks_load_page {
+    struct ks_replicated *engine;
+    bool is_used;
+    bool is_calling;
+    unsigned bucket;
+    struct ks_layout_range range;
+    char *after; /* the last key that came, with a NUL that counts; NULL: from the beginning */
+    size_t after_len;
+    int64_t retry_ns;
+};
+
+struct ks_load {
+    int64_t revision; /* of everything that is loaded */
+    struct ks_copy_source source;
+    int64_t rev_version;
+    int64_t rev_revision;
+    unsigned next_bucket;
+    unsigned buckets_done;
+    bool is_aborted; /* waits for its pages, then starts over */
+    struct ks_load_page pages[KS_LOAD_PAGES];
+};
+
+/* Asks one member for its state. */
+struct ks_probe {
+    struct ks_replicated *engine;
+    size_t index;
+};
+
+/* What is wrong, for the status; several may be. */
+struct ks_alarms {
+    const char *refused; /* why the phase is REFUSED; static */
+    bool copy_is_full;
+    enum ks_etcd_cause etcd; /* of the last write that failed; DONE: none */
+    bool etcd_is_full;       /* the NO_SPACE alarm is raised */
+    bool etcd_is_damaged;    /* the CORRUPT alarm is raised */
+};
+
+struct ks_replicated {
+    struct ks_store *store;
+    struct ks_etcd *etcd;
+    struct ks_layout layout;
+    enum ks_phase phase;
+    bool is_closing;
+
+    struct ks_copy_source source; /* of the copy; constant while FOLLOWING */
+    struct ks_position position;  /* of the copy */
+    struct ks_list list;          /* of the copy */
+    struct ks_window window;
+    struct ks_settling settling;
+
+    bool must_load; /* the next hello is followed by a load, whatever the copy is */
+    bool is_greeting;
+    int64_t hello_ns; /* when the next hello is due */
+    struct ks_load load;
+
+    struct ks_etcd_watch *watch;
+    int64_t watch_ns; /* when it is started again, if it is NULL */
+
+    struct ks_pending_list queue; /* mutations that wait for a flight */
+    int64_t queued_ns;            /* when the oldest of them came */
+    size_t answered_count;        /* mutations answered since the last flight began */
+    struct ks_flight flights[KS_FLIGHTS_MAX];
+    int64_t expire_ns; /* when deadlines are looked at again */
+
+    struct ks_alarms alarms;
+    int64_t compact_ns;
+    int64_t probe_ns;
+    int64_t publish_ns;
+    char struck_id[40]; /* the newest strike, not to be repeated for the same record */
+    int64_t struck_revision;
+    struct ks_store_member members[KS_ETCD_ENDPOINTS_MAX];
+    struct ks_probe probes[KS_ETCD_ENDPOINTS_MAX];
+    atomic_int_fast64_t status_asked_ns; /* when somebody last wanted the status */
+    atomic_bool is_lowest;               /* of the list */
+    pthread_mutex_t published_lock;
+    struct ks_store_status published; /* guarded by published_lock */
+};
+
+int64_t ks_now(const struct ks_replicated *engine);
+void ks_notice(const struct ks_replicated *engine, const char *sentence);
+
+/* Each ks_*_tick does what is due and lowers *next_ns to when it wants to be called again. */
+
+/* ---- hello.c ---- */
+void ks_hello_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* Ends following: closes the window, stops the watch, and says hello again, then loads if `load`. */
+void ks_hello_again(struct ks_replicated *engine, bool load);
+
+/* Ends following for good or for a while; reason is static and says what to do. */
+void ks_refuse(struct ks_replicated *engine, const char *reason);
+
+/* Checks who answered a write, of which `after` was applied before it was sent; may say hello again. */
+bool ks_hello_is_same(struct ks_replicated *engine, const struct ks_etcd_answer *answer,
+                      int64_t after);
+
+/* ---- load.c ---- */
+
+/* What a hello found; list is the range of the keystores' records at revision. */
+struct ks_greeting {
+    struct ks_copy_source source;
+    int64_t revision;
+    int64_t rev_version;
+    int64_t rev_revision;
+    const struct ks_etcd_op_answer *list;
+};
+void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greeting);
+void ks_load_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* ---- follow.c ---- */
+void ks_follow_begin(struct ks_replicated *engine);
+void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+void ks_follow_stop(struct ks_replicated *engine);
+
+/* Reads the list from the copy again. Fails: CORRUPT, INTERNAL, UNAVAILABLE. */
+KS_MUST_USE ks_result ks_follow_read_list(struct ks_replicated *engine);
+
+/* A change of the copy failed: a full disk is waited for, damage ends it. */
+void ks_follow_failed(struct ks_replicated *engine, ks_result failure);
+
+/* ---- beat.c ---- */
+void ks_beat_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* After the copy or what is known of a heartbeat has changed. */
+void ks_beat_look(struct ks_replicated *engine);
+
+/* ---- commit.c ---- */
+void ks_commit_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* Everything under way is answered UNAVAILABLE: the store ends. */
+void ks_commit_end(struct ks_replicated *engine);
+
+/* ---- acks.c ---- */
+
+/*
+ * Answers the mutation with outcome when its revision is settled; list is as it stood at that
+ * revision or later. Takes pending over; outcome->stored is copied.
+ */
+void ks_acks_add(struct ks_replicated *engine, struct ks_pending *pending,
+                 const struct ks_store_outcome *outcome, const struct ks_list *list);
+
+/* Answers the wish when its revision is settled. Takes it over. */
+void ks_acks_wish(struct ks_replicated *engine, struct ks_wish *wish);
+
+void ks_acks_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* Whoever waits is answered UNAVAILABLE, and what keystores said is forgotten. */
+void ks_acks_reset(struct ks_replicated *engine);
+
+/* ---- keep.c ---- */
+void ks_keep_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* Notes how a write ended, for the alarms. */
+void ks_keep_note(struct ks_replicated *engine, const struct ks_etcd_answer *answer);
+void ks_keep_publish(struct ks_replicated *engine);

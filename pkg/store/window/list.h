@@ -1,0 +1,49 @@
+/*
+ * list: the keystores of the cell whose records stand in the store, as of one revision.
+ *
+ * Threads: values.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "pkg/store/store.h"
+
+/* A keystore's record (proto/keystead/storage/v1: KeystoreRecord). */
+struct ks_list_entry {
+    char id[40];
+    char name[64];
+    char zone[64];
+    char address[64];
+    uint64_t life;
+    uint64_t beat;
+    int64_t applied;      /* what it said in its record */
+    int64_t mod_revision; /* of its record */
+};
+
+struct ks_list {
+    struct ks_list_entry entries[KS_STORE_KEYSTORES_MAX];
+    size_t count;
+    /*
+     * A record stands that is not among the entries: there are too many, or it can't be read.
+     * Nobody can confirm for it, so whoever settles waits until time has made sure.
+     */
+    bool has_unnamed;
+};
+
+/* Adds the record found under `id`; one that does not fit sets has_unnamed. */
+void ks_list_add(struct ks_list *list, ks_bytes id, ks_bytes value, int64_t mod_revision);
+
+/* The entry of id, borrowed; NULL if it is not listed. */
+const struct ks_list_entry *ks_list_find(const struct ks_list *list, const char *id);
+
+/* Whether id is listed and no lower one is. */
+bool ks_list_is_lowest(const struct ks_list *list, const char *id);
+
+/* Appends the record's encoding. Fails: LIMIT_EXCEEDED. */
+KS_MUST_USE ks_result ks_list_encode(const struct ks_list_entry *keystore,
+                                     struct ks_buffer *buffer);
