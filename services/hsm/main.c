@@ -4,7 +4,7 @@
 
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
-#include "services/hsm/commands.h"
+#include "services/hsm/process/commands.h"
 
 /* Values of the options; NULL: not given. */
 struct arguments {

@@ -29,11 +29,11 @@
 #include "pkg/frame/frame.h"
 #include "pkg/pkcs11/softhsm_fixture.h"
 #include "pkg/transit/peer.h"
-#include "services/hsm/client.h"
-#include "services/hsm/confine.h"
-#include "services/hsm/hsm_fixture.h"
-#include "services/hsm/listener.h"
-#include "services/hsm/loop.h"
+#include "services/hsm/fixture/hsm_fixture.h"
+#include "services/hsm/process/confine.h"
+#include "services/hsm/socket/client.h"
+#include "services/hsm/socket/listener.h"
+#include "services/hsm/socket/loop.h"
 
 #define PROGRAM      "services/hsm/keystead-hsm"
 #define PATH_MAX_LEN 700

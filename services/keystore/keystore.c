@@ -10,7 +10,7 @@
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/store/store.h"
-#include "services/keystore/domain/keeper.h"
+#include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
 #include "services/keystore/operations/quota.h"
 #include "services/keystore/operations/table.h"

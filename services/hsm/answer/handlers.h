@@ -1,0 +1,37 @@
+/*
+ * handlers: one function for each operation of hsm.proto. Each writes members of call->reply on
+ * success; what a failure means stands beside the operation in hsm.proto.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include "services/hsm/request/messages.h"
+
+struct ks_hsm;
+struct ks_mac;
+
+/* One request. Everything is borrowed; what the reply points to is in arena. */
+struct ks_hsm_call {
+    struct ks_hsm *hsm;
+    const HsmRequest *request;
+    struct ks_arena *arena;
+    HsmReply *reply;
+};
+
+ks_result ks_hsm_status(struct ks_hsm_call *call);
+ks_result ks_hsm_install_roster(struct ks_hsm_call *call);
+ks_result ks_hsm_make_domain_key(struct ks_hsm_call *call);
+ks_result ks_hsm_load_domain_key(struct ks_hsm_call *call);
+ks_result ks_hsm_drop_domain_key(struct ks_hsm_call *call);
+ks_result ks_hsm_challenge(struct ks_hsm_call *call);
+ks_result ks_hsm_seal_domain_key(struct ks_hsm_call *call);
+ks_result ks_hsm_open_domain_key(struct ks_hsm_call *call);
+ks_result ks_hsm_create_key(struct ks_hsm_call *call);
+ks_result ks_hsm_encrypt(struct ks_hsm_call *call);
+ks_result ks_hsm_decrypt(struct ks_hsm_call *call);
+ks_result ks_hsm_generate_data_key(struct ks_hsm_call *call);
+ks_result ks_hsm_re_encrypt(struct ks_hsm_call *call);
+ks_result ks_hsm_generate_random(struct ks_hsm_call *call);
+ks_result ks_hsm_reseal(struct ks_hsm_call *call);
+ks_result ks_hsm_evict(struct ks_hsm_call *call);

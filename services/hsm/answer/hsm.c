@@ -1,0 +1,182 @@
+#include "services/hsm/answer/hsm.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pkg/base/mem.h"
+#include "pkg/crypto/crypto.h"
+#include "pkg/crypto/ec.h"
+#include "pkg/crypto/hash.h"
+#include "pkg/crypto/mac.h"
+#include "pkg/crypto/x509.h"
+#include "pkg/transit/challenge.h"
+#include "services/hsm/answer/handlers.h"
+#include "services/hsm/memory/state.h"
+
+#define HANDLER(NAME, function)                                                                    \
+    [KEYSTEAD__INTERNAL__V1__HSM_REQUEST__OPERATION_##NAME] = ks_hsm_##function
+
+typedef ks_result (*handler_fn)(struct ks_hsm_call *call);
+
+static const handler_fn handlers[] = {
+    HANDLER(STATUS, status),
+    HANDLER(INSTALL_ROSTER, install_roster),
+    HANDLER(MAKE_DOMAIN_KEY, make_domain_key),
+    HANDLER(LOAD_DOMAIN_KEY, load_domain_key),
+    HANDLER(DROP_DOMAIN_KEY, drop_domain_key),
+    HANDLER(CHALLENGE, challenge),
+    HANDLER(SEAL_DOMAIN_KEY, seal_domain_key),
+    HANDLER(OPEN_DOMAIN_KEY, open_domain_key),
+    HANDLER(CREATE_KEY, create_key),
+    HANDLER(ENCRYPT, encrypt),
+    HANDLER(DECRYPT, decrypt),
+    HANDLER(GENERATE_DATA_KEY, generate_data_key),
+    HANDLER(RE_ENCRYPT, re_encrypt),
+    HANDLER(GENERATE_RANDOM, generate_random),
+    HANDLER(RESEAL, reseal),
+    HANDLER(EVICT, evict),
+};
+
+/* Who this hsm is, by its own certificate; it must be what its configuration says. */
+static ks_result check_certificate(const struct ks_hsm_options *options)
+{
+    const struct ks_peer_trust trust = {
+        .root = options->root,
+        .trust_domain = options->trust_domain,
+        .now_s = ks_clock_wall_ms(options->clock) / 1000,
+    };
+    struct ks_peer self;
+    KS_EC_AUTO *certified = NULL;
+    KS_BUFFER_AUTO certified_der = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    KS_BUFFER_AUTO own_der = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    KS_TRY(ks_peer_check(&trust, options->certificate, &self, &certified));
+    KS_TRY(ks_ec_write_public_der(certified, &certified_der));
+    KS_TRY(ks_ec_write_public_der(options->identity, &own_der));
+    bool mine = strcmp(self.region, options->region) == 0 &&
+                strcmp(self.zone, options->zone) == 0 &&
+                ks_bytes_equal(ks_buffer_bytes(&certified_der), ks_buffer_bytes(&own_der));
+    return mine ? KS_RES(OK) : KS_RES(ACCESS_DENIED);
+}
+
+static ks_result name_node(struct ks_hsm *hsm)
+{
+    KS_BUFFER_AUTO der = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    uint8_t digest[KS_SHA256_LEN];
+    KS_TRY(ks_ec_write_public_der(hsm->identity, &der));
+    ks_bytes bytes = ks_buffer_bytes(&der);
+    KS_TRY(ks_hash_sha256(hsm->crypto, &bytes, 1, digest));
+    ks_hex_write((ks_bytes){digest, KS_NODE_ID_LEN / 2}, hsm->node_id);
+    return KS_RES(OK);
+}
+
+static ks_result read_root(struct ks_hsm *hsm)
+{
+    struct ks_x509_info info;
+    KS_TRY(ks_x509_read(hsm->root, &info));
+    return ks_ec_read_public((ks_bytes){info.spki, info.spki_len}, &hsm->root_public);
+}
+
+static ks_result fill(struct ks_hsm *hsm, const struct ks_hsm_options *options)
+{
+    KS_TRY(check_certificate(options));
+    KS_TRY(ks_mac_new(options->node_key, &hsm->node));
+    KS_TRY(name_node(hsm));
+    KS_TRY(read_root(hsm));
+    KS_TRY(ks_ec_generate(KS_EC_P384, &hsm->transit));
+    hsm->transit_key = (struct ks_buffer){.len_max = KS_TRANSIT_KEY_MAX};
+    return ks_ec_write_public_der(hsm->transit, &hsm->transit_key);
+}
+
+ks_result ks_hsm_new(const struct ks_hsm_options *options, struct ks_hsm **ret_hsm)
+{
+    assert(options && ret_hsm);
+    assert(options->node_key->len == KS_NODE_KEY_LEN);
+
+    struct ks_hsm *hsm = ks_alloc(1, sizeof(*hsm));
+    hsm->region = options->region;
+    hsm->zone = options->zone;
+    hsm->trust_domain = options->trust_domain;
+    hsm->clock = options->clock;
+    hsm->identity = options->identity;
+    hsm->certificate = options->certificate;
+    hsm->root = options->root;
+    hsm->roster_floor = options->roster_floor;
+    hsm->fips = options->fips;
+    hsm->confined = options->confined;
+    hsm->crypto = ks_crypto_new();
+    hsm->cache = ks_key_cache_new(options->cache_entries);
+    ks_result r = fill(hsm, options);
+    ks_secret_wipe(options->node_key);
+    if (ks_failed(r)) {
+        ks_hsm_free(hsm);
+        return r;
+    }
+    *ret_hsm = hsm;
+    return KS_RES(OK);
+}
+
+void ks_hsm_free(struct ks_hsm *hsm)
+{
+    if (!hsm) {
+        return;
+    }
+    ks_key_cache_free(hsm->cache);
+    ks_domain_keys_wipe(&hsm->domain_keys);
+    ks_mac_free(hsm->node);
+    ks_ec_free(hsm->transit);
+    ks_ec_free(hsm->root_public);
+    ks_buffer_done(&hsm->transit_key);
+    ks_crypto_free(hsm->crypto);
+    ks_wipe(hsm, sizeof(*hsm));
+    ks_free(hsm);
+}
+
+const char *ks_hsm_node_id(const struct ks_hsm *hsm)
+{
+    return hsm->node_id;
+}
+
+/* After a failure a reply carries its code and nothing else. */
+void ks_hsm_handle(struct ks_hsm *hsm, const HsmRequest *request, struct ks_arena *arena,
+                   HsmReply *ret_reply)
+{
+    assert(hsm && request && ret_reply);
+    assert((size_t)request->operation_case < KS_COUNT(handlers));
+
+    keystead__internal__v1__hsm_reply__init(ret_reply);
+    struct ks_hsm_call call = {hsm, request, arena, ret_reply};
+    handler_fn handler = handlers[request->operation_case];
+    ks_result r = handler ? handler(&call) : KS_RES(VALIDATION);
+    if (ks_failed(r)) {
+        keystead__internal__v1__hsm_reply__init(ret_reply);
+        ret_reply->code = r.code;
+    }
+}
+
+static ks_result answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_arena *arena,
+                        struct ks_buffer *out)
+{
+    HsmBatch *batch = NULL;
+    KS_TRY(ks_hsm_batch_read(frame, arena, &batch));
+    HsmReply *replies = ks_arena_alloc(arena, batch->n_requests * sizeof(*replies));
+    HsmReply **pointers = ks_arena_alloc(arena, batch->n_requests * sizeof(HsmReply *));
+    if (!replies || !pointers) {
+        return KS_RES(LIMIT_EXCEEDED);
+    }
+    HsmBatchReply reply = KEYSTEAD__INTERNAL__V1__HSM_BATCH_REPLY__INIT;
+    for (size_t i = 0; i < batch->n_requests; i++) {
+        ks_hsm_handle(hsm, batch->requests[i], arena, &replies[i]);
+        pointers[i] = &replies[i];
+    }
+    reply.n_replies = batch->n_requests;
+    reply.replies = pointers;
+    return ks_hsm_reply_append(&reply, out);
+}
+
+ks_result ks_hsm_answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_buffer *out)
+{
+    assert(hsm && out);
+
+    KS_ARENA_AUTO arena = {.len_max = KS_HSM_ARENA_MAX};
+    return answer(hsm, frame, &arena, out);
+}

@@ -1,0 +1,25 @@
+/*
+ * commands: what keystead-hsm can be told to do. Each answers the process's exit code.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include "services/hsm/settings/settings.h"
+
+#define KS_EXIT_OK     0
+#define KS_EXIT_FAILED 1 /* it was understood and did not work */
+#define KS_EXIT_USAGE  2 /* it was not understood */
+
+/* Makes the keys in the token where they are not there yet; writes the certificate request. */
+int ks_hsm_command_init(const struct ks_hsm_settings *settings);
+
+/* Stores the certificate and pins the hsm root; both are paths of PEM or DER files. */
+int ks_hsm_command_enrol(const struct ks_hsm_settings *settings, const char *certificate_path,
+                         const char *root_path);
+
+/* Serves until SIGTERM. */
+int ks_hsm_command_serve(const struct ks_hsm_settings *settings);
+
+/* Prints what the serving process says of itself. Run as the peer user. */
+int ks_hsm_command_status(const struct ks_hsm_settings *settings);

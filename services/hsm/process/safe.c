@@ -1,0 +1,250 @@
+#include "services/hsm/process/safe.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pkg/crypto/ec.h"
+#include "pkg/crypto/random.h"
+#include "pkg/crypto/x509.h"
+#include "pkg/form/form.h"
+#include "pkg/form/names.h"
+#include "pkg/pkcs11/token.h"
+#include "pkg/transit/peer.h"
+#include "services/hsm/answer/hsm.h"
+
+#define VERSION       1U
+#define ROOT_KEY      "keystead-root"
+#define NODE_KEY      "keystead-node-key"
+#define IDENTITY_KEY  "keystead-identity-key"
+#define CERTIFICATE   "keystead-certificate"
+#define HSM_ROOT      "keystead-hsm-root"
+#define AAD_MAX       (64U + 1U + 2U + KS_REGION_LEN_MAX + KS_ZONE_LEN_MAX)
+#define NOT_THERE     "run `keystead-hsm init`, have the request signed, then `keystead-hsm enrol`"
+#define NOT_THIS_ONES "the token was initialised for another region, zone or root key"
+
+/* An open token and what its objects are bound to. */
+struct safe {
+    const struct ks_hsm_settings *settings;
+    struct ks_token *token;
+    ks_token_key root_key;
+    const char **reterr_hint;
+};
+
+static void close_safe(struct safe *safe)
+{
+    ks_token_close(safe->token);
+}
+
+#define SAFE_AUTO KS_CLEANUP(close_safe) struct safe
+
+static ks_result fail(const struct safe *safe, ks_result r, const char *hint)
+{
+    *safe->reterr_hint = hint;
+    return r;
+}
+
+static ks_result open_safe(struct safe *safe)
+{
+    const struct ks_hsm_settings *settings = safe->settings;
+    if (settings->token_config[0] != '\0' &&
+        setenv("SOFTHSM2_CONF", settings->token_config, 1) != 0) {
+        return fail(safe, KS_RES(INTERNAL), "the environment cannot be set");
+    }
+    const struct ks_token_options options = {
+        .module_path = settings->token_module,
+        .token_label = settings->token_label,
+        .pin_path = settings->pin_file,
+    };
+    return ks_token_open(&options, &safe->token, safe->reterr_hint);
+}
+
+static ks_bytes write_aad(const struct safe *safe, const char *label, uint8_t *place)
+{
+    struct ks_writer out = {.ptr = place, .capacity = AAD_MAX};
+    ks_write_bytes(&out, ks_bytes_of(label));
+    ks_write_u8(&out, 0);
+    ks_write_short(&out, ks_bytes_of(safe->settings->region));
+    ks_write_short(&out, ks_bytes_of(safe->settings->zone));
+    assert(!out.full);
+    return ks_written(&out);
+}
+
+/* Stores secret, wrapped by the root key. */
+static ks_result put_wrapped(struct safe *safe, const char *name, const char *label,
+                             ks_bytes secret)
+{
+    uint8_t aad[AAD_MAX];
+    static const uint8_t version = VERSION;
+    KS_BUFFER_AUTO object = {.len_max = KS_TOKEN_OBJECT_MAX};
+    KS_TRY(ks_buffer_append(&object, (ks_bytes){&version, 1}));
+    KS_TRY(
+        ks_token_wrap(safe->token, safe->root_key, write_aad(safe, label, aad), secret, &object));
+    return ks_token_put(safe->token, name, ks_buffer_bytes(&object));
+}
+
+/* Fails: NOT_FOUND, INVALID_CIPHERTEXT, INTERNAL. */
+static ks_result get_wrapped(struct safe *safe, const char *name, const char *label,
+                             struct ks_buffer *out)
+{
+    uint8_t aad[AAD_MAX];
+    KS_BUFFER_AUTO object = {.len_max = KS_TOKEN_OBJECT_MAX};
+    ks_result r = ks_token_get(safe->token, name, &object);
+    if (ks_failed(r)) {
+        return fail(safe, r, NOT_THERE);
+    }
+    if (object.len == 0 || object.ptr[0] != VERSION) {
+        return fail(safe, KS_RES(INVALID_CIPHERTEXT), "the token was written by a newer version");
+    }
+    ks_buffer_consume(&object, 1);
+    r = ks_token_unwrap(safe->token, safe->root_key, write_aad(safe, label, aad),
+                        ks_buffer_bytes(&object), out);
+    return ks_failed(r) ? fail(safe, r, NOT_THIS_ONES) : r;
+}
+
+static ks_result read_identity(struct safe *safe, struct ks_ec_key **ret_identity)
+{
+    KS_BUFFER_AUTO der = {.len_max = KS_TOKEN_WRAP_MAX};
+    KS_TRY(get_wrapped(safe, IDENTITY_KEY, "keystead/identity-key/v1", &der));
+    return ks_ec_read_private(ks_buffer_bytes(&der), ret_identity);
+}
+
+static ks_result make_identity(struct safe *safe, struct ks_ec_key **ret_identity)
+{
+    KS_EC_AUTO *key = NULL;
+    KS_BUFFER_AUTO der = {.len_max = KS_TOKEN_WRAP_MAX};
+    KS_TRY(ks_ec_generate(KS_EC_P384, &key));
+    KS_TRY(ks_ec_write_private_der(key, &der));
+    KS_TRY(put_wrapped(safe, IDENTITY_KEY, "keystead/identity-key/v1", ks_buffer_bytes(&der)));
+    *ret_identity = key;
+    key = NULL;
+    return KS_RES(OK);
+}
+
+static ks_result read_node_key(struct safe *safe, ks_secret *ret_node_key)
+{
+    KS_BUFFER_AUTO bytes = {.len_max = KS_TOKEN_WRAP_MAX};
+    KS_TRY(get_wrapped(safe, NODE_KEY, "keystead/node-key/v1", &bytes));
+    if (bytes.len != KS_NODE_KEY_LEN) {
+        return fail(safe, KS_RES(INVALID_CIPHERTEXT), "the node key has another length");
+    }
+    memcpy(ret_node_key->bytes, bytes.ptr, KS_NODE_KEY_LEN);
+    ret_node_key->len = KS_NODE_KEY_LEN;
+    return KS_RES(OK);
+}
+
+static ks_result make_node_key(struct safe *safe)
+{
+    KS_SECRET_AUTO key = {.len = 0};
+    KS_TRY(ks_random_secret(KS_NODE_KEY_LEN, &key));
+    return put_wrapped(safe, NODE_KEY, "keystead/node-key/v1", ks_secret_bytes(&key));
+}
+
+/* What is there already must open: making a key anew would lose all that hangs on the old one. */
+ks_result ks_safe_init(const struct ks_hsm_settings *settings, struct ks_ec_key **ret_identity,
+                       const char **reterr_hint)
+{
+    assert(settings && ret_identity && reterr_hint);
+
+    SAFE_AUTO safe = {.settings = settings, .reterr_hint = reterr_hint};
+    KS_SECRET_AUTO node_key = {.len = 0};
+    *reterr_hint = "the token does not work";
+    KS_TRY(open_safe(&safe));
+    KS_TRY(ks_token_find_or_make_root(safe.token, ROOT_KEY, &safe.root_key, reterr_hint));
+    ks_result r = read_node_key(&safe, &node_key);
+    if (r.code == KS_NOT_FOUND) {
+        r = make_node_key(&safe);
+    }
+    KS_TRY(r);
+    r = read_identity(&safe, ret_identity);
+    return r.code == KS_NOT_FOUND ? make_identity(&safe, ret_identity) : r;
+}
+
+static ks_result open_with_root(struct safe *safe)
+{
+    *safe->reterr_hint = "the token does not work";
+    KS_TRY(open_safe(safe));
+    const char *hint = NULL;
+    ks_result r = ks_token_find_root(safe->token, ROOT_KEY, &safe->root_key, &hint);
+    return ks_failed(r) ? fail(safe, r, r.code == KS_NOT_FOUND ? NOT_THERE : hint) : r;
+}
+
+static bool has_key(const struct ks_ec_key *key, const struct ks_ec_key *other)
+{
+    KS_BUFFER_AUTO a = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    KS_BUFFER_AUTO b = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    return !ks_failed(ks_ec_write_public_der(key, &a)) &&
+           !ks_failed(ks_ec_write_public_der(other, &b)) &&
+           ks_bytes_equal(ks_buffer_bytes(&a), ks_buffer_bytes(&b));
+}
+
+static ks_result check_certificate(struct safe *safe, const struct ks_peer_trust *trust,
+                                   ks_bytes certificate)
+{
+    struct ks_peer self;
+    KS_EC_AUTO *identity = NULL;
+    KS_EC_AUTO *certified = NULL;
+    KS_TRY(read_identity(safe, &identity));
+    if (ks_failed(ks_peer_check(trust, certificate, &self, &certified))) {
+        return fail(safe, KS_RES(ACCESS_DENIED),
+                    "the certificate is not of that root, not valid now, or names no hsm");
+    }
+    if (strcmp(self.region, safe->settings->region) != 0 ||
+        strcmp(self.zone, safe->settings->zone) != 0) {
+        return fail(safe, KS_RES(ACCESS_DENIED), "the certificate names another region or zone");
+    }
+    if (!has_key(identity, certified)) {
+        return fail(safe, KS_RES(ACCESS_DENIED), "the certificate is for another hsm's key");
+    }
+    return KS_RES(OK);
+}
+
+ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_bytes certificate, ks_bytes root,
+                        int64_t now_s, const char **reterr_hint)
+{
+    assert(settings && reterr_hint);
+
+    SAFE_AUTO safe = {.settings = settings, .reterr_hint = reterr_hint};
+    KS_BUFFER_AUTO certificate_der = {.len_max = KS_X509_DER_MAX};
+    KS_BUFFER_AUTO root_der = {.len_max = KS_X509_DER_MAX};
+    if (ks_failed(ks_x509_to_der(certificate, &certificate_der)) ||
+        ks_failed(ks_x509_to_der(root, &root_der))) {
+        return fail(&safe, KS_RES(ACCESS_DENIED), "certificate or root is not a certificate");
+    }
+    const struct ks_peer_trust trust = {
+        .root = ks_buffer_bytes(&root_der), .trust_domain = settings->trust_domain, .now_s = now_s};
+    KS_TRY(open_with_root(&safe));
+    KS_TRY(check_certificate(&safe, &trust, ks_buffer_bytes(&certificate_der)));
+    KS_TRY(ks_token_put(safe.token, HSM_ROOT, ks_buffer_bytes(&root_der)));
+    return ks_token_put(safe.token, CERTIFICATE, ks_buffer_bytes(&certificate_der));
+}
+
+static ks_result get_plain(struct safe *safe, const char *name, struct ks_buffer *out)
+{
+    ks_result r = ks_token_get(safe->token, name, out);
+    return ks_failed(r) ? fail(safe, r, NOT_THERE) : r;
+}
+
+ks_result ks_safe_load(const struct ks_hsm_settings *settings, struct ks_safe_content *ret_content,
+                       const char **reterr_hint)
+{
+    assert(settings && ret_content && reterr_hint);
+
+    SAFE_AUTO safe = {.settings = settings, .reterr_hint = reterr_hint};
+    ret_content->certificate = (struct ks_buffer){.len_max = KS_X509_DER_MAX};
+    ret_content->root = (struct ks_buffer){.len_max = KS_X509_DER_MAX};
+    KS_TRY(open_with_root(&safe));
+    KS_TRY(read_node_key(&safe, &ret_content->node_key));
+    KS_TRY(read_identity(&safe, &ret_content->identity));
+    KS_TRY(get_plain(&safe, CERTIFICATE, &ret_content->certificate));
+    return get_plain(&safe, HSM_ROOT, &ret_content->root);
+}
+
+void ks_safe_content_done(struct ks_safe_content *content)
+{
+    ks_secret_wipe(&content->node_key);
+    ks_ec_free(content->identity);
+    content->identity = NULL;
+    ks_buffer_done(&content->certificate);
+    ks_buffer_done(&content->root);
+}

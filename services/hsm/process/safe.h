@@ -1,0 +1,56 @@
+/*
+ * safe: what the hsm keeps in its token (proto/formats/token-objects.md), read and written at
+ * start and at enrolment only.
+ *
+ * Threads: one.
+ */
+#pragma once
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/secret.h"
+#include "services/hsm/settings/settings.h"
+
+struct ks_ec_key;
+
+/* What serving needs of the token. */
+struct ks_safe_content {
+    ks_secret node_key;
+    struct ks_ec_key *identity;
+    struct ks_buffer certificate; /* DER */
+    struct ks_buffer root;        /* the pinned hsm root, DER */
+};
+
+void ks_safe_content_done(struct ks_safe_content *content);
+#define KS_SAFE_CONTENT_AUTO KS_CLEANUP(ks_safe_content_done) struct ks_safe_content
+
+/*
+ * Makes the root key, node key and identity key where they are not there yet.
+ *
+ * ret_identity  the caller's (ks_ec_free).
+ * reterr_hint   what to do about a failure, a static string.
+ *
+ * Fails: NOT_FOUND, ACCESS_DENIED (token or PIN), INVALID_CIPHERTEXT (made under another region,
+ * zone or root key), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_safe_init(const struct ks_hsm_settings *settings,
+                                   struct ks_ec_key **ret_identity, const char **reterr_hint);
+
+/*
+ * Stores the certificate that the hsm root gave, and pins the root. Both PEM or DER.
+ * Fails: ACCESS_DENIED (token or PIN; or the certificate is not this hsm's, of this region and
+ * zone, and signed by that root), NOT_FOUND (token; or not initialised), INVALID_CIPHERTEXT (as
+ * above), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_bytes certificate,
+                                    ks_bytes root, int64_t now_s, const char **reterr_hint);
+
+/*
+ * Reads everything, and closes the token.
+ *
+ * ret_content  zeroed by the caller; ks_safe_content_done, also after a failure.
+ *
+ * Fails: NOT_FOUND (token; not initialised or not enrolled), ACCESS_DENIED (token or PIN),
+ * INVALID_CIPHERTEXT (as above), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_safe_load(const struct ks_hsm_settings *settings,
+                                   struct ks_safe_content *ret_content, const char **reterr_hint);

@@ -1,0 +1,63 @@
+/*
+ * keeper: gives the zone's hsm its roster and its domain keys, and carries out the machine's moves,
+ * one at a time: look at the records, ask the hsm, commit, look again.
+ *
+ * When the hsm connects (first time, or it or this process was restarted), everything it holds is
+ * dropped and loaded from the records: a key that was left over from an interrupted move could be
+ * another one than the record's, under the same number. Then the link is opened for everybody.
+ *
+ * Threads: run on a worker's thread; the rest from any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/clock.h"
+#include "pkg/base/result.h"
+#include "pkg/store/store.h"
+#include "services/keystore/domain_keys/machine.h"
+#include "services/keystore/hsmlink/link.h"
+
+#define KS_KEEPER_ALARMS_MAX 6U
+#define KS_KEEPER_ALARM_LEN  256U
+
+struct ks_keeper;
+struct ks_worker;
+
+struct ks_keeper_options {
+    struct ks_store *store;
+    struct ks_hsm_link *link;
+    const char *region; /* both borrowed */
+    const char *zone;
+    unsigned min_zones;
+    int64_t rotation_ms;          /* age at which a generation is replaced; 0: on command only */
+    const struct ks_clock *clock; /* NULL: ks_clock_system */
+};
+
+struct ks_keeper *ks_keeper_new(const struct ks_keeper_options *options);
+void ks_keeper_free(struct ks_keeper *keeper);
+
+/* What the link calls: the hsm has connected, or is lost. */
+void ks_keeper_connected(struct ks_keeper *keeper, uint64_t life);
+void ks_keeper_lost(struct ks_keeper *keeper);
+
+/* The worker's function: goes on until there is nothing to do, or a move failed.
+ * user is the struct ks_keeper. */
+void ks_keeper_run(void *user, struct ks_worker *worker);
+
+/* Whether a change of this record is one that the keeper looks at: then poke its worker. */
+bool ks_keeper_concerns(ks_bytes key);
+
+struct ks_keeper_status {
+    uint32_t current;
+    uint32_t held[KS_DOMAIN_HELD_MAX];
+    size_t held_count;
+    bool ready;                                             /* the hsm has what it needs */
+    char alarms[KS_KEEPER_ALARMS_MAX][KS_KEEPER_ALARM_LEN]; /* sentences */
+    size_t alarm_count;
+};
+
+void ks_keeper_get_status(struct ks_keeper *keeper, struct ks_keeper_status *ret_status);

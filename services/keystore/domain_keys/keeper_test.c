@@ -1,0 +1,466 @@
+/*
+ * Two zones' keepers on one store, each with a fake hsm: what the machine decides is carried out.
+ * The store is the embedded one, so both keystores are "on duty", and its list is empty.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pkg/base/mem.h"
+#include "pkg/crypto/crypto.h"
+#include "pkg/store/store_fixture.h"
+#include "services/keystore/domain_keys/commands.h"
+#include "services/keystore/domain_keys/keeper.h"
+#include "services/keystore/domain_keys/requests.h"
+#include "services/keystore/records/name.h"
+#include "services/keystore/records/record.h"
+#include "services/keystore/worker/sync.h"
+#include "tests/fakes/hsm.h"
+
+#define REGION  "ap-seoul-1"
+#define ACCOUNT "111122223333"
+#define KEY_ID  "0b4f9c9e-6f5d-4b8b-9b0e-00000000000"
+#define ROUNDS  200
+
+struct zone {
+    char socket[64];
+    struct ks_fake_hsm *hsm;
+    struct ks_hsm_link *link;
+    struct ks_keeper *keeper;
+};
+
+static const char *const names[] = {"ap-seoul-1a", "ap-seoul-1b"};
+static char *folder;
+static struct ks_store *store;
+static struct zone zones[2];
+
+static void connected(void *user, uint64_t life)
+{
+    ks_keeper_connected(((struct zone *)user)->keeper, life);
+}
+
+static void lost(void *user)
+{
+    ks_keeper_lost(((struct zone *)user)->keeper);
+}
+
+static void start_keystore(size_t index)
+{
+    struct zone *zone = &zones[index];
+    const struct ks_hsm_link_options link = {
+        .socket_path = zone->socket, .on_connected = connected, .on_lost = lost, .user = zone};
+    assert_int_equal(ks_hsm_link_new(&link, &zone->link).code, KS_OK);
+    const struct ks_keeper_options keeper = {
+        .store = store, .link = zone->link, .region = REGION, .zone = names[index], .min_zones = 2};
+    zone->keeper = ks_keeper_new(&keeper);
+    assert_int_equal(ks_hsm_link_start(zone->link).code, KS_OK);
+}
+
+static void stop_keystore(size_t index)
+{
+    ks_hsm_link_free(zones[index].link);
+    ks_keeper_free(zones[index].keeper);
+}
+
+static void start_zone(size_t index)
+{
+    static unsigned counter;
+    struct zone *zone = &zones[index];
+    snprintf(zone->socket, sizeof(zone->socket), "/tmp/keystead-%d-k%u.sock", (int)getpid(),
+             ++counter);
+    zone->hsm = ks_fake_hsm_new(zone->socket, REGION, names[index], 100 + counter);
+    start_keystore(index);
+}
+
+static void stop_zone(size_t index)
+{
+    struct zone *zone = &zones[index];
+    stop_keystore(index);
+    ks_fake_hsm_free(zone->hsm);
+    unlink(zone->socket);
+    *zone = (struct zone){.hsm = NULL};
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct ks_crypto_options crypto = {.fips = false};
+    assert_int_equal(ks_crypto_init(&crypto).code, KS_OK);
+    folder = fixture_folder("keeper");
+    const struct ks_store_options options = {
+        .engine = KS_STORE_EMBEDDED, .folder = folder, .database_bytes_max = 64U * 1024U * 1024U};
+    assert_int_equal(ks_store_new(&options, &store).code, KS_OK);
+    start_zone(0);
+    start_zone(1);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stop_zone(0);
+    stop_zone(1);
+    ks_store_free(store);
+    fixture_remove(folder);
+    ks_free(folder);
+    return 0;
+}
+
+static bool is_ready(size_t index, uint32_t generation)
+{
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[index].keeper, &status);
+    return status.ready && status.current == generation &&
+           ks_fake_hsm_value(zones[index].hsm, generation) != 0;
+}
+
+/* Lets both work in turns until both hold the generation as the current one. */
+static bool settle(uint32_t generation)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        ks_keeper_run(zones[0].keeper, NULL);
+        ks_keeper_run(zones[1].keeper, NULL);
+        if (is_ready(0, generation) && is_ready(1, generation)) {
+            return true;
+        }
+        fixture_sleep_ms(2);
+    }
+    return false;
+}
+
+/* A roster of the fake is its number. */
+static ks_code put_roster(uint8_t number)
+{
+    return ks_command_put_roster(store, zones[0].link, number, (ks_bytes){&number, 1}).code;
+}
+
+static void wait_connected(size_t index)
+{
+    struct ks_keeper_status status;
+    for (int i = 0; i < ROUNDS; i++) {
+        ks_keeper_run(zones[index].keeper, NULL);
+        ks_keeper_get_status(zones[index].keeper, &status);
+        if (status.ready) {
+            return;
+        }
+        fixture_sleep_ms(5);
+    }
+    fail_msg("the hsm never came");
+}
+
+static void begin(void)
+{
+    wait_connected(0);
+    assert_int_equal(put_roster(1), KS_OK);
+    assert_true(settle(1));
+}
+
+static void both_zones_come_to_hold_one_generation_once_a_roster_is_put(void **state)
+{
+    (void)state;
+    wait_connected(0);
+    wait_connected(1);
+    ks_keeper_run(zones[0].keeper, NULL);
+    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_int_equal(status.alarm_count, 1);
+
+    assert_int_equal(put_roster(1), KS_OK);
+    assert_true(settle(1));
+
+    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), ks_fake_hsm_value(zones[1].hsm, 1));
+    assert_int_equal(ks_fake_hsm_roster_number(zones[1].hsm), 1);
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_int_equal(status.alarm_count, 0);
+}
+
+static void a_restarted_hsm_gets_its_roster_and_keys_again(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t value = ks_fake_hsm_value(zones[0].hsm, 1);
+
+    ks_fake_hsm_restart(zones[0].hsm);
+
+    fixture_sleep_ms(20);
+    assert_true(settle(1));
+    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), value);
+    assert_int_equal(ks_fake_hsm_roster_number(zones[0].hsm), 1);
+}
+
+/* The keystore ended after its hsm had made a generation, and before that was committed. */
+static void a_restarted_keystore_does_not_trust_what_the_hsm_holds(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t value = ks_fake_hsm_value(zones[0].hsm, 1);
+    KS_ARENA_AUTO arena = {.len_max = 65536};
+    ks_bytes wrapped = {0};
+    assert_int_equal(ks_request_drop(zones[1].link, 1, &arena).code, KS_OK);
+    assert_int_equal(ks_request_make(zones[1].link, 1, &arena, &wrapped).code, KS_OK);
+    assert_int_not_equal(ks_fake_hsm_value(zones[1].hsm, 1), value);
+
+    stop_keystore(1);
+    start_keystore(1);
+
+    wait_connected(1);
+    assert_true(settle(1));
+    assert_int_equal(ks_fake_hsm_value(zones[1].hsm, 1), value);
+}
+
+static void a_replaced_zone_gets_the_key_from_the_other_one(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t value = ks_fake_hsm_value(zones[1].hsm, 1);
+
+    ks_fake_hsm_replace(zones[0].hsm, 7);
+
+    fixture_sleep_ms(20);
+    assert_true(settle(1));
+    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), value);
+}
+
+static void an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing(void **state)
+{
+    (void)state;
+    wait_connected(0);
+    ks_fake_hsm_refuse_to_seal(zones[0].hsm, true);
+    ks_fake_hsm_refuse_to_seal(zones[1].hsm, true);
+    assert_int_equal(put_roster(1), KS_OK);
+    for (int i = 0; i < 20; i++) {
+        ks_keeper_run(zones[0].keeper, NULL);
+        ks_keeper_run(zones[1].keeper, NULL);
+    }
+    struct ks_keeper_status status[2];
+    ks_keeper_get_status(zones[0].keeper, &status[0]);
+    ks_keeper_get_status(zones[1].keeper, &status[1]);
+    assert_int_equal(status[0].alarm_count + status[1].alarm_count, 1);
+    assert_int_equal(status[0].current, 0);
+
+    ks_fake_hsm_refuse_to_seal(zones[0].hsm, false);
+    ks_fake_hsm_refuse_to_seal(zones[1].hsm, false);
+    assert_int_equal(put_roster(2), KS_OK);
+    assert_true(settle(1));
+}
+
+/* What it has been given before is as good as ever. */
+static void a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing(void **state)
+{
+    (void)state;
+    begin();
+    STORED(RosterRecord) roster = STORED_NEW(ROSTER_RECORD);
+    roster.format = KS_RECORD_FORMAT;
+    roster.number = 2;
+    roster.roster = ks_lend_bytes(KS_LITERAL("not one that a fake takes"));
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put(&change, KS_NAME_ROSTER, &roster.base);
+    assert_int_equal(ks_sync_commit(store, &change, NULL).code, KS_OK);
+    ks_fake_hsm_restart(zones[0].hsm);
+
+    fixture_sleep_ms(20);
+    assert_true(settle(1));
+
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_true(status.ready);
+    assert_true(status.alarm_count >= 1);
+}
+
+/* A record that nobody can read: nobody guesses, and people are told. */
+static void a_damaged_record_is_an_alarm(void **state)
+{
+    (void)state;
+    begin();
+    fixture_put(store, "domain/00000009/ap-seoul-1z", "?", 0);
+    ks_keeper_run(zones[0].keeper, NULL);
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_int_equal(status.alarm_count, 1);
+    assert_true(ks_hsm_link_is_open(zones[0].link));
+}
+
+static void a_roster_never_goes_back(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(put_roster(3), KS_OK);
+    assert_int_equal(put_roster(3), KS_OK);
+    assert_int_equal(put_roster(2), KS_ACCESS_DENIED);
+    assert_int_equal(put_roster(0), KS_VALIDATION);
+}
+
+/* A restarted hsm has forgotten its roster's number; the store has not. */
+static void a_roster_does_not_go_back_though_the_hsm_was_restarted(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(put_roster(3), KS_OK);
+    ks_fake_hsm_restart(zones[0].hsm);
+    ks_code code = KS_UNAVAILABLE;
+    for (int i = 0; i < ROUNDS && code == KS_UNAVAILABLE; i++) {
+        fixture_sleep_ms(5);
+        code = put_roster(2);
+    }
+    assert_int_equal(code, KS_ACCESS_DENIED);
+}
+
+static void make_key(size_t index)
+{
+    KS_ARENA_AUTO arena = {.len_max = 65536};
+    char key_id[40];
+    snprintf(key_id, sizeof(key_id), KEY_ID "%zu", index);
+    INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
+    INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);
+    create.binding = &binding;
+    create.generation = 1;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_CREATE_KEY);
+    request.create_key = &create;
+    const INTERNAL(HsmReply) *reply = NULL;
+    assert_int_equal(ks_sync_hsm(zones[0].link, &request, &arena, &reply).code, KS_OK);
+
+    STORED(KeyMaterial) material = STORED_NEW(KEY_MATERIAL);
+    material.material_id = reply->material_id;
+    material.generation = 1;
+    material.ekt = reply->ekt;
+    STORED(KeyMaterial) * materials[] = {&material};
+    STORED(KeyRecord) key = STORED_NEW(KEY_RECORD);
+    key.format = KS_RECORD_FORMAT;
+    key.account = ks_lend_text(ACCOUNT);
+    key.key_id = key_id;
+    key.materials = materials;
+    key.n_materials = 1;
+    struct ks_name name = ks_name_key(ACCOUNT, key_id);
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put(&change, ks_name_bytes(&name), &key.base);
+    assert_int_equal(ks_sync_commit(store, &change, NULL).code, KS_OK);
+}
+
+struct seen {
+    size_t count;
+    uint32_t generation;
+};
+
+static bool look_at_key(void *user, const struct ks_store_record *record)
+{
+    struct seen *seen = user;
+    KS_ARENA_AUTO arena = {.len_max = 65536};
+    STORED(KeyRecord) *key = NULL;
+    assert_int_equal(ks_record_read_key(record->value, &arena, &key).code, KS_OK);
+    const STORED(KeyMaterial) *material = key->materials[0];
+    assert_int_equal(material->generation, seen->generation);
+    assert_int_equal(ks_fake_hsm_generation_of(material->ekt.data, material->ekt.len),
+                     seen->generation);
+    seen->count++;
+    return true;
+}
+
+/* More keys than a step takes. */
+static void a_rotation_reseals_every_key_and_drops_the_old_generation(void **state)
+{
+    (void)state;
+    enum { KEYS = 9 };
+    begin();
+    for (size_t i = 0; i < KEYS; i++) {
+        make_key(i);
+    }
+    uint32_t current = 0;
+    assert_int_equal(ks_command_rotate(store, 2, &current).code, KS_VALIDATION);
+    assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
+    assert_int_equal(current, 1);
+
+    assert_true(settle(2));
+    for (int i = 0;
+         i < ROUNDS && ks_fake_hsm_value(zones[0].hsm, 1) + ks_fake_hsm_value(zones[1].hsm, 1) != 0;
+         i++) {
+        ks_keeper_run(zones[0].keeper, NULL);
+        ks_keeper_run(zones[1].keeper, NULL);
+    }
+
+    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
+    assert_int_equal(ks_fake_hsm_value(zones[1].hsm, 1), 0);
+    struct seen seen = {.generation = 2};
+    KS_STORE_VIEW_AUTO view = {0};
+    assert_int_equal(ks_store_peek(store, &view).code, KS_OK);
+    assert_int_equal(ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, look_at_key, &seen).code,
+                     KS_OK);
+    assert_int_equal(seen.count, KEYS);
+    assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
+    assert_int_equal(current, 2);
+}
+
+/* A key that can't be re-sealed keeps its generation alive. */
+static void nothing_is_retired_while_a_key_is_sealed_under_it(void **state)
+{
+    (void)state;
+    begin();
+    make_key(0);
+    uint32_t current = 0;
+    ks_fake_hsm_fail(zones[0].hsm, 0, 1000000, KS_CORRUPT);
+    ks_fake_hsm_fail(zones[1].hsm, 0, 1000000, KS_CORRUPT);
+    assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_OK);
+
+    assert_true(settle(2));
+    for (int i = 0; i < 20; i++) {
+        ks_keeper_run(zones[0].keeper, NULL);
+        ks_keeper_run(zones[1].keeper, NULL);
+    }
+
+    assert_int_not_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
+    assert_int_not_equal(ks_fake_hsm_value(zones[1].hsm, 1), 0);
+}
+
+/* Who knows what it is sealed under. */
+static void nothing_is_retired_while_a_key_cannot_be_read(void **state)
+{
+    (void)state;
+    begin();
+    make_key(0);
+    fixture_put(store, "key/" ACCOUNT "/broken", "?", 0);
+    uint32_t current = 0;
+    assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_OK);
+
+    assert_true(settle(2));
+    for (int i = 0; i < 20; i++) {
+        ks_keeper_run(zones[0].keeper, NULL);
+        ks_keeper_run(zones[1].keeper, NULL);
+    }
+
+    assert_int_not_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
+}
+
+static void no_generation_is_rotated_before_one_is_current(void **state)
+{
+    (void)state;
+    uint32_t current = 0;
+    assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_UNAVAILABLE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(both_zones_come_to_hold_one_generation_once_a_roster_is_put),
+        TEST(a_restarted_hsm_gets_its_roster_and_keys_again),
+        TEST(a_restarted_keystore_does_not_trust_what_the_hsm_holds),
+        TEST(a_replaced_zone_gets_the_key_from_the_other_one),
+        TEST(an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing),
+        TEST(a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing),
+        TEST(a_damaged_record_is_an_alarm),
+        TEST(a_roster_never_goes_back),
+        TEST(a_roster_does_not_go_back_though_the_hsm_was_restarted),
+        TEST(a_rotation_reseals_every_key_and_drops_the_old_generation),
+        TEST(nothing_is_retired_while_a_key_is_sealed_under_it),
+        TEST(nothing_is_retired_while_a_key_cannot_be_read),
+        TEST(no_generation_is_rotated_before_one_is_current),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,51 @@
+/*
+ * ledger: the domain keys' records, read into what the machine looks at, and the one mutation that
+ * each of its moves makes.
+ *
+ * Every mutation compares all that the move was decided on, so two zones that decide on the same
+ * records do it once between them.
+ *
+ * Threads: pure over the arguments; any.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "pkg/store/store.h"
+#include "services/keystore/domain_keys/machine.h"
+#include "services/keystore/records/change.h"
+#include "services/keystore/records/name.h"
+
+/*
+ * Adds one record whose key starts with "domain/" or "transit/"; another key is passed over.
+ * Fails: CORRUPT (the record cannot be read), LIMIT_EXCEEDED (there are more than the machine
+ * looks at, which its moves never make).
+ */
+KS_MUST_USE ks_result ks_ledger_add(struct ks_domain_records *records,
+                                    const struct ks_store_record *record);
+
+/* All of them. Fails: as ks_ledger_add. */
+KS_MUST_USE ks_result ks_ledger_read(const struct ks_store_view *view,
+                                     struct ks_domain_records *ret_records);
+
+/* What the hsm has made for a move; borrowed. */
+struct ks_ledger_material {
+    ks_bytes wrapped;   /* MAKE, OPEN */
+    ks_bytes challenge; /* ASK; SEAL: the one that was answered */
+    ks_bytes envelope;  /* SEAL */
+};
+
+/*
+ * Adds the mutation of a step to an empty change; DROP, LOAD and WAIT have none and must not be
+ * asked for. now_ms is wall time, written into the records for people.
+ */
+void ks_ledger_write(const struct ks_domain_records *records, const struct ks_domain_self *self,
+                     const struct ks_domain_step *step, const struct ks_ledger_material *material,
+                     int64_t now_ms, struct ks_change *change);
+
+/* The mutation that takes our transit record back: its envelope does not open. */
+void ks_ledger_forget_transit(const struct ks_domain_records *records,
+                              const struct ks_domain_self *self, struct ks_change *change);

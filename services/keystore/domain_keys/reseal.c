@@ -1,0 +1,226 @@
+#include "services/keystore/domain_keys/reseal.h"
+
+#include <string.h>
+
+#include "pkg/base/log.h"
+#include "pkg/base/mem.h"
+#include "services/keystore/records/name.h"
+#include "services/keystore/records/record.h"
+#include "services/keystore/worker/sync.h"
+
+#define ARENA_LEN_MAX (1024U * 1024U)
+
+struct ks_reseal {
+    struct ks_store *store;
+    struct ks_hsm_link *link;
+    const char *region;
+    uint32_t current;     /* that the pass is about; 0: no pass has begun */
+    struct ks_name after; /* the last key looked at; empty: begin at the first */
+    bool failed;          /* a key could not be re-sealed: the pass proves nothing */
+    uint32_t clean_below;
+};
+
+/* Keys to be re-sealed, found in one step. */
+struct found {
+    struct ks_reseal *reseal;
+    size_t looked_at;
+    struct ks_name names[KS_RESEAL_KEYS_MAX];
+    size_t count;
+};
+
+static bool is_older(const STORED(KeyRecord) * key, uint32_t current)
+{
+    for (size_t i = 0; i < key->n_materials; i++) {
+        if (key->materials[i]->generation < current) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool look_at(void *user, const struct ks_store_record *record)
+{
+    struct found *found = user;
+    struct ks_reseal *reseal = found->reseal;
+    if (found->looked_at == KS_RESEAL_SCAN_MAX || found->count == KS_RESEAL_KEYS_MAX) {
+        return false;
+    }
+    found->looked_at++;
+    memcpy(reseal->after.text, record->key.ptr, record->key.len);
+    reseal->after.text[record->key.len] = '\0';
+    reseal->after.len = record->key.len;
+
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    STORED(KeyRecord) *key = NULL;
+    if (ks_failed(ks_record_read_key(record->value, &arena, &key))) {
+        reseal->failed = true;
+        return true;
+    }
+    if (is_older(key, reseal->current)) {
+        found->names[found->count++] = reseal->after;
+    }
+    return true;
+}
+
+static ks_result reseal_material(struct ks_reseal *reseal, const STORED(KeyRecord) * key,
+                                 STORED(KeyMaterial) * material, struct ks_arena *arena)
+{
+    INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
+    binding.region = ks_lend_text(reseal->region);
+    binding.account = key->account;
+    binding.key_id = key->key_id;
+    binding.material_id = material->material_id;
+    binding.spec = key->spec;
+    binding.usage = key->usage;
+    binding.origin = key->origin;
+    INTERNAL(HsmReseal) ask = INTERNAL_NEW(HSM_RESEAL);
+    ask.binding = &binding;
+    ask.ekt = material->ekt;
+    ask.generation = reseal->current;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_RESEAL);
+    request.reseal = &ask;
+    const INTERNAL(HsmReply) *reply = NULL;
+    KS_TRY(ks_sync_hsm(reseal->link, &request, arena, &reply));
+    if (reply->ekt.len == 0) {
+        return KS_RES(INTERNAL);
+    }
+    material->ekt = reply->ekt;
+    material->generation = reseal->current;
+    return KS_RES(OK);
+}
+
+/* The key as it stands, in arena, with the compare of its revision. */
+static ks_result read_key(const struct ks_reseal *reseal, const struct ks_name *name,
+                          struct ks_arena *arena, STORED(KeyRecord) * *ret_key,
+                          struct ks_change *change)
+{
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_store_record record;
+    KS_TRY(ks_store_peek(reseal->store, &view));
+    KS_TRY(ks_store_get(&view, ks_name_bytes(name), &record));
+    ks_change_compare(change, ks_name_bytes(name), record.revision);
+    return ks_record_read_key(record.value, arena, ret_key);
+}
+
+static ks_result reseal_materials(struct ks_reseal *reseal, const STORED(KeyRecord) * key,
+                                  struct ks_arena *arena)
+{
+    for (size_t i = 0; i < key->n_materials; i++) {
+        bool older = key->materials[i]->generation < reseal->current;
+        KS_TRY(older ? reseal_material(reseal, key, key->materials[i], arena) : KS_RES(OK));
+    }
+    return KS_RES(OK);
+}
+
+/* Fails: CONFLICT (the key was changed meanwhile: the next pass meets it again). */
+static ks_result reseal_key(struct ks_reseal *reseal, const struct ks_name *name)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    STORED(KeyRecord) *key = NULL;
+    KS_TRY(read_key(reseal, name, &arena, &key, &change));
+    KS_TRY(reseal_materials(reseal, key, &arena));
+    ks_change_put(&change, ks_name_bytes(name), &key->base);
+    return ks_sync_commit(reseal->store, &change, NULL);
+}
+
+static bool older_copies_stand(const struct ks_domain_records *records)
+{
+    for (size_t i = 0; i < records->copy_count; i++) {
+        if (records->copies[i].generation < records->current.generation) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void begin_pass(struct ks_reseal *reseal, uint32_t current)
+{
+    reseal->current = current;
+    reseal->after = (struct ks_name){.len = 0};
+    reseal->failed = false;
+}
+
+/* Keys under older generations, from where the last step ended. Fails: UNAVAILABLE, CORRUPT. */
+static ks_result find(struct ks_reseal *reseal, const struct ks_domain_records *records,
+                      struct found *found)
+{
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_name after = reseal->after;
+    KS_TRY(ks_store_peek(reseal->store, &view));
+    if (view.revision < records->current.revision) {
+        return KS_RES(UNAVAILABLE);
+    }
+    return ks_store_scan(&view, KS_NAME_KEYS, ks_name_bytes(&after), look_at, found);
+}
+
+/* A key that was changed meanwhile is met again in the next pass; one that is gone needs nothing. */
+static ks_result reseal_found(struct ks_reseal *reseal, const struct found *found)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        ks_result result = reseal_key(reseal, &found->names[i]);
+        reseal->failed = reseal->failed || (ks_failed(result) && result.code != KS_NOT_FOUND);
+        if (ks_failed(result) && result.code != KS_CONFLICT && result.code != KS_NOT_FOUND) {
+            return result;
+        }
+    }
+    return KS_RES(OK);
+}
+
+/* Answers whether the pass has proved what it is for. */
+static bool end_pass(struct ks_reseal *reseal)
+{
+    bool clean = !reseal->failed;
+    if (clean) {
+        reseal->clean_below = reseal->current;
+        ks_log(INFO, "nothing is sealed under older domain keys any more",
+               KS_NUMBER("generation", reseal->current));
+    }
+    begin_pass(reseal, 0);
+    return clean;
+}
+
+bool ks_reseal_step(struct ks_reseal *reseal, const struct ks_domain_records *records)
+{
+    uint32_t current = records->current.generation;
+    if (!older_copies_stand(records) || reseal->clean_below >= current) {
+        return false;
+    }
+    if (reseal->current != current) {
+        begin_pass(reseal, current);
+    }
+    struct found *found = ks_alloc(1, sizeof(*found));
+    found->reseal = reseal;
+    ks_result result = find(reseal, records, found);
+    if (!ks_failed(result)) {
+        result = reseal_found(reseal, found);
+    }
+    bool more = found->looked_at == KS_RESEAL_SCAN_MAX || found->count == KS_RESEAL_KEYS_MAX;
+    ks_free(found);
+    if (ks_failed(result)) {
+        begin_pass(reseal, 0);
+        return false;
+    }
+    return more || end_pass(reseal);
+}
+
+uint32_t ks_reseal_clean_below(const struct ks_reseal *reseal)
+{
+    return reseal->clean_below;
+}
+
+struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link,
+                                const char *region)
+{
+    struct ks_reseal *reseal = ks_alloc(1, sizeof(*reseal));
+    reseal->store = store;
+    reseal->link = link;
+    reseal->region = region;
+    return reseal;
+}
+
+void ks_reseal_free(struct ks_reseal *reseal)
+{
+    ks_free(reseal);
+}
