@@ -1,42 +1,16 @@
 #include "pkg/crypto/crypto.h"
 
 #include <assert.h>
-#include <openssl/err.h>
 #include <openssl/provider.h>
 
 #include "pkg/crypto/context.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/crypto/openssl.h"
 
-struct ks_fetched ks_fetched;
-
 static struct {
     bool done;
     struct ks_crypto_options options;
 } started;
-
-ks_result ks_openssl_fail(ks_code code)
-{
-    assert(code != KS_OK);
-
-    ERR_clear_error();
-    return (ks_result){code};
-}
-
-ks_result ks_openssl_check(int returned)
-{
-    return returned == 1 ? KS_RES(OK) : ks_openssl_fail(KS_INTERNAL);
-}
-
-ks_result ks_openssl_take(unsigned char *der, int len, struct ks_buffer *out)
-{
-    if (len < 0) {
-        return ks_openssl_fail(KS_INTERNAL);
-    }
-    ks_result appended = ks_buffer_append(out, (ks_bytes){der, (size_t)len});
-    OPENSSL_clear_free(der, (size_t)len);
-    return appended;
-}
 
 /* The base provider reads and writes keys, which the FIPS provider leaves to others. */
 static ks_result load_fips(void)

@@ -1,6 +1,8 @@
 /*
  * openssl: what this folder's files share of OpenSSL: the fetched algorithms, cleanups, and the
- * border at which its failures become ours. Included by this folder only.
+ * functions that turn OpenSSL's failures into results. Only this folder includes it.
+ *
+ * Threads: any, once ks_crypto_init has returned.
  */
 #pragma once
 
@@ -12,7 +14,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/base/result.h"
 
-/* Set by ks_crypto_init, then never changed. */
+/* The algorithms. ks_crypto_init sets them; they never change afterwards. */
 struct ks_fetched {
     EVP_CIPHER *aes_256_gcm;
     EVP_MD *sha256;
@@ -24,27 +26,40 @@ struct ks_fetched {
 extern struct ks_fetched ks_fetched;
 
 /*
- * The failure code, with OpenSSL's error queue emptied: what is left there would be taken for the
- * failure of a later TLS call on this thread.
+ * Returns the failure code (never OK) as a result, after it has emptied OpenSSL's error queue: an
+ * error left there would be taken for the failure of a later TLS call on this thread.
  */
 ks_result ks_openssl_fail(ks_code code);
 
-/* OpenSSL's 1 for success as a result; INTERNAL else. */
+/*
+ * Turns what an OpenSSL function returned into a result: 1 is OK. Fails: INTERNAL (anything else;
+ * the error queue is emptied).
+ */
 KS_MUST_USE ks_result ks_openssl_check(int returned);
 
-/* Whether it starts as DER does: with a SEQUENCE, which is no character of PEM's dashes. */
+/* Whether bytes start as DER does: with the tag of a SEQUENCE, which PEM's dashes are not. */
 static inline bool ks_openssl_is_der(ks_bytes bytes)
 {
     return bytes.len > 0 && bytes.ptr[0] == 0x30;
 }
 
-/* Appends what OpenSSL allocated at der, and wipes and frees it. len < 0: INTERNAL. */
+/*
+ * Appends the len bytes that OpenSSL allocated at der to out, then wipes and frees them.
+ * Fails: INTERNAL (len < 0: OpenSSL made nothing), LIMIT_EXCEEDED (out's cap). After a failure out
+ * is as it was.
+ */
 KS_MUST_USE ks_result ks_openssl_take(unsigned char *der, int len, struct ks_buffer *out);
 
-/* CRYPTO_set_mem_functions with functions that wipe. False: OpenSSL has allocated already. */
+/*
+ * Makes OpenSSL allocate with functions that wipe what they free. Returns false, with nothing
+ * changed, if OpenSSL has allocated already.
+ */
 bool ks_wiping_install(void);
 
-/* Registers the counting. Called once, by ks_crypto_init. */
+/*
+ * Makes OpenSSL choose its generators now, and counts forks from now on. Called once, by
+ * ks_crypto_init. Fails: INTERNAL (no randomness, or no memory to register the counting).
+ */
 KS_MUST_USE ks_result ks_random_init(void);
 
 #define KS_OPENSSL_FREE_AT(type)                                                                   \
