@@ -1,4 +1,4 @@
-#include "services/keystore/serve/destroy.h"
+#include "services/keystore/housekeeping/destroy.h"
 
 #include <string.h>
 

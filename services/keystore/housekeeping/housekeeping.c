@@ -1,4 +1,4 @@
-#include "services/keystore/serve/housekeeping.h"
+#include "services/keystore/housekeeping/housekeeping.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -7,9 +7,9 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "services/keystore/execute/request.h"
+#include "services/keystore/housekeeping/destroy.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/records/record.h"
-#include "services/keystore/serve/destroy.h"
 #include "services/keystore/worker/sync.h"
 #include "services/keystore/worker/worker.h"
 

@@ -9,9 +9,9 @@
 
 #include "pkg/store/store_fixture.h"
 #include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/housekeeping/destroy.h"
+#include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/serve/destroy.h"
-#include "services/keystore/serve/housekeeping.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
 #define MANY       70U /* request records: more than a step removes */
@@ -34,10 +34,16 @@ static int64_t wall_ms(void *user)
     return ks_clock_wall_ms(&ks_clock_system) + cell.ahead_ms;
 }
 
+static void tell_hsm(struct cell *changed, ks_bytes key, ks_bytes value)
+{
+    ks_housekeeping_changed(changed->link, key, value);
+}
+
 static int set_up(void **state)
 {
     (void)state;
     boot_ahead_ns = 0;
+    cell.on_change = tell_hsm;
     cell_start(&cell, 0);
     cell_wait_ready(&cell);
     clock_ahead = (struct ks_clock){boot_ns, wall_ms, NULL};

@@ -63,7 +63,7 @@ static void pack_item(struct cell *cell, const char *key_id, struct ks_buffer *p
 
 int main(void)
 {
-    struct cell cell;
+    struct cell cell = {.on_change = NULL};
     char key_id[37];
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     mallopt(M_MMAP_THRESHOLD, 32 << 20);

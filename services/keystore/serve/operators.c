@@ -12,7 +12,7 @@
 #include "pkg/rpc/server.h"
 #include "services/keystore/domain_keys/commands.h"
 #include "services/keystore/domain_keys/keeper.h"
-#include "services/keystore/serve/housekeeping.h"
+#include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/serve/session.h"
 #include "services/keystore/worker/worker.h"
 
