@@ -34,6 +34,7 @@
 #define APPLIED_PERIOD_MS      250
 #define HOUSEKEEPING_PERIOD_MS 250 /* health is looked at as well */
 #define OPERATORS_PERIOD_MS    60000
+#define QUOTA_PERIOD_MS        60000
 
 /* A thing that is to be done later, on the first loop. */
 struct delayed {
@@ -53,6 +54,7 @@ struct ks_keystore {
     struct ks_worker *applied_worker;
     struct ks_worker *housekeeping_worker;
     struct ks_worker *operators_worker;
+    struct ks_worker *quota_worker;
     struct ks_applied *applied;
     struct ks_hsm_link *link;
     struct ks_store *store;
@@ -241,7 +243,9 @@ static void make_parts(struct ks_keystore *keystore)
     keystore->keeper = ks_keeper_new(&keeper);
     keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
     keystore->identities = ks_identities_new(keystore->store);
-    keystore->quota = ks_quota_new(0);
+    const struct ks_quota_options quota = {.store = keystore->store,
+                                           .worker = keystore->quota_worker};
+    keystore->quota = ks_quota_new(&quota);
     const struct ks_operators_options operators = {
         .name = settings->name,
         .region = settings->region,
@@ -326,6 +330,7 @@ static ks_result start_threads(struct ks_keystore *keystore)
     KS_TRY(ks_worker_start(keystore->applied_worker, ks_applied_run, keystore->applied));
     KS_TRY(ks_worker_start(keystore->operators_worker, ks_operators_run, keystore->operators));
     KS_TRY(ks_worker_start(keystore->housekeeping_worker, keep_house, keystore));
+    KS_TRY(ks_worker_start(keystore->quota_worker, ks_quota_run, keystore->quota));
     return ks_hsm_link_start(keystore->link);
 }
 
@@ -349,6 +354,7 @@ static void make_loops(struct ks_keystore *keystore)
     keystore->applied_worker = ks_worker_new("applied", APPLIED_PERIOD_MS);
     keystore->housekeeping_worker = ks_worker_new("housekeeping", HOUSEKEEPING_PERIOD_MS);
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
+    keystore->quota_worker = ks_worker_new("quota", QUOTA_PERIOD_MS);
     const struct ks_applied_options applied = {
         .loop = keystore->loops[0],
         .tls = tls_of(keystore->settings),
@@ -382,7 +388,8 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 static void stop_workers(struct ks_keystore *keystore)
 {
     struct ks_worker *const workers[] = {keystore->housekeeping_worker, keystore->operators_worker,
-                                         keystore->keeper_worker, keystore->applied_worker};
+                                         keystore->keeper_worker, keystore->applied_worker,
+                                         keystore->quota_worker};
     for (size_t i = 0; i < KS_COUNT(workers); i++) {
         ks_worker_stop(workers[i]);
     }
@@ -394,11 +401,11 @@ static void free_parts(struct ks_keystore *keystore)
     ks_identities_free(keystore->identities);
     ks_housekeeping_free(keystore->housekeeping);
     ks_keeper_free(keystore->keeper);
-    ks_quota_free(keystore->quota);
     ks_worker_free(keystore->keeper_worker);
     ks_worker_free(keystore->applied_worker);
     ks_worker_free(keystore->housekeeping_worker);
     ks_worker_free(keystore->operators_worker);
+    ks_worker_free(keystore->quota_worker);
 }
 
 static void note_turn(void *semaphore)
@@ -438,7 +445,8 @@ void ks_keystore_stop(struct ks_keystore *keystore)
     keystore->stopping = true;
     pthread_mutex_unlock(&keystore->lock);
     await_loop(keystore->loops[0]); /* what was put off and runs already may use the store */
-    /* Calls under way are answered by these two, to lanes that are closed. */
+    /* Calls under way are answered by these three, to lanes that are closed. */
+    ks_quota_free(keystore->quota);
     ks_hsm_link_free(keystore->link);
     ks_store_free(keystore->store);
     ks_applied_free(keystore->applied);

@@ -20,10 +20,11 @@
 #define TAG_RESERVED  "aws:"
 #define UUID_LEN      16U
 
-/* Between the hsm's answer and the commit. */
+/* What is decided before the hsm is asked, for the steps that follow. */
 struct plan {
     char key_id[KS_KEY_ID_LEN + 1];
     uint32_t generation;
+    int64_t data_revision;    /* that a refusal rests on */
     int64_t current_revision; /* of domain/current: the key is sealed under what is current */
 };
 
@@ -209,21 +210,27 @@ static void ask_for_key(struct ks_call *call, const struct plan *plan)
     ks_call_ask(call, &request, key_is_made);
 }
 
+static void counted(void *user, ks_result result)
+{
+    struct ks_call *call = user;
+    const struct plan *plan = call->state;
+    if (result.code == KS_LIMIT_EXCEEDED) {
+        ks_call_rest_on(call, plan->data_revision);
+        ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
+                          KS_QUOTA_KEYS);
+    } else if (ks_failed(result)) {
+        ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
+    } else {
+        ask_for_key(call, plan);
+    }
+}
+
 void ks_run_create_key(struct ks_call *call)
 {
     struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
     call->state = plan;
-    ks_result result =
-        ks_quota_take(call->env->quota, &call->view, call->item->account, ks_call_now_ms(call));
-    if (result.code == KS_LIMIT_EXCEEDED) {
-        ks_call_rest_on(call, call->view.data_revision);
-        ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
-                          KS_QUOTA_KEYS);
-        return;
-    }
-    if (!ks_failed(result)) {
-        result = read_current(call, plan);
-    }
+    plan->data_revision = call->view.data_revision;
+    ks_result result = read_current(call, plan);
     if (!ks_failed(result)) {
         result = draw_key_id(plan->key_id);
     }
@@ -231,5 +238,6 @@ void ks_run_create_key(struct ks_call *call)
         ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
         return;
     }
-    ask_for_key(call, plan);
+    ks_call_close_view(call);
+    ks_quota_take(call->env->quota, call->item->account, ks_call_now_ms(call), counted, call);
 }

@@ -308,31 +308,6 @@ static void an_account_has_so_many_keys_and_no_more(void **state)
     expect(&elsewhere, "OK");
 }
 
-/* To count 100,000 keys for each refusal would let one account keep everybody waiting. */
-static void a_full_account_is_counted_once_a_second(void **state)
-{
-    (void)state;
-    KS_STORE_VIEW_AUTO none = {0};
-    KS_STORE_VIEW_AUTO one = {0};
-    assert_int_equal(ks_store_peek(cell.store, &none).code, KS_OK);
-    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
-    const struct cell_request other = {
-        .operation = OP(CREATE_KEY), .account = CELL_OTHER, .message = &message.base};
-    CELL_ANSWER_AUTO made = cell_call(&cell, &other);
-    expect(&made, "OK");
-    assert_int_equal(ks_store_peek(cell.store, &one).code, KS_OK);
-    struct ks_quota *quota = ks_quota_new(1);
-
-    ks_result full = ks_quota_take(quota, &one, CELL_OTHER, 5000);
-    ks_result soon = ks_quota_take(quota, &none, CELL_OTHER, 6000);
-    ks_result later = ks_quota_take(quota, &none, CELL_OTHER, 6001);
-    ks_quota_free(quota);
-
-    assert_int_equal(full.code, KS_LIMIT_EXCEEDED);
-    assert_int_equal(soon.code, KS_LIMIT_EXCEEDED);
-    assert_int_equal(later.code, KS_OK);
-}
-
 /* Promise 3. */
 static void a_retried_create_key_makes_one_key(void **state)
 {
@@ -598,7 +573,6 @@ int main(void)
         TEST(a_spec_that_there_is_not_is_refused),
         TEST(a_description_has_up_to_8192_characters),
         TEST(an_account_has_so_many_keys_and_no_more),
-        TEST(a_full_account_is_counted_once_a_second),
         TEST(a_retried_create_key_makes_one_key),
         TEST(a_retry_gets_the_stored_answer_though_the_state_has_moved_on),
         TEST(refusals_are_not_stored),
