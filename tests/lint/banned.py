@@ -80,6 +80,8 @@ def findings_in_c(code):
 
 def files(root):
     for folder in sorted(os.listdir(root)):
+        if folder.startswith("bazel-"):
+            continue  # Bazel's link to what it has built
         for base, folders, names in os.walk(os.path.join(root, folder)):
             folders[:] = sorted(f for f in folders if f[0] != "." and f != "node_modules")
             for name in sorted(names):
