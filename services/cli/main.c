@@ -10,11 +10,11 @@
 #include "pkg/base/log.h"
 #include "pkg/crypto/crypto.h"
 #include "services/cli/arguments/help.h"
-#include "services/cli/cli.h"
-#include "services/cli/commands.h"
-#include "services/cli/duration.h"
-#include "services/cli/emit.h"
-#include "services/cli/session.h"
+#include "services/cli/commands/commands.h"
+#include "services/cli/output/emit.h"
+#include "services/cli/service/connections.h"
+#include "services/cli/setup/cli.h"
+#include "services/cli/setup/duration.h"
 
 #define HELP_LEN_MAX       65536U
 #define TIMEOUT_DEFAULT_MS 10000
@@ -59,7 +59,7 @@ static ks_result run(int argc, char **argv, struct ks_cli *cli)
     if (ks_failed(r)) {
         return ks_fail(&cli->failure, r.code, "OpenSSL cannot be used");
     }
-    cli->session = ks_session_new();
+    cli->connections = ks_connections_new();
     return cli->arguments.command->run(cli);
 }
 
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     if (ks_failed(r)) {
         tell(&cli, r.code);
     }
-    ks_session_free(cli.session);
+    ks_connections_free(cli.connections);
     ks_arena_done(&cli.arena);
     ks_settings_done(&cli.settings);
     return (int)ks_exit_of(r.code);

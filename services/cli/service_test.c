@@ -14,8 +14,8 @@
 #include "pkg/base/mem.h"
 #include "pkg/crypto/x509.h"
 #include "pkg/json/json.h"
-#include "services/cli/failure.h"
 #include "services/cli/file/file.h"
+#include "services/cli/output/failure.h"
 #include "services/cli/program_fixture.h"
 #include "services/cli/service_fixture.h"
 

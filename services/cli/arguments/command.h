@@ -10,8 +10,8 @@
 
 #include "pkg/base/result.h"
 
-struct ks_cli;  /* what a running command has (cli.h) */
-struct ks_call; /* the one call that most commands consist of (call.h) */
+struct ks_cli;    /* what a running command has (cli.h) */
+struct ks_method; /* what most commands call, and nothing else (service/method.h) */
 
 enum ks_option_flags {
     KS_OPTION_REQUIRED = 1, /* without it the command does not start */
@@ -36,7 +36,7 @@ struct ks_command {
     const struct ks_option *options;
     size_t option_count;
     ks_result (*run)(struct ks_cli *cli);
-    const struct ks_call *call; /* for run; NULL: it needs none or has several */
+    const struct ks_method *method; /* for run; NULL: it needs none or has several */
 };
 
 struct ks_command_table {

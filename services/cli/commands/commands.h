@@ -1,0 +1,27 @@
+/*
+ * commands: the table of all commands of the program, and the functions of those that are more
+ * than one call and have no folder of their own. A new command is a row of the table; it needs a
+ * function only when it is more than one call.
+ *
+ * Threads: constants; main calls one of the functions, once.
+ */
+#pragma once
+
+#include "services/cli/arguments/command.h"
+
+extern const struct ks_command_table ks_commands;
+
+/*
+ * Each function runs the command that cli->arguments holds, prints what it was asked for, and
+ * notes the reason of a failure in cli->failure.
+ */
+
+/* Makes a key, and its alias if one was asked for; a failure tells when the key alone was made. */
+KS_MUST_USE ks_result ks_run_key_create(struct ks_cli *cli);
+
+/* Makes a user's private key, unless it exists, and gets a certificate for it. */
+KS_MUST_USE ks_result ks_run_user_certificate(struct ks_cli *cli);
+
+KS_MUST_USE ks_result ks_run_profile_list(struct ks_cli *cli);
+KS_MUST_USE ks_result ks_run_completion(struct ks_cli *cli);
+KS_MUST_USE ks_result ks_run_version(struct ks_cli *cli);
