@@ -30,6 +30,7 @@
 #include "pkg/pkcs11/softhsm_fixture.h"
 #include "pkg/transit/peer.h"
 #include "services/hsm/fixture/hsm_fixture.h"
+#include "services/hsm/fixture/refusal_suite.h"
 #include "services/hsm/process/confine.h"
 #include "services/hsm/socket/client.h"
 #include "services/hsm/socket/listener.h"
@@ -312,6 +313,14 @@ static void keys_outlive_a_restart(void **state)
     assert_memory_equal(opened->plaintext.data, "kept", 4);
 }
 
+static void refuses_what_every_hsm_refuses(void **state)
+{
+    (void)state;
+    serve(&zones[0]);
+
+    refusal_suite_run(&zones[0].node);
+}
+
 static void two_processes_share_a_domain_key_and_a_third_gets_none(void **state)
 {
     (void)state;
@@ -523,6 +532,7 @@ int main(void)
         TEST(init_again_keeps_the_keys),
         TEST(serves_locked_in),
         TEST(keys_outlive_a_restart),
+        TEST(refuses_what_every_hsm_refuses),
         TEST(two_processes_share_a_domain_key_and_a_third_gets_none),
         TEST(a_peer_of_another_user_is_cut_off),
         TEST(garbage_closes_its_connection_and_no_other),

@@ -217,7 +217,7 @@ static int set_up(void **state)
     folder = fixture_folder("keystore");
     snprintf(socket_path, sizeof(socket_path), "/tmp/keystead-%d-s%u.sock", (int)getpid(),
              ++counter);
-    hsm = ks_fake_hsm_new(socket_path, REGION, ZONE, 1);
+    hsm = ks_fake_hsm_new(NULL, socket_path, REGION, ZONE);
     start_control("127.0.0.1:0");
     snprintf(address, sizeof(address), "127.0.0.1:%d", free_port());
     result_count = message_count = closed_count = 0;
@@ -387,7 +387,9 @@ static void each_method_is_for_those_it_is_for(void **state)
     KS_BUFFER_AUTO response = {.len_max = 65536};
     INTERNAL(PutRosterRequest) roster = INTERNAL_NEW(PUT_ROSTER_REQUEST);
     roster.number = 1;
-    roster.roster = ks_lend_bytes(KS_LITERAL("\x01"));
+    KS_BUFFER_AUTO signed_roster = {.len_max = 65536};
+    ks_fake_hsm_sign_roster(&hsm, 1, 1, &signed_roster);
+    roster.roster = ks_lend_bytes(ks_buffer_bytes(&signed_roster));
     assert_int_equal(call("frontend", SERVICE "PutRoster", &roster.base, &response),
                      KS_ACCESS_DENIED);
     assert_int_equal(call("peer", SERVICE "RotateDomainKey", &roster.base, &response),
@@ -422,10 +424,10 @@ static void an_operator_sees_how_it_is_and_rotates(void **state)
     INTERNAL(RotateDomainKeyRequest) rotate = INTERNAL_NEW(ROTATE_DOMAIN_KEY_REQUEST);
     rotate.from_generation = 1;
     assert_int_equal(call("operator", SERVICE "RotateDomainKey", &rotate.base, &response), KS_OK);
-    for (int i = 0; i < 1000 && ks_fake_hsm_value(hsm, 2) == 0; i++) {
+    for (int i = 0; i < 1000 && !ks_fake_hsm_holds(hsm, 2); i++) {
         fixture_sleep_ms(5);
     }
-    assert_int_not_equal(ks_fake_hsm_value(hsm, 2), 0);
+    assert_true(ks_fake_hsm_holds(hsm, 2));
 }
 
 /* Identities */

@@ -1,7 +1,9 @@
 /*
- * fake hsm: answers a keystore on a Unix socket as the real one does, without a token, certificates
- * or locked memory. Blobs are real (pkg/blob); EKTs, wrapped keys, challenges and envelopes are in
- * the clear and hold numbers, so that a test sees what is sealed under what.
+ * fake hsm: the real hsm's answers (services/hsm) behind a socket of the test's own. Its keys are
+ * made in memory: there is no token, no locked memory and no filter. What the real hsm refuses, it
+ * refuses, because the same code decides. Added are faults, and counters of what has arrived.
+ *
+ * Its clock stands still: time passes in no hsm of a root.
  *
  * Threads: one of its own; every function from any.
  */
@@ -11,40 +13,71 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pkg/base/result.h"
+#include "pkg/base/bytes.h"
 
 struct ks_fake_hsm;
+struct ks_fake_hsm_root;
+
+/* The root that certifies hsms and signs their rosters. Never NULL. */
+struct ks_fake_hsm_root *ks_fake_hsm_root_new(void);
+
+/* After all its hsms. NULL is fine. */
+void ks_fake_hsm_root_free(struct ks_fake_hsm_root *root);
 
 /*
- * Listens on socket_path. node stands for the node key: another number is another hsm. Texts are
- * borrowed. Whatever goes wrong fails the test.
+ * Appends a roster of these hsms, signed by their root.
+ *
+ * hsms  at least one; all of one root and region.
+ * out   needs room for KS_ROSTER_LEN_MAX (pkg/transit) bytes.
  */
-struct ks_fake_hsm *ks_fake_hsm_new(const char *socket_path, const char *region, const char *zone,
-                                    uint32_t node);
+void ks_fake_hsm_sign_roster(struct ks_fake_hsm *const *hsms, size_t count, uint64_t number,
+                             struct ks_buffer *out);
+
+/*
+ * Makes an hsm with a node key and an identity of its own, and listens on socket_path. Texts and
+ * root are borrowed for the hsm's life. Whatever goes wrong ends the test. Never NULL.
+ *
+ * root  NULL: one of its own, for an hsm that shares its keys with no other.
+ */
+struct ks_fake_hsm *ks_fake_hsm_new(struct ks_fake_hsm_root *root, const char *socket_path,
+                                    const char *region, const char *zone);
+
+/* Ends its thread and closes its socket; the path stays. NULL is fine. */
 void ks_fake_hsm_free(struct ks_fake_hsm *hsm);
 
-/* Its memory is gone and its connection closed; its node key is the same. */
+/* Its memory is gone and its connection closed; node key and identity are the same. */
 void ks_fake_hsm_restart(struct ks_fake_hsm *hsm);
 
-/* Another node key, too: the zone was replaced. */
-void ks_fake_hsm_replace(struct ks_fake_hsm *hsm, uint32_t node);
+/* As a restart, with another node key and identity: the zone was replaced, and no roster has it. */
+void ks_fake_hsm_replace(struct ks_fake_hsm *hsm);
 
-/* After `countdown` more requests of a client's operations, the next `repeat` answer code. */
+/*
+ * After `countdown` more requests of a client's operations, the next `repeat` answer code and do
+ * nothing else.
+ */
 void ks_fake_hsm_fail(struct ks_fake_hsm *hsm, unsigned countdown, unsigned repeat, ks_code code);
 
-/* While it hangs it answers nothing. */
+/* While it hangs it answers nothing. Afterwards it answers what has come, unless it was restarted. */
 void ks_fake_hsm_hang(struct ks_fake_hsm *hsm, bool hangs);
 
-/* Whether challenges of other zones are refused, as if they were not on the roster. */
-void ks_fake_hsm_refuse_to_seal(struct ks_fake_hsm *hsm, bool refuses);
-
+/* What has arrived since it was made; a restart doesn't change them. */
 size_t ks_fake_hsm_batch_count(struct ks_fake_hsm *hsm);
 size_t ks_fake_hsm_request_count(struct ks_fake_hsm *hsm);
+
+/* The Evicts among them that it has carried out. */
 size_t ks_fake_hsm_evicted_count(struct ks_fake_hsm *hsm);
+
+/* Of the roster that it goes by. 0: it has none. */
 uint64_t ks_fake_hsm_roster_number(struct ks_fake_hsm *hsm);
 
-/* The value of a generation that it holds; 0: it does not. */
-uint32_t ks_fake_hsm_value(struct ks_fake_hsm *hsm, uint32_t generation);
+/* Whether it holds a domain key of this generation. */
+bool ks_fake_hsm_holds(struct ks_fake_hsm *hsm, uint32_t generation);
 
-/* The generation that an EKT of the fake is sealed under. */
+/*
+ * Whether both hold the same domain key of this generation: one can use what the other has sealed.
+ * They are two, of one region. False as well when one of them holds none.
+ */
+bool ks_fake_hsm_agree(struct ks_fake_hsm *one, struct ks_fake_hsm *other, uint32_t generation);
+
+/* The generation that an EKT is sealed under. Bytes that are no EKT end the test. */
 uint32_t ks_fake_hsm_generation_of(const uint8_t *ekt, size_t len);

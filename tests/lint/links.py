@@ -22,8 +22,8 @@ def read(path):
 
 
 def linked(package):
-    """The labels of all that the programs of a package are made of."""
-    query = f'deps(kind("cc_binary", {package}/...))'
+    """The labels of all that the programs of a package are made of. Measurements are none."""
+    query = f'deps(attr("testonly", 0, kind("cc_binary", {package}/...)))'
     done = subprocess.run([os.path.join(ROOT, "bazel/bazel"), "query", "--noshow_progress", query],
                           cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -27,6 +27,8 @@
 #define KEY_ID  "0b4f9c9e-6f5d-4b8b-9b0e-00000000000"
 #define ROUNDS  200
 
+#define ROSTER_MAX 65536U
+
 struct zone {
     char socket[64];
     struct ks_fake_hsm *hsm;
@@ -37,6 +39,7 @@ struct zone {
 static const char *const names[] = {"ap-seoul-1a", "ap-seoul-1b"};
 static char *folder;
 static struct ks_store *store;
+static struct ks_fake_hsm_root *root;
 static struct zone zones[2];
 
 static void connected(void *user, uint64_t life)
@@ -73,7 +76,7 @@ static void start_zone(size_t index)
     struct zone *zone = &zones[index];
     snprintf(zone->socket, sizeof(zone->socket), "/tmp/keystead-%d-k%u.sock", (int)getpid(),
              ++counter);
-    zone->hsm = ks_fake_hsm_new(zone->socket, REGION, names[index], 100 + counter);
+    zone->hsm = ks_fake_hsm_new(root, zone->socket, REGION, names[index]);
     start_keystore(index);
 }
 
@@ -95,6 +98,7 @@ static int set_up(void **state)
     const struct ks_store_options options = {
         .engine = KS_STORE_EMBEDDED, .folder = folder, .database_bytes_max = 64U * 1024U * 1024U};
     assert_int_equal(ks_store_new(&options, &store).code, KS_OK);
+    root = ks_fake_hsm_root_new();
     start_zone(0);
     start_zone(1);
     return 0;
@@ -105,6 +109,7 @@ static int tear_down(void **state)
     (void)state;
     stop_zone(0);
     stop_zone(1);
+    ks_fake_hsm_root_free(root);
     ks_store_free(store);
     fixture_remove(folder);
     ks_free(folder);
@@ -116,7 +121,7 @@ static bool is_ready(size_t index, uint32_t generation)
     struct ks_keeper_status status;
     ks_keeper_get_status(zones[index].keeper, &status);
     return status.ready && status.current == generation &&
-           ks_fake_hsm_value(zones[index].hsm, generation) != 0;
+           ks_fake_hsm_holds(zones[index].hsm, generation);
 }
 
 /* Lets both work in turns until both hold the generation as the current one. */
@@ -133,10 +138,51 @@ static bool settle(uint32_t generation)
     return false;
 }
 
-/* A roster of the fake is its number. */
-static ks_code put_roster(uint8_t number)
+static void run_both(int rounds)
 {
-    return ks_command_put_roster(store, zones[0].link, number, (ks_bytes){&number, 1}).code;
+    for (int i = 0; i < rounds; i++) {
+        ks_keeper_run(zones[0].keeper, NULL);
+        ks_keeper_run(zones[1].keeper, NULL);
+    }
+}
+
+static size_t alarm_count(void)
+{
+    struct ks_keeper_status status[2];
+    ks_keeper_get_status(zones[0].keeper, &status[0]);
+    ks_keeper_get_status(zones[1].keeper, &status[1]);
+    return status[0].alarm_count + status[1].alarm_count;
+}
+
+/* Whether both zones hold the same domain key of this generation. */
+static bool agree(uint32_t generation)
+{
+    return ks_fake_hsm_agree(zones[0].hsm, zones[1].hsm, generation);
+}
+
+/* A roster of the first count zones. Two of the same hsms and number differ in their signatures. */
+static struct ks_buffer sign_roster(size_t count, uint64_t number)
+{
+    struct ks_fake_hsm *const hsms[] = {zones[0].hsm, zones[1].hsm};
+    struct ks_buffer roster = {.len_max = ROSTER_MAX};
+    ks_fake_hsm_sign_roster(hsms, count, number, &roster);
+    return roster;
+}
+
+static ks_code put(uint64_t number, const struct ks_buffer *roster)
+{
+    return ks_command_put_roster(store, zones[0].link, number, ks_buffer_bytes(roster)).code;
+}
+
+static ks_code put_roster_of(size_t count, uint64_t number)
+{
+    KS_BUFFER_AUTO roster = sign_roster(count, number);
+    return put(number, &roster);
+}
+
+static ks_code put_roster(uint64_t number)
+{
+    return put_roster_of(KS_COUNT(zones), number);
 }
 
 static void wait_connected(size_t index)
@@ -166,7 +212,7 @@ static void both_zones_come_to_hold_one_generation_once_a_roster_is_put(void **s
     wait_connected(0);
     wait_connected(1);
     ks_keeper_run(zones[0].keeper, NULL);
-    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
+    assert_false(ks_fake_hsm_holds(zones[0].hsm, 1));
     struct ks_keeper_status status;
     ks_keeper_get_status(zones[0].keeper, &status);
     assert_int_equal(status.alarm_count, 1);
@@ -174,7 +220,7 @@ static void both_zones_come_to_hold_one_generation_once_a_roster_is_put(void **s
     assert_int_equal(put_roster(1), KS_OK);
     assert_true(settle(1));
 
-    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), ks_fake_hsm_value(zones[1].hsm, 1));
+    assert_true(agree(1));
     assert_int_equal(ks_fake_hsm_roster_number(zones[1].hsm), 1);
     ks_keeper_get_status(zones[0].keeper, &status);
     assert_int_equal(status.alarm_count, 0);
@@ -184,13 +230,13 @@ static void a_restarted_hsm_gets_its_roster_and_keys_again(void **state)
 {
     (void)state;
     begin();
-    uint32_t value = ks_fake_hsm_value(zones[0].hsm, 1);
 
     ks_fake_hsm_restart(zones[0].hsm);
+    assert_false(ks_fake_hsm_holds(zones[0].hsm, 1));
 
     fixture_sleep_ms(20);
     assert_true(settle(1));
-    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), value);
+    assert_true(agree(1));
     assert_int_equal(ks_fake_hsm_roster_number(zones[0].hsm), 1);
 }
 
@@ -199,55 +245,54 @@ static void a_restarted_keystore_does_not_trust_what_the_hsm_holds(void **state)
 {
     (void)state;
     begin();
-    uint32_t value = ks_fake_hsm_value(zones[0].hsm, 1);
     KS_ARENA_AUTO arena = {.len_max = 65536};
     ks_bytes wrapped = {0};
     assert_int_equal(ks_request_drop(zones[1].link, 1, &arena).code, KS_OK);
     assert_int_equal(ks_request_make(zones[1].link, 1, &arena, &wrapped).code, KS_OK);
-    assert_int_not_equal(ks_fake_hsm_value(zones[1].hsm, 1), value);
+    assert_false(agree(1));
 
     stop_keystore(1);
     start_keystore(1);
 
     wait_connected(1);
     assert_true(settle(1));
-    assert_int_equal(ks_fake_hsm_value(zones[1].hsm, 1), value);
+    assert_true(agree(1));
 }
 
-static void a_replaced_zone_gets_the_key_from_the_other_one(void **state)
+/* The new hsm has another identity: until a roster has it, the other zone tells it nothing. */
+static void a_replaced_zone_gets_the_key_once_a_roster_has_it(void **state)
 {
     (void)state;
     begin();
-    uint32_t value = ks_fake_hsm_value(zones[1].hsm, 1);
 
-    ks_fake_hsm_replace(zones[0].hsm, 7);
+    ks_fake_hsm_replace(zones[0].hsm);
 
-    fixture_sleep_ms(20);
+    wait_connected(0);
+    run_both(20);
+    assert_false(ks_fake_hsm_holds(zones[0].hsm, 1));
+    assert_int_equal(alarm_count(), 1);
+    assert_int_equal(put_roster(2), KS_OK);
     assert_true(settle(1));
-    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), value);
+    assert_true(agree(1));
+    assert_int_equal(alarm_count(), 0);
 }
 
 static void an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing(void **state)
 {
     (void)state;
     wait_connected(0);
-    ks_fake_hsm_refuse_to_seal(zones[0].hsm, true);
-    ks_fake_hsm_refuse_to_seal(zones[1].hsm, true);
-    assert_int_equal(put_roster(1), KS_OK);
-    for (int i = 0; i < 20; i++) {
-        ks_keeper_run(zones[0].keeper, NULL);
-        ks_keeper_run(zones[1].keeper, NULL);
-    }
-    struct ks_keeper_status status[2];
-    ks_keeper_get_status(zones[0].keeper, &status[0]);
-    ks_keeper_get_status(zones[1].keeper, &status[1]);
-    assert_int_equal(status[0].alarm_count + status[1].alarm_count, 1);
-    assert_int_equal(status[0].current, 0);
+    wait_connected(1);
+    assert_int_equal(put_roster_of(1, 1), KS_OK);
+    run_both(20);
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_int_equal(alarm_count(), 1);
+    assert_int_equal(status.current, 0);
+    assert_false(ks_fake_hsm_holds(zones[1].hsm, 1));
 
-    ks_fake_hsm_refuse_to_seal(zones[0].hsm, false);
-    ks_fake_hsm_refuse_to_seal(zones[1].hsm, false);
     assert_int_equal(put_roster(2), KS_OK);
     assert_true(settle(1));
+    assert_true(agree(1));
 }
 
 /* What it has been given before is as good as ever. */
@@ -290,10 +335,12 @@ static void a_roster_never_goes_back(void **state)
 {
     (void)state;
     begin();
-    assert_int_equal(put_roster(3), KS_OK);
-    assert_int_equal(put_roster(3), KS_OK);
+    KS_BUFFER_AUTO roster = sign_roster(KS_COUNT(zones), 3);
+    assert_int_equal(put(3, &roster), KS_OK);
+    assert_int_equal(put(3, &roster), KS_OK);
+    assert_int_equal(put_roster_of(1, 3), KS_ACCESS_DENIED);
     assert_int_equal(put_roster(2), KS_ACCESS_DENIED);
-    assert_int_equal(put_roster(0), KS_VALIDATION);
+    assert_int_equal(put(0, &roster), KS_VALIDATION);
 }
 
 /* A restarted hsm has forgotten its roster's number; the store has not. */
@@ -317,6 +364,12 @@ static void make_key(size_t index)
     char key_id[40];
     snprintf(key_id, sizeof(key_id), KEY_ID "%zu", index);
     INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
+    binding.region = ks_lend_text(REGION);
+    binding.account = ks_lend_text(ACCOUNT);
+    binding.key_id = key_id;
+    binding.spec = STORED_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
+    binding.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    binding.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
     INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);
     create.binding = &binding;
     create.generation = 1;
@@ -335,6 +388,9 @@ static void make_key(size_t index)
     key.format = KS_RECORD_FORMAT;
     key.account = ks_lend_text(ACCOUNT);
     key.key_id = key_id;
+    key.spec = binding.spec;
+    key.usage = binding.usage;
+    key.origin = binding.origin;
     key.materials = materials;
     key.n_materials = 1;
     struct ks_name name = ks_name_key(ACCOUNT, key_id);
@@ -378,14 +434,14 @@ static void a_rotation_reseals_every_key_and_drops_the_old_generation(void **sta
 
     assert_true(settle(2));
     for (int i = 0;
-         i < ROUNDS && ks_fake_hsm_value(zones[0].hsm, 1) + ks_fake_hsm_value(zones[1].hsm, 1) != 0;
+         i < ROUNDS && (ks_fake_hsm_holds(zones[0].hsm, 1) || ks_fake_hsm_holds(zones[1].hsm, 1));
          i++) {
         ks_keeper_run(zones[0].keeper, NULL);
         ks_keeper_run(zones[1].keeper, NULL);
     }
 
-    assert_int_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
-    assert_int_equal(ks_fake_hsm_value(zones[1].hsm, 1), 0);
+    assert_false(ks_fake_hsm_holds(zones[0].hsm, 1));
+    assert_false(ks_fake_hsm_holds(zones[1].hsm, 1));
     struct seen seen = {.generation = 2};
     KS_STORE_VIEW_AUTO view = {0};
     assert_int_equal(ks_store_peek(store, &view).code, KS_OK);
@@ -408,13 +464,10 @@ static void nothing_is_retired_while_a_key_is_sealed_under_it(void **state)
     assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_OK);
 
     assert_true(settle(2));
-    for (int i = 0; i < 20; i++) {
-        ks_keeper_run(zones[0].keeper, NULL);
-        ks_keeper_run(zones[1].keeper, NULL);
-    }
+    run_both(20);
 
-    assert_int_not_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
-    assert_int_not_equal(ks_fake_hsm_value(zones[1].hsm, 1), 0);
+    assert_true(ks_fake_hsm_holds(zones[0].hsm, 1));
+    assert_true(ks_fake_hsm_holds(zones[1].hsm, 1));
 }
 
 /* Who knows what it is sealed under. */
@@ -428,12 +481,9 @@ static void nothing_is_retired_while_a_key_cannot_be_read(void **state)
     assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_OK);
 
     assert_true(settle(2));
-    for (int i = 0; i < 20; i++) {
-        ks_keeper_run(zones[0].keeper, NULL);
-        ks_keeper_run(zones[1].keeper, NULL);
-    }
+    run_both(20);
 
-    assert_int_not_equal(ks_fake_hsm_value(zones[0].hsm, 1), 0);
+    assert_true(ks_fake_hsm_holds(zones[0].hsm, 1));
 }
 
 static void no_generation_is_rotated_before_one_is_current(void **state)
@@ -451,7 +501,7 @@ int main(void)
         TEST(both_zones_come_to_hold_one_generation_once_a_roster_is_put),
         TEST(a_restarted_hsm_gets_its_roster_and_keys_again),
         TEST(a_restarted_keystore_does_not_trust_what_the_hsm_holds),
-        TEST(a_replaced_zone_gets_the_key_from_the_other_one),
+        TEST(a_replaced_zone_gets_the_key_once_a_roster_has_it),
         TEST(an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing),
         TEST(a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing),
         TEST(a_damaged_record_is_an_alarm),

@@ -49,7 +49,7 @@ static int set_up(void **state)
     atomic_store(&failed, 0);
     snprintf(socket_path, sizeof(socket_path), "/tmp/keystead-%d-l%u.sock", (int)getpid(),
              ++counter);
-    hsm = ks_fake_hsm_new(socket_path, "ap-seoul-1", "ap-seoul-1a", 1);
+    hsm = ks_fake_hsm_new(NULL, socket_path, "ap-seoul-1", "ap-seoul-1a");
     const struct ks_hsm_link_options options = {
         .socket_path = socket_path, .on_connected = connected, .on_lost = lost};
     assert_int_equal(ks_hsm_link_new(&options, &hsm_link).code, KS_OK);
