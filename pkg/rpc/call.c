@@ -5,6 +5,7 @@
 
 #include "pkg/base/clock.h"
 #include "pkg/base/mem.h"
+#include "pkg/rpc/refusal.h"
 #include "pkg/rpc/server.h"
 #include "pkg/rpc/server_core.h"
 
@@ -45,7 +46,9 @@ static void step_sent(void *owner, bool ok)
 {
     (void)ok; /* A client that has gone needs no answer. */
     struct ks_rpc_call *call = owner;
-    atomic_fetch_sub(&call->lane->server->calls, 1);
+    if (call->counted) {
+        atomic_fetch_sub(&call->lane->server->calls, 1);
+    }
     drop_pending(call);
 }
 
@@ -92,7 +95,7 @@ static void answer(struct ks_rpc_call *call, const struct ks_rpc_status *status)
         ops[count++].data.send_message.send_message = call->response;
     }
     ops[count++] = ks_rpc_sent_status_op(&call->status);
-    if (!watches_cancel(call)) {
+    if (!call->closing) {
         ops[count++] = close_op(call);
     }
     start(call, ops, count, &call->on_sent);
@@ -127,41 +130,96 @@ void ks_rpc_call_fail_code(struct ks_rpc_call *call, ks_code code)
     ks_rpc_call_fail(call, &(struct ks_rpc_status){.code = code});
 }
 
-/* What stands in the way of the handler; takes the payload. */
-static ks_result check(struct ks_rpc_call *call, size_t calls, ks_result admitted)
+/* Refuses the call with a text of its own. */
+static void refuse(struct ks_rpc_call *call, ks_code code, const char *text)
 {
-    const struct ks_rpc_server_options *options = &call->lane->server->options;
+    ks_rpc_call_fail(call, &(struct ks_rpc_status){.code = code, .text = text});
+}
+
+/* Refuses a call for what its request says, or does not say; true if it did. Takes the payload. */
+static bool refuse_request(struct ks_rpc_call *call)
+{
     grpc_byte_buffer *payload = call->payload;
     call->payload = NULL;
-    KS_TRY(ks_rpc_message_init(&call->request, payload));
-    KS_TRY(admitted);
-    if (!call->row) {
-        return KS_RES(UNSUPPORTED);
+    if (!payload) {
+        refuse(call, KS_INTERNAL, KS_RPC_REFUSED_NO_MESSAGE);
+        return true;
     }
-    if (calls > options->calls_max) {
-        return KS_RES(THROTTLED);
+    if (ks_failed(ks_rpc_message_init(&call->request, payload))) {
+        refuse(call, KS_UNSUPPORTED, KS_RPC_REFUSED_COMPRESSED);
+        return true;
     }
-    return call->request.bytes.len > call->row->request_bytes_max ? KS_RES(LIMIT_EXCEEDED)
-                                                                  : KS_RES(OK);
+    if (call->request.bytes.len > call->row->request_bytes_max) {
+        char text[KS_RPC_REFUSAL_LEN];
+        ks_rpc_refusal_too_long(text, call->request.bytes.len, call->row->request_bytes_max);
+        refuse(call, KS_LIMIT_EXCEEDED, text);
+        return true;
+    }
+    return false;
+}
+
+/* The request is over, or went on with a second message, or its call has ended. */
+static void step_rest(void *owner, bool ok)
+{
+    struct ks_rpc_call *call = owner;
+    if (call->payload) {
+        refuse(call, KS_UNSUPPORTED, KS_RPC_REFUSED_TWO_MESSAGES);
+        return;
+    }
+    if (!ok || grpc_call_failed_before_recv_message(call->core)) {
+        ks_rpc_call_fail_code(call, KS_CANCELLED); /* Reset, or too late: the end never came. */
+        return;
+    }
+    struct ks_rpc_server *server = call->lane->server;
+    call->counted = true;
+    size_t calls = atomic_fetch_add(&server->calls, 1) + 1;
+    if (calls > server->options.calls_max) {
+        ks_rpc_call_fail_code(call, KS_THROTTLED);
+        return;
+    }
+    if (watches_cancel(call)) {
+        grpc_op op = close_op(call);
+        call->closing = true;
+        call->pending++;
+        start(call, &op, 1, &call->on_closed);
+    }
+    call->row->unary(call->row->user, call);
+}
+
+/*
+ * Waits for the end of the request, which in nearly every call has come with the message. The
+ * library hands over a message without saying whether it is the last, so only a second receive
+ * tells. It cannot ride in a batch that is needed anyway: the answer's comes after the handler, and
+ * the one that watches for cancellation is done when the call is. With the end there already, the
+ * event stands in the queue when this returns; in 18 alternated runs of 60,000 calls its cost was
+ * below what their CPU time varies by (1 us of 22).
+ */
+static void await_rest(struct ks_rpc_call *call)
+{
+    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
+    op.data.recv_message.recv_message = &call->payload;
+    start(call, &op, 1, &call->on_rest);
 }
 
 void ks_rpc_call_serve(struct ks_rpc_call *call, ks_result admitted)
 {
+    call->on_rest = KS_RPC_TAG(step_rest, call);
     call->on_sent = KS_RPC_TAG(step_sent, call);
     call->on_closed = KS_RPC_TAG(step_closed, call);
-    call->pending = 1;
-    if (watches_cancel(call)) {
-        grpc_op op = close_op(call);
-        call->pending = 2;
-        start(call, &op, 1, &call->on_closed);
-    }
-    size_t calls = atomic_fetch_add(&call->lane->server->calls, 1) + 1;
-    ks_result r = check(call, calls, admitted);
-    if (ks_failed(r)) {
-        ks_rpc_call_fail_code(call, r.code);
+    call->pending = 1; /* The answer's, which comes in any case and last. */
+    if (ks_failed(admitted)) {
+        ks_rpc_call_fail_code(call, admitted.code);
         return;
     }
-    call->row->unary(call->row->user, call);
+    if (!call->row) {
+        char text[KS_RPC_REFUSAL_LEN];
+        ks_rpc_refusal_unknown(text, ks_rpc_slice_bytes(&call->details.method));
+        refuse(call, KS_UNSUPPORTED, text);
+        return;
+    }
+    if (!refuse_request(call)) {
+        await_rest(call);
+    }
 }
 
 ks_bytes ks_rpc_call_request(const struct ks_rpc_call *call)

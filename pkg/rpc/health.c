@@ -155,12 +155,10 @@ void ks_rpc_health_check(void *user, struct ks_rpc_call *call)
     ks_rpc_call_reply_buffer(call, &response);
 }
 
-/* A watch is one request: reading stops with it. */
 static void on_watch(void *user, struct ks_rpc_stream *stream, ks_bytes message)
 {
     struct ks_rpc_health *health = user;
     ks_bytes name = ks_rpc_wire_bytes(message, REQUEST_SERVICE);
-    ks_rpc_stream_pause(stream);
     pthread_mutex_lock(&health->lock);
     struct watch *place = NULL;
     for (size_t i = 0; i < KS_RPC_WATCHERS_MAX && !place; i++) {
@@ -182,13 +180,6 @@ static void on_watch(void *user, struct ks_rpc_stream *stream, ks_bytes message)
     }
 }
 
-/* A client ends its side after the request; the watch goes on. */
-static void on_half_close(void *user, struct ks_rpc_stream *stream)
-{
-    (void)user;
-    (void)stream;
-}
-
 static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
 {
     (void)error;
@@ -204,6 +195,5 @@ static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_r
 
 const struct ks_rpc_stream_callbacks ks_rpc_health_watch = {
     .on_message = on_watch,
-    .on_half_close = on_half_close,
     .on_close = on_close,
 };

@@ -74,6 +74,7 @@ static void serve_stream(struct ks_rpc_call *call, ks_result admitted)
         .peer = ks_rpc_known_peer(call->peer),
         .message_bytes_max = call->row->request_bytes_max,
         .queue_bytes_max = server->options.stream_queue_bytes_max,
+        .one_request = call->row->one_request,
         .gone = stream_gone,
         .owner = call,
     };

@@ -77,10 +77,9 @@ static grpc_slice_buffer *slices_of(grpc_byte_buffer *raw)
 
 ks_result ks_rpc_message_init(struct ks_rpc_message *message, grpc_byte_buffer *raw)
 {
+    assert(raw);
+
     *message = (struct ks_rpc_message){.raw = raw};
-    if (!raw) {
-        return KS_RES(OK);
-    }
     if (raw->data.raw.compression != GRPC_COMPRESS_NONE) {
         return KS_RES(UNSUPPORTED);
     }

@@ -24,8 +24,11 @@ struct ks_rpc_message {
 };
 
 /*
- * Takes raw, also on failure. NULL reads as empty.
- * Fails: UNSUPPORTED (compressed, which no peer that heeds our settings sends; bytes are empty).
+ * Takes raw, also on failure. It is not NULL: that is how the library says that no message came,
+ * or only a part of one, while an empty message is a buffer without bytes.
+ *
+ * message  written in any case, and freed with ks_rpc_message_done; bytes are empty on failure.
+ * Fails: UNSUPPORTED (compressed, which no peer that heeds our settings sends).
  */
 KS_MUST_USE ks_result ks_rpc_message_init(struct ks_rpc_message *message, grpc_byte_buffer *raw);
 

@@ -112,6 +112,7 @@ static void add_rows(struct ks_rpc_server *server)
          .request_bytes_max = KS_RPC_BUILTIN_BYTES_MAX},
         {.path = KS_RPC_HEALTH_SERVICE "Watch",
          .stream = &ks_rpc_health_watch,
+         .one_request = true,
          .user = server->health,
          .request_bytes_max = KS_RPC_BUILTIN_BYTES_MAX},
         {.path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

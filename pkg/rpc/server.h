@@ -2,6 +2,13 @@
  * server: answers calls on a mutual-TLS listener from a table of methods.
  *
  * Whoever connects must chain to the listener's root (TLS) and pass the admit hook (SPIFFE path).
+ * A handler of a unary method, or of a stream with one_request, runs when exactly one whole message
+ * has come and the client has ended its side, and never otherwise, whatever ends the call. A call
+ * that is ended with no message or a part of one is answered INTERNAL; one with a second message is
+ * answered UNIMPLEMENTED, as gRPC's status codes say of a "request cardinality violation". (An end
+ * in the middle of a second message looks like the end to us: the library drops such a rest.)
+ * Other streams take any number of messages, each of them whole.
+ *
  * Methods that are not in the table answer UNIMPLEMENTED. Health (grpc.health.v1) and reflection
  * (v1, v1alpha) are always there. Compressed requests are refused: what is sent here does not
  * compress, and a small message may inflate to gigabytes.
@@ -45,6 +52,11 @@ struct ks_rpc_method {
     const char *path; /* "/keystead.kms.v1.KeyManagement/Encrypt" */
     ks_rpc_unary_fn unary;
     const struct ks_rpc_stream_callbacks *stream;
+    /*
+     * A stream whose client sends one message and answers come back: on_message is called once,
+     * when the client has ended its side. on_half_close is not called.
+     */
+    bool one_request;
     void *user;               /* first argument of the handler, first user of the stream */
     size_t request_bytes_max; /* one message; 0: the server's message_bytes_max */
     /*

@@ -88,7 +88,7 @@ struct ks_rpc_call {
     gpr_timespec deadline;
     grpc_metadata_array metadata;
     grpc_call_details details; /* without a row */
-    grpc_byte_buffer *payload; /* with a unary row */
+    grpc_byte_buffer *payload; /* with a unary row: what was received last, then NULL */
     struct ks_rpc_tag on_new;
     struct ks_rpc_known_peer *peer;
 
@@ -96,8 +96,11 @@ struct ks_rpc_call {
     struct ks_rpc_message request;
     grpc_byte_buffer *response;
     struct ks_rpc_sent_status status;
+    struct ks_rpc_tag on_rest;
     struct ks_rpc_tag on_sent;
     struct ks_rpc_tag on_closed;
+    bool counted;         /* in the server's calls; on_rest sets it */
+    bool closing;         /* whether on_closed was asked for; otherwise the answer's batch does */
     int closed_early;     /* the library's word on whether the client gave up */
     size_t pending;       /* batches whose event must come before it is freed; loop's thread */
     atomic_bool answered; /* exactly once */

@@ -201,9 +201,11 @@ static void an_unknown_method_is_unsupported(void **state)
     KS_BUFFER_AUTO response = {.len_max = REQUEST_MAX};
 
     for (int i = 0; i < 20; i++) {
+        struct ks_rpc_error error = {0};
         ks_result r =
-            fixture_call(channel, "/test.Service/Nothing", (ks_bytes){0}, &response, NULL);
+            fixture_call(channel, "/test.Service/Nothing", (ks_bytes){0}, &response, &error);
         assert_int_equal(r.code, KS_UNSUPPORTED);
+        assert_string_equal(error.text, "unknown method /test.Service/Nothing");
     }
 }
 
@@ -226,6 +228,21 @@ static void a_request_is_refused_above_the_methods_and_above_the_servers_limit(v
     assert_int_equal(echo_of(REQUEST_MAX + 1), KS_LIMIT_EXCEEDED);
     assert_int_equal(echo_of(101 * REQUEST_MAX), KS_LIMIT_EXCEEDED);
     assert_int_equal(echo_of(1), KS_OK);
+}
+
+static void a_request_that_is_too_long_is_told_the_limit(void **state)
+{
+    (void)state;
+    static const uint8_t request[REQUEST_MAX + 1];
+    KS_BUFFER_AUTO response = {.len_max = REQUEST_MAX};
+    struct ks_rpc_error error = {0};
+
+    ks_result r = fixture_call(channel, "/test.Service/Echo", (ks_bytes){request, sizeof(request)},
+                               &response, &error);
+
+    assert_int_equal(r.code, KS_LIMIT_EXCEEDED);
+    assert_string_equal(error.text,
+                        "the request message has 1001 bytes; this method takes at most 1000");
 }
 
 static void calls_over_the_maximum_are_throttled(void **state)
@@ -420,6 +437,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unknown_method_is_unsupported, start, stop),
         cmocka_unit_test_setup_teardown(
             a_request_is_refused_above_the_methods_and_above_the_servers_limit, start, stop),
+        cmocka_unit_test_setup_teardown(a_request_that_is_too_long_is_told_the_limit, start, stop),
         cmocka_unit_test_setup_teardown(calls_over_the_maximum_are_throttled, start, stop),
         cmocka_unit_test_setup_teardown(the_deadline_reaches_the_handler_and_ends_the_call, start,
                                         stop),

@@ -8,6 +8,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/message.h"
+#include "pkg/rpc/refusal.h"
 #include "pkg/rpc/stream_core.h"
 
 /* Of a stream that was refused: its owner never hears of it. */
@@ -98,39 +99,74 @@ static void half_closed(struct ks_rpc_stream *stream)
     ks_rpc_stream_finish(stream, NULL);
 }
 
-/* Ends the stream for a message that cannot be taken. */
-static void refuse_message(struct ks_rpc_stream *stream, ks_code code)
+/* Ends the stream for what the other side sent; nothing more is read. */
+static void refuse(struct ks_rpc_stream *stream, ks_code code, const char *text)
 {
     stream->paused = true;
     if (ks_rpc_stream_is_server(stream)) {
-        ks_rpc_stream_finish(stream, &(struct ks_rpc_status){.code = code});
+        ks_rpc_stream_finish(stream, &(struct ks_rpc_status){.code = code, .text = text});
     } else {
         ks_rpc_stream_cancel(stream);
     }
 }
 
-static void deliver(struct ks_rpc_stream *stream)
+/* Hands a message to the owner, or refuses it. Takes raw. */
+static void deliver(struct ks_rpc_stream *stream, grpc_byte_buffer *raw)
 {
     struct ks_rpc_message message;
-    ks_result r = ks_rpc_message_init(&message, stream->received);
-    stream->received = NULL;
+    ks_result r = ks_rpc_message_init(&message, raw);
+    size_t len_max = stream->setup.message_bytes_max;
     if (ks_failed(r)) {
-        refuse_message(stream, r.code);
-    } else if (message.bytes.len > stream->setup.message_bytes_max) {
-        refuse_message(stream, KS_LIMIT_EXCEEDED);
+        refuse(stream, r.code, KS_RPC_REFUSED_COMPRESSED);
+    } else if (message.bytes.len > len_max) {
+        char text[KS_RPC_REFUSAL_LEN];
+        ks_rpc_refusal_too_long(text, message.bytes.len, len_max);
+        refuse(stream, KS_LIMIT_EXCEEDED, text);
     } else if (stream->setup.callbacks->on_message) {
         stream->setup.callbacks->on_message(stream->user, stream, message.bytes);
     }
     ks_rpc_message_done(&message);
 }
 
+/* Keeps the one request until the client's end says that it was the only one. Takes raw. */
+static void hold(struct ks_rpc_stream *stream, grpc_byte_buffer *raw)
+{
+    if (!stream->held) {
+        stream->held = raw;
+        return;
+    }
+    grpc_byte_buffer_destroy(raw);
+    refuse(stream, KS_UNSUPPORTED, KS_RPC_REFUSED_TWO_MESSAGES);
+}
+
+/* The client sends no more, after one message or none. */
+static void requested(struct ks_rpc_stream *stream)
+{
+    grpc_byte_buffer *raw = stream->held;
+    stream->held = NULL;
+    if (stream->closed || grpc_call_failed_before_recv_message(stream->call)) {
+        if (raw) { /* Reset, or too late: the end never came. */
+            grpc_byte_buffer_destroy(raw);
+        }
+    } else if (raw) {
+        deliver(stream, raw);
+    } else {
+        refuse(stream, KS_INTERNAL, KS_RPC_REFUSED_NO_MESSAGE);
+    }
+}
+
 static void step_read(void *owner, bool ok)
 {
     struct ks_rpc_stream *stream = owner;
     stream->reading = false;
-    if (ok && stream->received) {
-        deliver(stream);
+    /* NULL is the end, or a part of a message and then the end: never an empty message. */
+    grpc_byte_buffer *raw = stream->received;
+    stream->received = NULL;
+    if (ok && raw) {
+        (stream->setup.one_request ? hold : deliver)(stream, raw);
         read_next(stream);
+    } else if (stream->setup.one_request) {
+        requested(stream);
     } else {
         half_closed(stream);
     }
@@ -292,6 +328,9 @@ void ks_rpc_stream_unref(struct ks_rpc_stream *stream)
     grpc_metadata_array_destroy(&stream->head);
     grpc_metadata_array_destroy(&stream->trailing);
     grpc_slice_unref(stream->status_text);
+    if (stream->held) {
+        grpc_byte_buffer_destroy(stream->held);
+    }
     ks_rpc_sent_status_done(&stream->finish);
     pthread_mutex_destroy(&stream->lock);
     ks_free(stream);

@@ -29,6 +29,7 @@ struct ks_rpc_stream_setup {
     const struct ks_rpc_peer *peer; /* NULL: this is a client's */
     size_t message_bytes_max;       /* of a message received */
     size_t queue_bytes_max;
+    bool one_request; /* server: see ks_rpc_method */
     /* After on_close, with the call gone: the maker's last word. */
     void (*gone)(void *owner, struct ks_rpc_stream *stream);
     void *owner;
@@ -70,6 +71,7 @@ struct ks_rpc_stream {
     bool finish_sent;
     bool closed; /* the library's last event is here */
     grpc_byte_buffer *received;
+    grpc_byte_buffer *held; /* with one_request: the message, until the client's end */
     grpc_metadata_array head;
     grpc_metadata_array trailing;
     grpc_status_code status;

@@ -41,9 +41,7 @@ static ks_result read_response(struct unary *unary, struct ks_rpc_message *ret_m
 {
     grpc_byte_buffer *raw = unary->response;
     unary->response = NULL;
-    bool any = raw;
-    ks_result r = ks_rpc_message_init(ret_message, raw);
-    return any ? r : KS_RES(INTERNAL);
+    return raw ? ks_rpc_message_init(ret_message, raw) : KS_RES(INTERNAL);
 }
 
 static void tell(struct unary *unary)
