@@ -35,6 +35,7 @@
 #include "services/hsm/socket/client.h"
 #include "services/hsm/socket/listener.h"
 #include "services/hsm/socket/loop.h"
+#include "tests/harness/skip.h"
 
 #define PROGRAM      "services/hsm/keystead-hsm"
 #define PATH_MAX_LEN 700
@@ -380,7 +381,7 @@ static void a_peer_of_another_user_is_cut_off(void **state)
 {
     (void)state;
     if (geteuid() != 0) {
-        skip();
+        skip_because("only root can become another user");
     }
     serve(&zones[0]);
 
@@ -459,7 +460,7 @@ static void says_what_to_do_where_memory_cannot_be_locked(void **state)
 {
     (void)state;
     if (geteuid() != 0 || !ks_confine_is_built_in()) {
-        skip();
+        skip_because("only root has a capability to lose, and a sanitizer's build locks nothing");
     }
     fflush(NULL);
     pid_t child = fork();

@@ -23,6 +23,7 @@
 
 #include "pkg/base/mem.h"
 #include "services/hsm/process/confine.h"
+#include "tests/harness/skip.h"
 
 #define PAGE_LEN      4096
 #define NOBODY        65534
@@ -133,7 +134,7 @@ static void refuses_files_sockets_processes_and_code(void **state)
     static const act_fn refused[] = {open_a_file, write_a_file,   make_a_socket,
                                      map_code,    make_a_process, send_a_signal};
     if (!ks_confine_is_built_in()) {
-        skip();
+        skip_because("a sanitizer's build has no filter");
     }
     for (size_t i = 0; i < KS_COUNT(refused); i++) {
         assert_int_equal(confined(refused[i]), 1);
@@ -145,7 +146,7 @@ static void is_killed_for_running_tracing_or_reading(void **state)
     (void)state;
     static const act_fn deadly[] = {run_a_program, trace, read_another_process};
     if (!ks_confine_is_built_in()) {
-        skip();
+        skip_because("a sanitizer's build has no filter");
     }
     for (size_t i = 0; i < KS_COUNT(deadly); i++) {
         assert_int_equal(confined(deadly[i]), -SIGSYS);
@@ -192,7 +193,7 @@ static void refuses_to_start_where_memory_cannot_be_locked(void **state)
 {
     (void)state;
     if (!ks_confine_is_built_in()) {
-        skip();
+        skip_because("a sanitizer's build locks nothing");
     }
     assert_int_equal(lock(PAGE_LEN, 64U << 20, false), KS_LIMIT_EXCEEDED);
     assert_int_equal(lock(PAGE_LEN, 64U << 20, true), KS_OK);
@@ -203,7 +204,7 @@ static void looks_at_what_may_be_needed_later(void **state)
 {
     (void)state;
     if (!ks_confine_is_built_in() || lock(256U << 20, 128U << 20, false) == NO_SUCH_LIMIT) {
-        skip(); /* this machine lets nobody raise the limit */
+        skip_because("a sanitizer's build locks nothing, or nobody may raise the limit here");
     }
     assert_int_equal(lock(256U << 20, 128U << 20, false), KS_OK + LOCKED);
     assert_int_equal(lock(256U << 20, 512U << 20, false), KS_LIMIT_EXCEEDED);
