@@ -19,7 +19,7 @@
 #include "pkg/base/mem.h"
 #include "services/keystore/domain_keys/ledger.h"
 #include "services/keystore/domain_keys/machine.h"
-#include "services/keystore/records/record.h"
+#include "services/keystore/records/key.h"
 
 #define ZONES       3U
 #define RECORDS_MAX 64U

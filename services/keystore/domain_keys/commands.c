@@ -1,8 +1,8 @@
 #include "services/keystore/domain_keys/commands.h"
 
 #include "services/keystore/domain_keys/requests.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 #include "services/keystore/worker/sync.h"
 
 #define ARENA_LEN_MAX (1024U * 1024U)

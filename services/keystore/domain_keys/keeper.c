@@ -12,8 +12,8 @@
 #include "services/keystore/domain_keys/ledger.h"
 #include "services/keystore/domain_keys/requests.h"
 #include "services/keystore/domain_keys/reseal.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 #include "services/keystore/worker/sync.h"
 #include "services/keystore/worker/worker.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "services/keystore/records/record.h"
+#include "services/keystore/records/key.h"
 
 #define ARENA_LEN_MAX (64U * 1024U) /* one record; the longest holds an envelope of some 4 KiB */
 

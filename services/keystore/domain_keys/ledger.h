@@ -14,9 +14,9 @@
 
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
+#include "pkg/record/change.h"
 #include "pkg/store/store.h"
 #include "services/keystore/domain_keys/machine.h"
-#include "services/keystore/records/change.h"
 #include "services/keystore/records/name.h"
 
 /*

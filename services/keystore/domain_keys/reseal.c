@@ -4,8 +4,8 @@
 
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 #include "services/keystore/worker/sync.h"
 
 #define ARENA_LEN_MAX (1024U * 1024U)

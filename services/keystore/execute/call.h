@@ -21,9 +21,9 @@
 #include "pkg/arn/arn.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/clock.h"
+#include "pkg/record/change.h"
 #include "pkg/store/store.h"
 #include "services/keystore/hsmlink/link.h"
-#include "services/keystore/records/change.h"
 #include "services/keystore/records/message.h"
 
 #define KS_CALL_TARGETS_MAX  2U

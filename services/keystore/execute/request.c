@@ -6,8 +6,8 @@
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/hash.h"
 #include "services/keystore/execute/operation.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 
 #define DIGEST_INPUT_MAX 4096U
 #define REQUEST_LEN_MAX  (1024U * 1024U)

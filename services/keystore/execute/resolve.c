@@ -5,8 +5,8 @@
 
 #include "services/keystore/execute/ciphertext.h"
 #include "services/keystore/execute/operation.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 
 /* Reading a field of a request whose type only its descriptor knows. */
 

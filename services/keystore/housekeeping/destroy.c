@@ -5,7 +5,7 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/log.h"
 #include "services/keystore/operations/quota.h"
-#include "services/keystore/records/record.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/worker/sync.h"
 
 #define ARENA_LEN_MAX (1024U * 1024U)

@@ -8,8 +8,8 @@
 #include "pkg/base/mem.h"
 #include "services/keystore/execute/request.h"
 #include "services/keystore/housekeeping/destroy.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 #include "services/keystore/worker/sync.h"
 #include "services/keystore/worker/worker.h"
 

@@ -4,8 +4,8 @@
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/quota.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 
 static bool check_name(struct ks_call *call, const char *alias)
 {

@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "keystead/kms/v1/crypto.pb-c.h"
-#include "services/keystore/records/record.h"
+#include "services/keystore/records/key.h"
 
 /* protoc-c makes a struct for each map; all have this form. */
 struct map_entry {

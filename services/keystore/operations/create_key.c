@@ -11,8 +11,8 @@
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/operations/quota.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 
 #define TAGS_MAX      50U
 #define TAG_KEY_MAX   128U

@@ -7,8 +7,8 @@
 #include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 
 #define WINDOW_DAYS_MIN     7
 #define WINDOW_DAYS_MAX     30

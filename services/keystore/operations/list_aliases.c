@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "keystead/kms/v1/aliases.pb-c.h"
+#include "pkg/record/marker.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
-#include "services/keystore/operations/marker.h"
 #include "services/keystore/operations/metadata.h"
+#include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-#include "services/keystore/records/record.h"
 
 #define LIMIT_MAX     100 /* AWS KMS API: ListAliases */
 #define LIMIT_DEFAULT 50

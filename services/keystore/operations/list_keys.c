@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "keystead/kms/v1/keys.pb-c.h"
+#include "pkg/record/marker.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
-#include "services/keystore/operations/marker.h"
 #include "services/keystore/records/name.h"
 
 #define LIMIT_MAX     1000 /* AWS KMS API: ListKeys */

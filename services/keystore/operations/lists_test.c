@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "pkg/crypto/crypto.h"
+#include "pkg/record/marker.h"
 #include "services/keystore/fixture/cell_fixture.h"
-#include "services/keystore/operations/marker.h"
 #include "services/keystore/operations/quota.h"
 
 #define KEYS 5U

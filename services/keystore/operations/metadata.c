@@ -1,6 +1,6 @@
 #include "services/keystore/operations/metadata.h"
 
-#include "services/keystore/records/record.h"
+#include "services/keystore/records/key.h"
 
 #define MS_PER_S  1000
 #define NS_PER_MS 1000000

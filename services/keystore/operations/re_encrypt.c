@@ -3,7 +3,7 @@
 #include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
-#include "services/keystore/records/record.h"
+#include "services/keystore/records/key.h"
 
 /* Places in call->targets. */
 enum { SOURCE, DESTINATION };

@@ -8,9 +8,9 @@
 
 #include "keystead/internal/v1/hsm.pb-c.h"
 #include "pkg/base/arena.h"
+#include "pkg/record/change.h"
 #include "pkg/store/store.h"
 #include "services/keystore/hsmlink/link.h"
-#include "services/keystore/records/change.h"
 #include "services/keystore/records/message.h"
 
 /* Fails: as ks_store_outcome.result, and as change->result. ret_revision may be NULL. */

@@ -24,15 +24,20 @@ struct ks_marker_list {
 };
 
 /*
- * ret_text  at least KS_MARKER_LEN_MAX + 1 bytes.
+ * Makes the marker of a position.
+ * ret_text  at least KS_MARKER_LEN_MAX + 1 bytes; NUL-terminated. Written on success only.
+ *
  * Fails: INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_marker_write(const struct ks_marker_list *list, ks_bytes position,
                                       char *ret_text);
 
 /*
- * ret_position  at least KS_MARKER_LEN_MAX bytes; NUL-terminated.
- * Fails: INVALID_MARKER (anything that ks_marker_write did not make for this list), INTERNAL.
+ * Reads a marker that a client gave.
+ * ret_position  at least KS_MARKER_LEN_MAX bytes; NUL-terminated. Written on success only.
+ *
+ * Fails: INVALID_MARKER (anything that ks_marker_write did not make for this list), INTERNAL
+ * (OpenSSL).
  */
 KS_MUST_USE ks_result ks_marker_read(const struct ks_marker_list *list, const char *text,
                                      char *ret_position);

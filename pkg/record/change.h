@@ -1,7 +1,8 @@
 /*
  * change: a mutation of the store while it is put together, with the memory that it points to.
  *
- * {0} is an empty one. The first failure stays in `result` and is looked at once, at the end.
+ * {0} is an empty one. A failure stays in `result`, which is looked at once, at the end; a change
+ * that has failed must not be committed.
  * Threads: values; one thread at a time.
  */
 #pragma once
@@ -20,16 +21,23 @@ struct ks_change {
     ks_result result; /* LIMIT_EXCEEDED: a value is too long to be stored */
 };
 
-/* All keys are copied. More compares or ops than a mutation takes are a programmer error. */
+/*
+ * Keys and records are copied. More compares or ops than a mutation takes are a programmer error. A
+ * function that fails leaves its reason in change->result: LIMIT_EXCEEDED.
+ */
 
-/* The record's mod revision must be this one; 0: it must not exist. */
+/* The mutation is done only if the record's last change is this revision; 0: it does not exist. */
 void ks_change_compare(struct ks_change *change, ks_bytes key, int64_t revision);
 
+/* Puts a record in the place of whatever is under its key. */
 void ks_change_put(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record);
+
+/* Deletes the record; one that does not exist is fine. */
 void ks_change_delete(struct ks_change *change, ks_bytes key);
 
-/* The record of exactly-once that goes with the mutation. */
+/* Adds the record of exactly-once (struct ks_store_mutation). */
 void ks_change_request(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record);
 
+/* Frees what the change holds; the zero value is fine. */
 void ks_change_done(struct ks_change *change);
 #define KS_CHANGE_AUTO KS_CLEANUP(ks_change_done) struct ks_change

@@ -1,4 +1,4 @@
-#include "services/keystore/operations/marker.h"
+#include "pkg/record/marker.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,7 +1,6 @@
-#include "services/keystore/records/record.h"
+#include "pkg/record/record.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "pkg/codec/codec.h"
 
@@ -35,32 +34,13 @@ ks_result ks_record_write(const ProtobufCMessage *record, struct ks_buffer *buff
     return ks_codec_pack(record, buffer);
 }
 
-ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
-                             STORED(KeyRecord) * *ret_record)
+ks_result ks_record_load(const struct ks_store_view *view, ks_bytes key,
+                         const ProtobufCMessageDescriptor *type, struct ks_arena *arena,
+                         ProtobufCMessage **ret_record, int64_t *ret_revision)
 {
-    ProtobufCMessage *message = NULL;
-    KS_TRY(ks_record_read(STORED_TYPE(key_record), value, arena, &message));
-    STORED(KeyRecord) *record = (STORED(KeyRecord) *)message;
-    if (record->n_materials == 0) {
-        return KS_RES(CORRUPT);
-    }
-    *ret_record = record;
+    struct ks_store_record record;
+    KS_TRY(ks_store_get(view, key, &record));
+    KS_TRY(ks_record_read(type, record.value, arena, ret_record));
+    *ret_revision = record.revision;
     return KS_RES(OK);
-}
-
-const STORED(KeyMaterial) * ks_record_current_material(const STORED(KeyRecord) * record)
-{
-    assert(record->n_materials > 0);
-    return record->materials[record->n_materials - 1];
-}
-
-const STORED(KeyMaterial) *
-    ks_record_material(const STORED(KeyRecord) * record, const char *material_id)
-{
-    for (size_t i = 0; i < record->n_materials; i++) {
-        if (strcmp(record->materials[i]->material_id, material_id) == 0) {
-            return record->materials[i];
-        }
-    }
-    return NULL;
 }

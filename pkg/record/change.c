@@ -1,8 +1,8 @@
-#include "services/keystore/records/change.h"
+#include "pkg/record/change.h"
 
 #include <assert.h>
 
-#include "services/keystore/records/record.h"
+#include "pkg/record/record.h"
 
 /* Keys and values of one mutation; a value may have KS_STORE_VALUE_LEN_MAX. */
 #define ARENA_LEN_MAX (4U * KS_STORE_VALUE_LEN_MAX)

@@ -1,0 +1,34 @@
+#include "services/keystore/records/key.h"
+
+#include <assert.h>
+#include <string.h>
+
+ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
+                             STORED(KeyRecord) * *ret_record)
+{
+    ProtobufCMessage *message = NULL;
+    KS_TRY(ks_record_read(STORED_TYPE(key_record), value, arena, &message));
+    STORED(KeyRecord) *record = (STORED(KeyRecord) *)message;
+    if (record->n_materials == 0) {
+        return KS_RES(CORRUPT);
+    }
+    *ret_record = record;
+    return KS_RES(OK);
+}
+
+const STORED(KeyMaterial) * ks_record_current_material(const STORED(KeyRecord) * record)
+{
+    assert(record->n_materials > 0);
+    return record->materials[record->n_materials - 1];
+}
+
+const STORED(KeyMaterial) *
+    ks_record_material(const STORED(KeyRecord) * record, const char *material_id)
+{
+    for (size_t i = 0; i < record->n_materials; i++) {
+        if (strcmp(record->materials[i]->material_id, material_id) == 0) {
+            return record->materials[i];
+        }
+    }
+    return NULL;
+}

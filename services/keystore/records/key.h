@@ -1,0 +1,28 @@
+/*
+ * key: the stored record of a key, and the key material in it.
+ *
+ * Threads: pure over the arguments; any.
+ */
+#pragma once
+
+#include "pkg/record/record.h"
+#include "services/keystore/records/message.h"
+
+/*
+ * Reads a key's record into arena.
+ * ret_record  lasts as long as arena and has at least one material; unchanged on failure.
+ *
+ * Fails: as ks_record_read; CORRUPT also if the key has no material.
+ */
+KS_MUST_USE ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
+                                         STORED(KeyRecord) * *ret_record);
+
+/*
+ * Returns the material that a key encrypts with, the last one; borrowed from record, which has one:
+ * ks_record_read_key has looked.
+ */
+const STORED(KeyMaterial) * ks_record_current_material(const STORED(KeyRecord) * record);
+
+/* Returns the material with this id, borrowed from record; NULL if the key never had it. */
+const STORED(KeyMaterial) *
+    ks_record_material(const STORED(KeyRecord) * record, const char *material_id);
