@@ -10,6 +10,7 @@
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/store/store.h"
+#include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
 #include "services/keystore/housekeeping/housekeeping.h"
@@ -24,7 +25,7 @@
 #include "services/keystore/worker/worker.h"
 
 #define THREADS_MAX       16U
-#define MESSAGE_BYTES_MAX (8U * 1024U * 1024U)
+#define MESSAGE_BYTES_MAX KS_EXECUTE_REQUEST_MAX /* no other method takes longer ones */
 #define PREFIX_LEN        64U
 #define METHOD_COUNT      6U
 #define SERVICE           "/keystead.internal.v1.KeystoreService/"

@@ -20,11 +20,13 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/store/store_fixture.h"
+#include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/keystore.h"
 #include "services/keystore/records/message.h"
 #include "tests/fakes/hsm.h"
@@ -362,6 +364,31 @@ static void what_is_no_request_ends_its_stream_and_no_other(void **state)
     ks_rpc_channel_free(channel);
 }
 
+/* The longest padding that a frontend lets pass was once a byte too long for a keystore. */
+static void a_bad_item_is_answered_and_ends_no_stream(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+    static uint8_t padding[KS_EXECUTE_ITEM_MAX];
+    KS_BUFFER_AUTO item = {.len_max = 2 * KS_EXECUTE_ITEM_MAX};
+    assert_int_equal(ks_wire_put_varint(1, ITEMS, &item).code, KS_OK);
+    assert_int_equal(ks_wire_put_bytes(1000, (ks_bytes){padding, sizeof(padding)}, &item).code,
+                     KS_OK);
+    KS_BUFFER_AUTO message = {.len_max = 2 * KS_EXECUTE_ITEM_MAX};
+    assert_int_equal(ks_wire_put_bytes(1, ks_buffer_bytes(&item), &message).code, KS_OK);
+
+    assert_int_equal(ks_rpc_stream_send_buffer(stream, &message).code, KS_OK);
+    send_items(stream, ITEMS);
+
+    assert_true(becomes(&result_count, ITEMS + 1));
+    assert_int_equal(codes[ITEMS], KS_VALIDATION);
+    assert_int_equal(codes[0], KS_OK);
+    assert_int_equal(closed_count, 0);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
 static ks_code refused_with(const char *certificate, const char *method)
 {
     unsigned before = closed_count;
@@ -546,6 +573,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_frontend_gets_a_result_for_each_item_many_in_one_message),
         TEST(what_is_no_request_ends_its_stream_and_no_other),
+        TEST(a_bad_item_is_answered_and_ends_no_stream),
         TEST(each_method_is_for_those_it_is_for),
         TEST(an_operator_sees_how_it_is_and_rotates),
         TEST(identities_reach_frontends_also_without_control_and_after_a_restart),

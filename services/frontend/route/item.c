@@ -11,9 +11,6 @@ enum { RESULT_TAG = 1, CODE, RESPONSE, TEXT, VIEWS, DETAILS };
 enum { VIEW_VERSION = 1, VIEW_KEY_ARN, VIEW_POLICY };
 enum { DETAIL_KEY = 1, DETAIL_VALUE };
 
-/* 256 results with two views or four details of three fields each, and some room. */
-#define FIELDS_MAX 16384U
-
 #define VERSION_LEN_MAX 22U /* two varints with their tags */
 
 static ks_result put_version(const struct ks_item_version *version, struct ks_buffer *body)
@@ -56,7 +53,8 @@ ks_result ks_item_add(uint64_t tag, ks_bytes body, struct ks_buffer *message)
 
 ks_result ks_item_check_response(ks_bytes message)
 {
-    struct ks_codec_limits limits = {.field_count_max = FIELDS_MAX};
+    struct ks_codec_limits limits = {.len_max = KS_EXECUTE_RESPONSE_MAX,
+                                     .field_count_max = KS_EXECUTE_RESPONSE_FIELDS_MAX};
     return ks_codec_check(&keystead__internal__v1__execute_response__descriptor, message, &limits,
                           NULL);
 }

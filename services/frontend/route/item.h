@@ -12,13 +12,12 @@
 
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
+#include "proto/keystead/internal/v1/limits.h"
 #include "services/frontend/api/operation.h"
 #include "services/frontend/route/views.h"
 
-#define KS_ITEM_LEN_MAX        (1024U * 1024U) /* bytes: the largest request is about 450 KiB */
 #define KS_ITEM_DETAILS_MAX    4U
-#define KS_EXECUTE_ITEMS_MAX   256U /* internal.v1.ExecuteRequest.items */
-#define KS_EXECUTE_ITEMS_FIELD 1U   /* number of `items` and of `results` */
+#define KS_EXECUTE_ITEMS_FIELD 1U /* number of `items` and of `results` */
 
 /* internal.v1.Decision */
 enum ks_decision { KS_UNDECIDED, KS_ALLOWED, KS_DENIED };
@@ -38,10 +37,16 @@ struct ks_item {
     size_t version_count;
 };
 
-/* Appends an Item without its tag. Fails: LIMIT_EXCEEDED (the buffer's cap). */
+/*
+ * Appends an Item without its tag to a buffer whose cap is KS_EXECUTE_BODY_MAX: more no keystore
+ * takes. Fails: LIMIT_EXCEEDED (the cap; what was written before stays).
+ */
 KS_MUST_USE ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body);
 
-/* Appends it to an ExecuteRequest, with its tag. Fails: LIMIT_EXCEEDED (the cap; unchanged). */
+/*
+ * Appends what ks_item_write has written to an ExecuteRequest, with its tag.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ */
 KS_MUST_USE ks_result ks_item_add(uint64_t tag, ks_bytes body, struct ks_buffer *message);
 
 /* All borrowed from the message. */

@@ -11,6 +11,7 @@
 
 #include "keystead/internal/v1/internal.pb-c.h"
 #include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
 
 #define NAME(upper) KEYSTEAD__INTERNAL__V1__##upper
 
@@ -85,6 +86,50 @@ static void leaves_a_full_message_unchanged(void **state)
     }
     KS_BUFFER_AUTO message = {.len_max = body.len + 4};
     assert_int_equal(ks_item_add(1, ks_buffer_bytes(&body), &message).code, KS_OK);
+}
+
+/* A keystore takes what a frontend writes, whatever the tag: one limit for both sides. */
+static void writes_no_item_that_a_keystore_refuses(void **state)
+{
+    (void)state;
+    static uint8_t request[KS_EXECUTE_ITEM_MAX];
+    size_t written = 0;
+    for (size_t len = KS_EXECUTE_ITEM_MAX - 96; len < KS_EXECUTE_ITEM_MAX; len++) {
+        struct ks_item item = sample;
+        item.request = (ks_bytes){request, len};
+        KS_BUFFER_AUTO body = {.len_max = KS_EXECUTE_BODY_MAX};
+        if (ks_failed(ks_item_write(&item, &body))) {
+            continue;
+        }
+        written++;
+        KS_BUFFER_AUTO message = {.len_max = KS_EXECUTE_REQUEST_MAX};
+        assert_int_equal(ks_item_add(UINT64_MAX, ks_buffer_bytes(&body), &message).code, KS_OK);
+        ks_bytes rest = ks_buffer_bytes(&message);
+        struct ks_wire_field field;
+        assert_int_equal(ks_wire_next(&rest, &field).code, KS_OK);
+        assert_int_equal(rest.len, 0);
+        assert_true(field.bytes.len <= KS_EXECUTE_ITEM_MAX);
+        assert_true(message.len - field.bytes.len <= KS_EXECUTE_FIELD_HEAD_MAX);
+    }
+    assert_in_range(written, 1, 95);
+}
+
+/* What a keystore packs into one message at most: as many results as it may, each of all fields. */
+static void reads_the_largest_response_that_a_keystore_packs(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO message = {.len_max = KS_EXECUTE_RESPONSE_MAX};
+    for (size_t i = 0; i < KS_EXECUTE_RESULTS_MAX; i++) {
+        KS_BUFFER_AUTO result = {.len_max = 4096};
+        assert_int_equal(ks_wire_put_varint(1, i, &result).code, KS_OK);
+        for (size_t field = 1; field < KS_EXECUTE_RESULT_FIELDS_MAX; field++) {
+            assert_int_equal(ks_wire_put_bytes(5, (ks_bytes){0}, &result).code, KS_OK);
+        }
+        assert_int_equal(ks_wire_put_bytes(1, ks_buffer_bytes(&result), &message).code, KS_OK);
+    }
+    assert_int_equal(ks_item_check_response(ks_buffer_bytes(&message)).code, KS_OK);
+    assert_int_equal(ks_wire_put_bytes(1, (ks_bytes){0}, &message).code, KS_OK);
+    assert_int_equal(ks_item_check_response(ks_buffer_bytes(&message)).code, KS_VALIDATION);
 }
 
 static bool says(ks_bytes got, const char *want)
@@ -181,6 +226,8 @@ int main(void)
         cmocka_unit_test(writes_what_protobuf_reads),
         cmocka_unit_test(names_decisions_as_the_proto_file_does),
         cmocka_unit_test(leaves_a_full_message_unchanged),
+        cmocka_unit_test(writes_no_item_that_a_keystore_refuses),
+        cmocka_unit_test(reads_the_largest_response_that_a_keystore_packs),
         cmocka_unit_test(reads_what_protobuf_writes),
         cmocka_unit_test(reads_a_code_that_no_row_has_as_internal),
         cmocka_unit_test(refuses_every_cut_inside_a_result),

@@ -9,13 +9,12 @@
 #include "pkg/base/mem.h"
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
+#include "proto/keystead/internal/v1/limits.h"
 
 #define EXECUTE "/keystead.internal.v1.KeystoreService/Execute"
 
 #define REOPEN_FIRST_MS 20
 #define REOPEN_MAX_MS   1000
-/* A message of items, and answers to 256 of the largest requests, with room. */
-#define MESSAGE_BYTES_MAX (8U * 1024U * 1024U)
 
 /* The stream to one keystore. */
 struct link {
@@ -166,7 +165,7 @@ static ks_result link_init(struct ks_lane *lane, size_t index)
         .tls = lane->options.tls,
         .server_spiffe = link->spiffe,
         .loop = lane->options.loop,
-        .message_bytes_max = MESSAGE_BYTES_MAX,
+        .message_bytes_max = KS_EXECUTE_RESPONSE_MAX,
     };
     return ks_rpc_channel_new(&options, &link->channel);
 }

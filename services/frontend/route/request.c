@@ -106,7 +106,7 @@ static ks_result send(struct ks_request *request)
 {
     struct ks_upstream_item *outgoing = &request->outgoing;
     ks_buffer_done(&outgoing->body);
-    outgoing->body.len_max = KS_ITEM_LEN_MAX;
+    outgoing->body.len_max = KS_EXECUTE_BODY_MAX;
     KS_TRY(ks_item_write(&request->item, &outgoing->body));
     outgoing->share = ks_upstream_share(request->item.account);
     outgoing->mutating = request->operation->mutating;

@@ -154,9 +154,9 @@ static void flush(struct ks_upstream *upstream, size_t index)
     if (upstream->corked || !peer->queue_first || !options->ready(options->user, index)) {
         return;
     }
-    KS_BUFFER_AUTO message = {.len_max = KS_UPSTREAM_MESSAGE_LEN + 2 * KS_ITEM_LEN_MAX};
+    KS_BUFFER_AUTO message = {.len_max = KS_EXECUTE_REQUEST_MAX};
     for (size_t i = 0;
-         i < KS_EXECUTE_ITEMS_MAX && peer->queue_first && message.len < KS_UPSTREAM_MESSAGE_LEN;
+         i < KS_EXECUTE_ITEMS_MAX && peer->queue_first && message.len < KS_EXECUTE_REQUEST_ENOUGH;
          i++) {
         struct ks_upstream_item *item = queue_pop(peer);
         ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &message);

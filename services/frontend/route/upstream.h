@@ -31,9 +31,7 @@
 #define KS_UPSTREAM_SHARES       4096U  /* accounts are spread over them; a power of two */
 #define KS_UPSTREAM_SHARE_MAX    1024U  /* items of one share under way: ten full batches */
 #define KS_UPSTREAM_ATTEMPTS_MAX 256U   /* of one item */
-#define KS_UPSTREAM_MESSAGE_LEN                                                                    \
-    (1024U * 1024U) /* bytes after which a message takes no more items */
-#define KS_UPSTREAM_TICK_MS 20
+#define KS_UPSTREAM_TICK_MS      20
 
 struct ks_item_result;
 struct ks_upstream;

@@ -131,7 +131,7 @@ static uint32_t next_share; /* of accounts in turn, so that none has too many */
 static ks_code send_of(uint32_t share, struct probe *probe, int64_t deadline_ms)
 {
     *probe = (struct probe){.item.share = share};
-    probe->item.body.len_max = KS_ITEM_LEN_MAX;
+    probe->item.body.len_max = KS_EXECUTE_BODY_MAX;
     struct ks_item item = {.operation = 13, .account = KS_LITERAL("111122223333")};
     assert_int_equal(ks_item_write(&item, &probe->item.body).code, KS_OK);
     probe->item.deadline_ns = deadline_ms * KS_NS_PER_MS;
@@ -407,7 +407,7 @@ static void gives_mutations_more_time(void **state)
 {
     (void)state;
     struct probe probe = {0};
-    probe.item.body.len_max = KS_ITEM_LEN_MAX;
+    probe.item.body.len_max = KS_EXECUTE_BODY_MAX;
     probe.item.mutating = true;
     probe.item.deadline_ns = now_ns() + 10000 * KS_NS_PER_MS;
     probe.item.done = on_done;
@@ -425,7 +425,7 @@ static void gives_mutations_more_time(void **state)
 static void send_kind(bool mutating, struct probe *probe)
 {
     *probe = (struct probe){.item.mutating = mutating};
-    probe->item.body.len_max = KS_ITEM_LEN_MAX;
+    probe->item.body.len_max = KS_EXECUTE_BODY_MAX;
     probe->item.deadline_ns = now_ns() + 10000 * KS_NS_PER_MS;
     probe->item.done = on_done;
     probe->item.user = probe;

@@ -1,9 +1,13 @@
 #include "services/keystore/execute/execute.h"
 
 #include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
+#include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/operation.h"
 #include "services/keystore/execute/request.h"
 #include "services/keystore/execute/resolve.h"
+
+#define TAG_NUMBER 1U /* Item.tag */
 
 /* What the bytes say; false: the call is answered. */
 static bool take_request(struct ks_call *call)
@@ -46,6 +50,24 @@ void ks_execute_begin(struct ks_call *call)
     operation->run(call);
 }
 
+/* Answers what is no Item by the tag that it holds. Fails: VALIDATION (it holds none). */
+static ks_result refuse_item(ks_bytes item, ks_execute_done_fn done, void *user)
+{
+    struct ks_wire_field field;
+    do {
+        if (item.len == 0) {
+            return KS_RES(VALIDATION);
+        }
+        KS_TRY(ks_wire_next(&item, &field));
+    } while (field.number != TAG_NUMBER || field.type != KS_WIRE_VARINT);
+
+    INTERNAL(ItemResult) result = INTERNAL_NEW(ITEM_RESULT);
+    result.tag = field.value;
+    result.code = KS_VALIDATION;
+    done(user, &result);
+    return KS_RES(OK);
+}
+
 ks_result ks_execute(const struct ks_execute_env *env, ks_bytes item, ks_execute_done_fn done,
                      void *user)
 {
@@ -61,7 +83,7 @@ ks_result ks_execute(const struct ks_execute_env *env, ks_bytes item, ks_execute
     if (ks_failed(ks_codec_unpack(INTERNAL_TYPE(item), item, &limits, &call->arena, &message))) {
         ks_arena_done(&call->arena);
         ks_free(call);
-        return KS_RES(VALIDATION);
+        return refuse_item(item, done, user);
     }
     call->item = (const INTERNAL(Item) *)message;
     if (take_request(call)) {

@@ -8,13 +8,13 @@
 #include "pkg/base/bytes.h"
 #include "services/keystore/execute/call.h"
 
-#define KS_EXECUTE_ITEM_MAX (1024U * 1024U) /* bytes; the largest request is about 450 KiB */
-
 /*
  * Carries out one item (bytes of an internal.v1.Item) and calls done exactly once: on this thread
- * before this returns, or on another one later.
+ * before this returns, or on another one later. Bytes that are no Item, or longer than
+ * KS_EXECUTE_ITEM_MAX, are answered with VALIDATION as long as they hold a tag: many tenants share
+ * the stream, and one item must not end it.
  *
- * Fails: VALIDATION (the bytes are no Item: there is no tag to answer to, and done is not called).
+ * Fails: VALIDATION (the bytes hold no tag to answer to; done is not called).
  */
 KS_MUST_USE ks_result ks_execute(const struct ks_execute_env *env, ks_bytes item,
                                  ks_execute_done_fn done, void *user);

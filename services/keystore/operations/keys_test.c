@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
+#include "pkg/codec/wire.h"
 #include "pkg/store/store_fixture.h"
+#include "proto/keystead/internal/v1/limits.h"
+#include "services/keystore/execute/execute.h"
 #include "services/keystore/fixture/cell_fixture.h"
 #include "services/keystore/operations/table.h"
 #include "services/keystore/records/name.h"
@@ -534,6 +537,69 @@ static void another_account_changes_nothing_though_the_frontend_allows_it(void *
     assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED));
 }
 
+struct refusal {
+    unsigned count;
+    uint64_t tag;
+    ks_code code;
+};
+
+static void note_refusal(void *user, const INTERNAL(ItemResult) * result)
+{
+    struct refusal *refusal = user;
+    refusal->count++;
+    refusal->tag = result->tag;
+    refusal->code = ks_code_from_number(result->code);
+}
+
+/* An Item of that many bytes, padded by a field that nobody knows. */
+static void pad_item(uint64_t tag, size_t len, struct ks_buffer *item)
+{
+    static uint8_t padding[KS_EXECUTE_ITEM_MAX];
+    assert_int_equal(ks_wire_put_varint(1, tag, item).code, KS_OK);
+    size_t left = len - item->len;
+    size_t value_len = left - ks_wire_head_len(1000, left);
+    assert_int_equal(ks_wire_put_bytes(1000, (ks_bytes){padding, value_len}, item).code, KS_OK);
+    assert_int_equal(item->len, len);
+}
+
+/* Many tenants share a stream: whatever can be answered is answered, and does not end it. */
+static void an_item_of_any_length_is_answered_by_its_tag(void **state)
+{
+    (void)state;
+    for (size_t len = KS_EXECUTE_ITEM_MAX - 16; len < KS_EXECUTE_ITEM_MAX + 16; len++) {
+        KS_BUFFER_AUTO item = {.len_max = KS_EXECUTE_ITEM_MAX + 16};
+        pad_item(UINT64_MAX, len, &item);
+        struct refusal refusal = {0};
+
+        ks_result taken = ks_execute(&cell.env, ks_buffer_bytes(&item), note_refusal, &refusal);
+
+        assert_int_equal(taken.code, KS_OK);
+        assert_int_equal(refusal.count, 1);
+        assert_true(refusal.tag == UINT64_MAX);
+        assert_int_equal(refusal.code, len > KS_EXECUTE_ITEM_MAX ? KS_VALIDATION : KS_UNSUPPORTED);
+    }
+}
+
+static void what_is_no_item_is_answered_by_its_tag(void **state)
+{
+    (void)state;
+    static const uint8_t account_is_no_text[] = {0x08, 0x05, 0x1a, 0x01, 0xff};
+    static const uint8_t cut_after_the_tag[] = {0x08, 0x05, 0x1a, 0x05};
+    static const uint8_t no_tag[] = {0x1a, 0x01, 'a', 0x1a, 0x01, 'b'};
+    struct refusal refusal = {0};
+
+    ks_bytes item = {account_is_no_text, sizeof(account_is_no_text)};
+    assert_int_equal(ks_execute(&cell.env, item, note_refusal, &refusal).code, KS_OK);
+    assert_int_equal(refusal.tag, 5);
+    assert_int_equal(refusal.code, KS_VALIDATION);
+    item = (ks_bytes){cut_after_the_tag, sizeof(cut_after_the_tag)};
+    assert_int_equal(ks_execute(&cell.env, item, note_refusal, &refusal).code, KS_OK);
+    assert_int_equal(refusal.count, 2);
+    item = (ks_bytes){no_tag, sizeof(no_tag)};
+    assert_int_equal(ks_execute(&cell.env, item, note_refusal, &refusal).code, KS_VALIDATION);
+    assert_int_equal(refusal.count, 2);
+}
+
 static void what_is_no_item_or_no_operation_is_refused(void **state)
 {
     (void)state;
@@ -582,6 +648,8 @@ int main(void)
         TEST(a_key_sealed_under_what_is_no_longer_current_is_sealed_anew),
         TEST(an_undecided_item_gets_the_views_and_a_denied_one_is_denied),
         TEST(another_account_changes_nothing_though_the_frontend_allows_it),
+        TEST(an_item_of_any_length_is_answered_by_its_tag),
+        TEST(what_is_no_item_is_answered_by_its_tag),
         TEST(what_is_no_item_or_no_operation_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,14 +10,20 @@
 #include "pkg/codec/wire.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
+#include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/execute.h"
 #include "services/keystore/serve/session.h"
 
-#define ITEMS_NUMBER     1U /* ExecuteRequest.items */
-#define RESULTS_NUMBER   1U /* ExecuteResponse.results */
-#define ITEMS_MAX        256U
-#define BATCH_LEN_MAX    (4U * 1024U * 1024U) /* the frontend takes 8 MiB */
-#define BATCH_LEN_ENOUGH (1024U * 1024U)      /* goes out though the last one is being written */
+#define ITEMS_NUMBER     1U              /* ExecuteRequest.items */
+#define RESULTS_NUMBER   1U              /* ExecuteResponse.results */
+#define BATCH_LEN_ENOUGH (1024U * 1024U) /* goes out though the last one is being written */
+
+/* Two heads of their own, tag, code, response, text; a view: itself, version with two, two texts. */
+#define RESULT_FIELDS_MAX (6U + KS_CALL_TARGETS_MAX * 6U)
+
+static_assert(RESULT_FIELDS_MAX <= KS_EXECUTE_RESULT_FIELDS_MAX, "frontends read what is packed");
+static_assert(KS_CALL_RESPONSE_MAX + BATCH_LEN_ENOUGH < KS_EXECUTE_RESPONSE_MAX,
+              "one more result always fits");
 
 struct lane {
     const struct ks_execute_env *env;
@@ -27,7 +33,8 @@ struct lane {
     size_t outstanding;
     bool gathering; /* items of a message are being taken: their results go out together */
     bool paused;
-    struct ks_buffer batch;
+    struct ks_buffer batch; /* an ExecuteResponse that grows */
+    size_t batch_count;     /* results in it */
 };
 
 static void unlock_and_unref(struct lane *lane)
@@ -48,7 +55,16 @@ static void send_batch(struct lane *lane)
     if (lane->batch.len > 0 && ks_failed(ks_rpc_stream_send_buffer(lane->stream, &lane->batch))) {
         ks_buffer_done(&lane->batch);
     }
-    lane->batch.len_max = BATCH_LEN_MAX;
+    lane->batch.len_max = KS_EXECUTE_RESPONSE_MAX;
+    lane->batch_count = 0;
+}
+
+/* With the lock. What a message may hold at most is a frontend's limit, too (limits.h). */
+static void pack(struct lane *lane, const INTERNAL(ItemResult) * result)
+{
+    ks_result packed = ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch);
+    assert(!ks_failed(packed)); /* it goes out at BATCH_LEN_ENOUGH */
+    lane->batch_count++;
 }
 
 static void resume(void *argument)
@@ -73,13 +89,10 @@ static void item_done(void *user, const INTERNAL(ItemResult) * result)
 {
     struct lane *lane = user;
     pthread_mutex_lock(&lane->lock);
-    if (ks_failed(ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch))) {
-        send_batch(lane);
-        ks_result packed = ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch);
-        assert(!ks_failed(packed)); /* KS_CALL_RESPONSE_MAX is far below BATCH_LEN_MAX */
-    }
+    pack(lane, result);
     bool goes_out = !lane->gathering && ks_rpc_stream_ready(lane->stream);
-    if (goes_out || lane->batch.len >= BATCH_LEN_ENOUGH) {
+    bool full = lane->batch.len >= BATCH_LEN_ENOUGH || lane->batch_count == KS_EXECUTE_RESULTS_MAX;
+    if (goes_out || full) {
         send_batch(lane);
     }
     lane->outstanding--;
@@ -96,13 +109,13 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
     lane->env = user;
     lane->stream = ks_rpc_stream_ref(stream);
     lane->refs = 1;
-    lane->batch.len_max = BATCH_LEN_MAX;
+    lane->batch.len_max = KS_EXECUTE_RESPONSE_MAX;
     pthread_mutex_init(&lane->lock, NULL);
     ks_rpc_stream_set_user(stream, lane);
     return KS_RES(OK);
 }
 
-/* Fails: VALIDATION (no item). */
+/* Fails: VALIDATION (what has no tag: nobody can be answered). */
 static ks_result take_item(struct lane *lane, ks_bytes item)
 {
     pthread_mutex_lock(&lane->lock);
@@ -125,7 +138,8 @@ static ks_result take_items(struct lane *lane, ks_bytes message)
     while (message.len > 0) {
         struct ks_wire_field field;
         KS_TRY(ks_wire_next(&message, &field));
-        if (field.number != ITEMS_NUMBER || field.type != KS_WIRE_BYTES || ++count > ITEMS_MAX) {
+        if (field.number != ITEMS_NUMBER || field.type != KS_WIRE_BYTES ||
+            ++count > KS_EXECUTE_ITEMS_MAX) {
             return KS_RES(VALIDATION);
         }
         KS_TRY(take_item(lane, field.bytes));
