@@ -78,7 +78,7 @@ static void on_writable(void *user, struct ks_rpc_stream *stream)
 {
     (void)stream;
     struct link *link = user;
-    ks_upstream_writable(link->lane->upstream, link->index);
+    ks_upstream_writable(link->lane->upstream, link->index, now_of(link->lane));
 }
 
 static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
@@ -270,5 +270,5 @@ void ks_lane_cork(struct ks_lane *lane)
 
 void ks_lane_uncork(struct ks_lane *lane)
 {
-    ks_upstream_uncork(lane->upstream);
+    ks_upstream_uncork(lane->upstream, now_of(lane));
 }

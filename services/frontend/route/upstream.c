@@ -10,9 +10,9 @@
 #define NO_PEER (-1)
 
 /* What makes a keystore less welcome, counted in items that it would have to have under way. */
-#define FAR_SCORE        32U      /* in another zone: the network between zones costs more */
-#define UNACCEPTED_SCORE 100000U  /* not known to be there */
-#define SHUNNED_SCORE    1000000U /* has just failed */
+#define FAR_SCORE        KS_UPSTREAM_SPILL /* in another zone */
+#define UNACCEPTED_SCORE 100000U           /* not known to be there */
+#define SHUNNED_SCORE    1000000U          /* has just failed */
 
 #define SHUN_NS         (1000 * KS_NS_PER_MS) /* after silence */
 #define SHUN_BRIEF_NS   (100 * KS_NS_PER_MS)  /* after UNAVAILABLE: its window may be open soon */
@@ -20,20 +20,33 @@
 #define PAUSE_FIRST_NS  (20 * KS_NS_PER_MS)   /* when all keystores were tried in vain */
 #define PAUSE_DOUBLINGS 4U                    /* up to 320 ms */
 
+/* How long a message may keep others waiting: one that takes longer waits for something else. */
+#define COLLECT_NS (KS_UPSTREAM_TICK_MS * KS_NS_PER_MS)
+
+#define SUSPECT_DEATHS (KS_UPSTREAM_DEATHS_MAX - 1U) /* then an item goes alone */
+
+/* What is to be written to a keystore. */
+struct queue {
+    struct ks_upstream_item *first;
+    struct ks_upstream_item *last;
+};
+
 struct peer {
     bool usable;   /* there is a stream */
     bool accepted; /* and it has been accepted */
     size_t outstanding;
     int64_t heard_at_ns; /* of its last message */
     int64_t shunned_until_ns;
-    struct ks_upstream_item *queue_first; /* not written yet */
-    struct ks_upstream_item *queue_last;
+    struct queue mutations;
+    struct queue others;     /* collected while a message of them is unanswered */
+    bool flying;             /* such a message was sent, and nothing of its kind came back */
+    int64_t flying_since_ns; /* if so */
 };
 
 struct ks_upstream {
     struct ks_upstream_options options;
     struct peer peers[KS_UPSTREAM_PEERS_MAX];
-    bool corked;
+    unsigned holds; /* reasons to collect and not to send yet */
     bool armed;
     size_t count;
     struct ks_upstream_item *first; /* all items, oldest first */
@@ -112,58 +125,126 @@ static struct ks_upstream_item *item_of(const struct ks_upstream *upstream, uint
 
 /* ---- Queues: what is to be written to a keystore ---- */
 
-static void queue_push(struct peer *peer, int index, struct ks_upstream_item *item)
+static struct queue *queue_of(struct peer *peer, const struct ks_upstream_item *item)
+{
+    return item->mutating ? &peer->mutations : &peer->others;
+}
+
+static void queue_push(struct queue *queue, int index, struct ks_upstream_item *item)
 {
     assert(item->queued_at == NO_PEER);
 
     item->queue_next = NULL;
     item->queued_at = index;
-    *(peer->queue_first ? &peer->queue_last->queue_next : &peer->queue_first) = item;
-    peer->queue_last = item;
+    *(queue->first ? &queue->last->queue_next : &queue->first) = item;
+    queue->last = item;
 }
 
-static struct ks_upstream_item *queue_pop(struct peer *peer)
+static struct ks_upstream_item *queue_pop(struct queue *queue)
 {
-    struct ks_upstream_item *item = peer->queue_first;
-    peer->queue_first = item->queue_next;
+    struct ks_upstream_item *item = queue->first;
+    queue->first = item->queue_next;
     item->queued_at = NO_PEER;
     return item;
 }
 
 /* Items leave the middle of a queue when it is stuck, the oldest first: they stand in front. */
-static void queue_remove(struct peer *peer, struct ks_upstream_item *item)
+static void queue_remove(struct queue *queue, struct ks_upstream_item *item)
 {
     struct ks_upstream_item *before = NULL;
-    struct ks_upstream_item **link = &peer->queue_first;
+    struct ks_upstream_item **link = &queue->first;
     while (*link != item) {
         before = *link;
         link = &before->queue_next;
     }
     *link = item->queue_next;
-    if (peer->queue_last == item) {
-        peer->queue_last = before;
+    if (queue->last == item) {
+        queue->last = before;
     }
     item->queued_at = NO_PEER;
 }
 
-/* Writes one message, if the stream takes it at once. */
-static void flush(struct ks_upstream *upstream, size_t index)
+/* ---- Messages ---- */
+
+/* A message that is being filled. */
+struct draft {
+    struct ks_buffer bytes;
+    size_t count;
+    bool closed; /* takes no more items */
+};
+
+/* Whether the item may be what streams end of: it must not take others with it. */
+static bool is_suspect(const struct ks_upstream_item *item)
+{
+    return item->deaths >= SUSPECT_DEATHS;
+}
+
+/* Moves items from the queue to the message, as many as it takes. A suspect goes alone. */
+static void draft_fill(struct draft *draft, struct queue *queue)
+{
+    while (queue->first && !draft->closed) {
+        bool alone = is_suspect(queue->first);
+        if (alone && draft->count > 0) {
+            draft->closed = true;
+            return;
+        }
+        const struct ks_upstream_item *item = queue_pop(queue);
+        ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &draft->bytes);
+        assert(!ks_failed(added)); /* no body is longer than KS_EXECUTE_BODY_MAX */
+        draft->count++;
+        draft->closed = alone || draft->count == KS_EXECUTE_ITEMS_MAX ||
+                        draft->bytes.len >= KS_EXECUTE_REQUEST_ENOUGH;
+    }
+}
+
+/* Whether a message is still to be waited for before the next one that is no mutation. */
+static bool is_flying(const struct peer *peer, int64_t now_ns)
+{
+    return peer->flying && now_ns - peer->flying_since_ns < COLLECT_NS;
+}
+
+/* Writes one message, if there is something to say and the stream takes it at once. */
+static bool flush_one(struct ks_upstream *upstream, size_t index, int64_t now_ns)
 {
     struct peer *peer = &upstream->peers[index];
     const struct ks_upstream_options *options = &upstream->options;
-    if (upstream->corked || !peer->queue_first || !options->ready(options->user, index)) {
-        return;
+    bool others = peer->others.first && !is_flying(peer, now_ns);
+    if ((!peer->mutations.first && !others) || !options->ready(options->user, index)) {
+        return false;
     }
-    KS_BUFFER_AUTO message = {.len_max = KS_EXECUTE_REQUEST_MAX};
-    for (size_t i = 0;
-         i < KS_EXECUTE_ITEMS_MAX && peer->queue_first && message.len < KS_EXECUTE_REQUEST_ENOUGH;
-         i++) {
-        struct ks_upstream_item *item = queue_pop(peer);
-        ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &message);
-        assert(!ks_failed(added));
+    struct draft draft = {.bytes = {.len_max = KS_EXECUTE_REQUEST_MAX}};
+    draft_fill(&draft, &peer->mutations);
+    if (others && !draft.closed) {
+        draft_fill(&draft, &peer->others);
+        peer->flying = true;
+        peer->flying_since_ns = now_ns;
     }
     /* If it fails, the stream is about to end, and the items go to others then. */
-    (void)(options->send(options->user, index, &message).code);
+    (void)(options->send(options->user, index, &draft.bytes).code);
+    ks_buffer_done(&draft.bytes);
+    return true;
+}
+
+static void flush(struct ks_upstream *upstream, size_t index, int64_t now_ns)
+{
+    while (upstream->holds == 0 && flush_one(upstream, index, now_ns)) {
+    }
+}
+
+/* Between the two, items are collected. */
+static void hold(struct ks_upstream *upstream)
+{
+    upstream->holds++;
+}
+
+static void release(struct ks_upstream *upstream, int64_t now_ns)
+{
+    assert(upstream->holds > 0);
+
+    upstream->holds--;
+    for (size_t i = 0; i < upstream->options.peer_count; i++) {
+        flush(upstream, i, now_ns);
+    }
 }
 
 /* ---- One item ---- */
@@ -179,7 +260,7 @@ static void forget_attempt(struct ks_upstream *upstream, size_t index,
     item->awaiting &= ~bit_of(index);
     peer->outstanding--;
     if (item->queued_at == (int)index) {
-        queue_remove(peer, item);
+        queue_remove(queue_of(peer, item), item);
     } else {
         item->loose = true;
     }
@@ -244,8 +325,8 @@ static void send_to(struct ks_upstream *upstream, size_t index, struct ks_upstre
     item->awaiting |= bit_of(index);
     item->sent_at_ns = now_ns;
     peer->outstanding++;
-    queue_push(peer, (int)index, item);
-    flush(upstream, index);
+    queue_push(queue_of(peer, item), (int)index, item);
+    flush(upstream, index, now_ns);
 }
 
 static void pause_item(struct ks_upstream_item *item, int64_t now_ns)
@@ -298,6 +379,7 @@ ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item
     item->awaiting = 0;
     item->tried = 0;
     item->attempts = 0;
+    item->deaths = 0;
     item->rounds = 0;
     item->loose = false;
     item->queued_at = NO_PEER;
@@ -309,19 +391,12 @@ ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item
 
 void ks_upstream_cork(struct ks_upstream *upstream)
 {
-    assert(!upstream->corked);
-
-    upstream->corked = true;
+    hold(upstream);
 }
 
-void ks_upstream_uncork(struct ks_upstream *upstream)
+void ks_upstream_uncork(struct ks_upstream *upstream, int64_t now_ns)
 {
-    assert(upstream->corked);
-
-    upstream->corked = false;
-    for (size_t i = 0; i < upstream->options.peer_count; i++) {
-        flush(upstream, i);
-    }
+    release(upstream, now_ns);
 }
 
 /* ---- What happens on the streams ---- */
@@ -330,14 +405,17 @@ void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_
 {
     assert(index < upstream->options.peer_count);
 
+    hold(upstream);
     upstream->peers[index].usable = true;
     upstream->peers[index].accepted = false;
+    upstream->peers[index].flying = false;
     /* Who waits for no other reason than that nobody was there need not wait any longer. */
     for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
         if (!item->awaiting) {
             dispatch(upstream, item, now_ns);
         }
     }
+    release(upstream, now_ns);
 }
 
 void ks_upstream_accepted(struct ks_upstream *upstream, size_t index)
@@ -345,9 +423,9 @@ void ks_upstream_accepted(struct ks_upstream *upstream, size_t index)
     upstream->peers[index].accepted = true;
 }
 
-void ks_upstream_writable(struct ks_upstream *upstream, size_t index)
+void ks_upstream_writable(struct ks_upstream *upstream, size_t index, int64_t now_ns)
 {
-    flush(upstream, index);
+    flush(upstream, index, now_ns);
 }
 
 static void shun(struct ks_upstream *upstream, size_t index, int64_t until_ns)
@@ -379,6 +457,9 @@ static void receive(struct ks_upstream *upstream, size_t index, const struct ks_
                     int64_t now_ns)
 {
     struct ks_upstream_item *item = item_of(upstream, result->tag);
+    if (!item || !item->mutating) {
+        upstream->peers[index].flying = false;
+    }
     if (!item || !(item->awaiting & bit_of(index))) {
         return; /* another keystore was faster, or it took too long */
     }
@@ -405,11 +486,29 @@ ks_result ks_upstream_received(struct ks_upstream *upstream, size_t index, ks_by
     KS_TRY(ks_item_check_response(message));
     upstream->peers[index].shunned_until_ns = 0;
     upstream->peers[index].heard_at_ns = now_ns;
+    hold(upstream);
     struct ks_item_result result;
     while (ks_item_next_result(&message, &result)) {
         receive(upstream, index, &result, now_ns);
     }
+    release(upstream, now_ns);
     return KS_RES(OK);
+}
+
+/* A stream has ended that had the item, written or still in its queue. */
+static void lose(struct ks_upstream *upstream, size_t index, struct ks_upstream_item *item,
+                 bool accepted, int64_t now_ns)
+{
+    /* What never reached a keystore is not to blame. */
+    item->deaths += accepted && item->queued_at != (int)index ? 1 : 0;
+    forget_attempt(upstream, index, item);
+    if (item->deaths == KS_UPSTREAM_DEATHS_MAX) {
+        /* Whether a mutation was done is not known; anything else was not. */
+        ks_code code = item->mutating ? KS_UNAVAILABLE : KS_INTERNAL;
+        finish(upstream, item, &(struct ks_item_result){.code = code});
+    } else if (!item->awaiting) {
+        dispatch(upstream, item, now_ns);
+    }
 }
 
 void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_ns)
@@ -417,19 +516,20 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
     assert(index < upstream->options.peer_count);
 
     struct peer *peer = &upstream->peers[index];
+    bool accepted = peer->accepted;
+    hold(upstream);
     peer->usable = false;
     peer->accepted = false;
-    for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
-        if (!(item->awaiting & bit_of(index))) {
-            continue;
-        }
-        forget_attempt(upstream, index, item);
-        if (!item->awaiting) {
-            dispatch(upstream, item, now_ns);
+    struct ks_upstream_item *next = NULL;
+    for (struct ks_upstream_item *item = upstream->first; item; item = next) {
+        next = item->next;
+        if (item->awaiting & bit_of(index)) {
+            lose(upstream, index, item, accepted, now_ns);
         }
     }
     assert(peer->outstanding == 0);
-    assert(!peer->queue_first);
+    assert(!peer->mutations.first && !peer->others.first);
+    release(upstream, now_ns);
 }
 
 /* ---- Time ---- */
@@ -494,10 +594,12 @@ static void look_at(struct ks_upstream *upstream, struct ks_upstream_item *item,
 void ks_upstream_tick(struct ks_upstream *upstream, int64_t now_ns)
 {
     upstream->armed = false;
+    hold(upstream);
     struct ks_upstream_item *next = NULL;
     for (struct ks_upstream_item *item = upstream->first; item; item = next) {
         next = item->next;
         look_at(upstream, item, now_ns);
     }
+    release(upstream, now_ns);
     arm(upstream);
 }

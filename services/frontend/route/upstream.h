@@ -8,9 +8,20 @@
  *   stream broken▼  │
  *              WAITING ── deadline ──► done (UNAVAILABLE)
  *
+ * Items are worth more together than apart: a message costs a keystore about as much as twenty items
+ * do. So all go to the keystore of our own zone until it has KS_UPSTREAM_SPILL of them; and of what
+ * is no mutation, one message at a time is on its way to a keystore. What comes meanwhile is
+ * collected, and goes when the first answer is back, or when that takes longer than a tick: then
+ * what was sent waits for something else than its turn. So an item goes at once when nothing is on
+ * its way, and messages grow with the load. A mutation always goes at once.
+ *
  * A keystore that is silent for longer than the patience for it is not waited for alone: the item
  * goes to another one, too, and the first answer counts. That is safe for everything: reads and
  * crypto change nothing, and a mutation carries its request_id, so it is done once.
+ *
+ * An item that streams keep ending under may be why they end. From the second time on it travels in
+ * a message of its own, so that others are cleared, and after KS_UPSTREAM_DEATHS_MAX it goes no
+ * further: all tenants share the streams.
  *
  * It knows nothing of connections: it is told what happens on them, and sends by `send`. So it is
  * tested with neither network nor clock.
@@ -31,6 +42,8 @@
 #define KS_UPSTREAM_SHARES       4096U  /* accounts are spread over them; a power of two */
 #define KS_UPSTREAM_SHARE_MAX    1024U  /* items of one share under way: ten full batches */
 #define KS_UPSTREAM_ATTEMPTS_MAX 256U   /* of one item */
+#define KS_UPSTREAM_DEATHS_MAX   3U     /* streams that may end while they have one item */
+#define KS_UPSTREAM_SPILL        512U /* items that a keystore of our zone has, before others get any */
 #define KS_UPSTREAM_TICK_MS      20
 
 struct ks_item_result;
@@ -44,7 +57,8 @@ struct ks_upstream_item {
     int64_t deadline_ns; /* on the clock whose times are handed in */
     /*
      * Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time, and in the
-     * place of a mutation's refusal while another keystore may still carry it out.
+     * place of a mutation's refusal while another keystore may still carry it out. INTERNAL (a
+     * mutation: UNAVAILABLE) if KS_UPSTREAM_DEATHS_MAX streams have ended while they had the item.
      */
     void (*done)(struct ks_upstream_item *item, const struct ks_item_result *result);
     void *user;
@@ -54,6 +68,7 @@ struct ks_upstream_item {
     uint32_t awaiting; /* keystores that have it and have not answered: a bit each */
     uint32_t tried;    /* that need not be asked again before the others were */
     uint32_t attempts;
+    uint32_t deaths; /* streams that have ended while they had it */
     uint32_t rounds; /* how often all keystores were tried in vain */
     bool loose;      /* a keystore got it and was given up: it may still carry it out */
     int queued_at;   /* keystore in whose queue it still is; -1: none */
@@ -99,16 +114,16 @@ uint32_t ks_upstream_share(ks_bytes account);
 KS_MUST_USE ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,
                                        int64_t now_ns);
 
-/* Between the two, items are collected and not sent: for who has many at once. No nesting. */
+/* Between the two, items are collected and not sent: for a caller that has many at once. */
 void ks_upstream_cork(struct ks_upstream *upstream);
-void ks_upstream_uncork(struct ks_upstream *upstream);
+void ks_upstream_uncork(struct ks_upstream *upstream, int64_t now_ns);
 
 /* A stream to the peer of that index was opened: it can be sent to. */
 void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_ns);
 /* That peer has accepted the stream. */
 void ks_upstream_accepted(struct ks_upstream *upstream, size_t index);
 /* What waits for that peer can be sent. */
-void ks_upstream_writable(struct ks_upstream *upstream, size_t index);
+void ks_upstream_writable(struct ks_upstream *upstream, size_t index, int64_t now_ns);
 /* Fails: VALIDATION (not an ExecuteResponse; the stream must be closed). */
 KS_MUST_USE ks_result ks_upstream_received(struct ks_upstream *upstream, size_t peer,
                                            ks_bytes message, int64_t now_ns);

@@ -1,6 +1,4 @@
 /* Failover, stepped: the streams are arrays, time is a number. */
-#include "services/frontend/route/upstream.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,176 +12,13 @@
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
-#include "services/frontend/route/item.h"
-
-#define PEERS    3
-#define PATIENCE 300
-#define MUTATION 1000
-#define SENT_MAX 512
-
-/* What was written to a keystore. */
-struct fake_peer {
-    bool ready;
-    bool broken;
-    uint64_t tags[SENT_MAX]; /* of the items it got, in order */
-    size_t tag_count;
-    size_t message_count;
-    size_t largest; /* items in one message */
-};
-
-static struct fake_peer peers[PEERS];
-static struct ks_upstream *upstream;
-static int64_t now_ms;
-static bool armed;
-
-/* An item with what came of it. */
-struct probe {
-    struct ks_upstream_item item;
-    int done;
-    ks_code code;
-};
-
-static int64_t now_ns(void)
-{
-    return now_ms * KS_NS_PER_MS;
-}
-
-static bool ready(void *user, size_t peer)
-{
-    (void)user;
-    return peers[peer].ready;
-}
-
-static ks_result take(void *user, size_t peer, struct ks_buffer *message)
-{
-    (void)user;
-    struct fake_peer *to = &peers[peer];
-    if (to->broken) {
-        return KS_RES(UNAVAILABLE);
-    }
-    KS_ARENA_AUTO arena = {.len_max = 1U << 22};
-    struct ProtobufCMessage *unpacked = NULL;
-    assert_int_equal(ks_codec_unpack(&keystead__internal__v1__execute_request__descriptor,
-                                     ks_buffer_bytes(message), NULL, &arena, &unpacked)
-                         .code,
-                     KS_OK);
-    const Keystead__Internal__V1__ExecuteRequest *request =
-        (const Keystead__Internal__V1__ExecuteRequest *)unpacked;
-    for (size_t i = 0; i < request->n_items; i++) {
-        assert_true(to->tag_count < SENT_MAX);
-        to->tags[to->tag_count++] = request->items[i]->tag;
-    }
-    to->largest = request->n_items > to->largest ? request->n_items : to->largest;
-    to->message_count++;
-    ks_buffer_done(message);
-    return KS_RES(OK);
-}
-
-static void arm(void *user)
-{
-    (void)user;
-    assert_false(armed);
-    armed = true;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(peers, 0, sizeof(peers));
-    now_ms = 1000000;
-    armed = false;
-    struct ks_upstream_options options = {
-        .peer_count = PEERS,
-        .near = 1U << 1, /* the second one is of our zone */
-        .patience_ns = PATIENCE * KS_NS_PER_MS,
-        .mutation_patience_ns = MUTATION * KS_NS_PER_MS,
-        .ready = ready,
-        .send = take,
-        .arm = arm,
-    };
-    upstream = ks_upstream_new(&options);
-    for (size_t i = 0; i < PEERS; i++) {
-        peers[i].ready = true;
-        ks_upstream_opened(upstream, i, now_ns());
-        ks_upstream_accepted(upstream, i);
-    }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(ks_upstream_count(upstream), 0);
-    ks_upstream_free(upstream);
-    return 0;
-}
-
-static void on_done(struct ks_upstream_item *item, const struct ks_item_result *result)
-{
-    struct probe *probe = item->user;
-    probe->done++;
-    probe->code = result->code;
-    ks_buffer_done(&item->body);
-}
-
-static uint32_t next_share; /* of accounts in turn, so that none has too many */
-
-static ks_code send_of(uint32_t share, struct probe *probe, int64_t deadline_ms)
-{
-    *probe = (struct probe){.item.share = share};
-    probe->item.body.len_max = KS_EXECUTE_BODY_MAX;
-    struct ks_item item = {.operation = 13, .account = KS_LITERAL("111122223333")};
-    assert_int_equal(ks_item_write(&item, &probe->item.body).code, KS_OK);
-    probe->item.deadline_ns = deadline_ms * KS_NS_PER_MS;
-    probe->item.done = on_done;
-    probe->item.user = probe;
-    return ks_upstream_send(upstream, &probe->item, now_ns()).code;
-}
-
-static ks_code send_until(struct probe *probe, int64_t deadline_ms)
-{
-    return send_of(next_share++ % KS_UPSTREAM_SHARES, probe, deadline_ms);
-}
-
-static void send(struct probe *probe)
-{
-    assert_int_equal(send_until(probe, now_ms + 10000), KS_OK);
-}
-
-static void answer(size_t peer, uint64_t tag, ks_code code)
-{
-    Keystead__Internal__V1__ItemResult result = KEYSTEAD__INTERNAL__V1__ITEM_RESULT__INIT;
-    result.tag = tag;
-    result.code = code;
-    KS_BUFFER_AUTO message = {.len_max = 4096};
-    assert_int_equal(ks_codec_pack_field(1, &result.base, &message).code, KS_OK);
-    assert_int_equal(ks_upstream_received(upstream, peer, ks_buffer_bytes(&message), now_ns()).code,
-                     KS_OK);
-}
-
-/* The tag of the item that the keystore got last. */
-static uint64_t last_tag(size_t peer)
-{
-    assert_true(peers[peer].tag_count > 0);
-    return peers[peer].tags[peers[peer].tag_count - 1];
-}
-
-static void pass(int64_t ms)
-{
-    for (int64_t left = ms; left > 0; left -= KS_UPSTREAM_TICK_MS) {
-        now_ms += KS_UPSTREAM_TICK_MS;
-        if (armed) {
-            armed = false;
-            ks_upstream_tick(upstream, now_ns());
-        }
-    }
-}
+#include "services/frontend/route/upstream_fixture.h"
 
 static void asks_the_keystore_of_its_own_zone_first(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
 
     assert_int_equal(peers[1].tag_count, 1);
     assert_int_equal(probe.done, 0);
@@ -197,7 +32,7 @@ static void takes_a_refusal_for_an_answer(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
 
     answer(1, last_tag(1), KS_DISABLED);
 
@@ -206,28 +41,11 @@ static void takes_a_refusal_for_an_answer(void **state)
     assert_int_equal(peers[0].tag_count + peers[2].tag_count, 0);
 }
 
-static void spreads_over_the_others_when_the_own_one_is_busy(void **state)
-{
-    (void)state;
-    struct probe probes[100];
-    for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        send(&probes[i]);
-    }
-    assert_true(peers[1].tag_count > peers[0].tag_count);
-    assert_true(peers[0].tag_count > 0);
-    assert_true(peers[2].tag_count > 0);
-    for (size_t p = 0; p < PEERS; p++) {
-        for (size_t i = 0; i < peers[p].tag_count; i++) {
-            answer(p, peers[p].tags[i], KS_OK);
-        }
-    }
-}
-
 static void goes_to_another_keystore_without_a_window_at_once(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
 
     answer(1, last_tag(1), KS_UNAVAILABLE);
     size_t second = peers[0].tag_count > 0 ? 0 : 2;
@@ -248,19 +66,19 @@ static void avoids_a_keystore_that_just_had_no_window(void **state)
     (void)state;
     struct probe first;
     struct probe second;
-    send(&first);
+    send_probe(&first);
     answer(1, last_tag(1), KS_UNAVAILABLE);
     size_t other = peers[0].tag_count > 0 ? 0 : 2;
     answer(other, last_tag(other), KS_OK);
 
-    send(&second);
+    send_probe(&second);
     assert_int_equal(peers[1].tag_count, 1);
     answer(peers[0].tag_count > peers[2].tag_count ? 0 : 2,
            last_tag(peers[0].tag_count > peers[2].tag_count ? 0 : 2), KS_OK);
     assert_int_equal(second.done, 1);
 
     pass(200);
-    send(&second);
+    send_probe(&second);
     assert_int_equal(peers[1].tag_count, 2);
     answer(1, last_tag(1), KS_OK);
 }
@@ -283,7 +101,7 @@ static void tries_all_again_after_a_pause(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
     answer_all_unavailable();
     assert_int_equal(probe.done, 0);
     size_t before = peers[0].tag_count + peers[1].tag_count + peers[2].tag_count;
@@ -316,9 +134,11 @@ static void moves_what_a_broken_stream_had(void **state)
 {
     (void)state;
     struct probe probes[4];
+    ks_upstream_cork(upstream);
     for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        send(&probes[i]);
+        send_probe(&probes[i]);
     }
+    ks_upstream_uncork(upstream, now_ns());
     assert_int_equal(peers[1].tag_count, 4);
 
     ks_upstream_closed(upstream, 1, now_ns());
@@ -341,7 +161,7 @@ static void waits_for_a_stream_when_there_is_none(void **state)
         ks_upstream_closed(upstream, p, now_ns());
     }
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
     pass(100);
     assert_int_equal(probe.done, 0);
 
@@ -357,7 +177,7 @@ static void asks_another_keystore_when_one_falls_silent(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
 
     pass(PATIENCE - 20);
     assert_int_equal(peers[0].tag_count + peers[2].tag_count, 0);
@@ -377,7 +197,7 @@ static void takes_the_first_answer_from_whoever_has_the_item(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
     pass(PATIENCE + 20);
 
     answer(1, last_tag(1), KS_OK);
@@ -391,7 +211,7 @@ static void waits_for_the_silent_one_when_the_others_cannot(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
     pass(PATIENCE + 20);
     size_t other = peers[0].tag_count > 0 ? 0 : 2;
     answer(other, last_tag(other), KS_UNAVAILABLE);
@@ -420,16 +240,6 @@ static void gives_mutations_more_time(void **state)
     assert_int_equal(peers[0].tag_count + peers[2].tag_count, 1);
     answer(1, last_tag(1), KS_OK);
     assert_int_equal(probe.done, 1);
-}
-
-static void send_kind(bool mutating, struct probe *probe)
-{
-    *probe = (struct probe){.item.mutating = mutating};
-    probe->item.body.len_max = KS_EXECUTE_BODY_MAX;
-    probe->item.deadline_ns = now_ns() + 10000 * KS_NS_PER_MS;
-    probe->item.done = on_done;
-    probe->item.user = probe;
-    assert_int_equal(ks_upstream_send(upstream, &probe->item, now_ns()).code, KS_OK);
 }
 
 /*
@@ -484,11 +294,12 @@ static void waits_longer_for_a_keystore_that_answers_others(void **state)
 {
     (void)state;
     struct probe slow;
-    send(&slow);
+    send_probe(&slow);
     uint64_t slow_tag = last_tag(1);
+    pass(KS_UPSTREAM_TICK_MS); /* nothing is collected behind it any more */
     for (int i = 0; i < 10; i++) {
         struct probe quick;
-        send(&quick);
+        send_probe(&quick);
         answer(1, last_tag(1), KS_OK);
         pass(100);
     }
@@ -500,49 +311,6 @@ static void waits_longer_for_a_keystore_that_answers_others(void **state)
     assert_int_equal(slow.done, 1);
 }
 
-static void collects_while_a_message_is_being_written(void **state)
-{
-    (void)state;
-    struct probe probes[20];
-    peers[1].ready = false;
-    for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        send(&probes[i]);
-    }
-    assert_int_equal(peers[1].message_count, 0);
-
-    peers[1].ready = true;
-    ks_upstream_writable(upstream, 1);
-
-    assert_int_equal(peers[1].message_count, 1);
-    assert_int_equal(peers[1].tag_count, KS_COUNT(probes));
-    for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        answer(1, peers[1].tags[i], KS_OK);
-    }
-}
-
-static void puts_no_more_than_256_items_into_a_message(void **state)
-{
-    (void)state;
-    static struct probe probes[300];
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
-    ks_upstream_cork(upstream);
-    for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        send(&probes[i]);
-    }
-    assert_int_equal(peers[1].message_count, 0);
-
-    ks_upstream_uncork(upstream);
-    assert_int_equal(peers[1].tag_count, KS_EXECUTE_ITEMS_MAX);
-    ks_upstream_writable(upstream, 1);
-
-    assert_int_equal(peers[1].tag_count, KS_COUNT(probes));
-    assert_int_equal(peers[1].largest, KS_EXECUTE_ITEMS_MAX);
-    for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        answer(1, peers[1].tags[i], KS_OK);
-    }
-}
-
 /* What waits in the queue of a stuck stream leaves it when it goes elsewhere. */
 static void takes_items_out_of_the_queue_of_a_stuck_stream(void **state)
 {
@@ -550,13 +318,13 @@ static void takes_items_out_of_the_queue_of_a_stuck_stream(void **state)
     struct probe probes[3];
     peers[1].ready = false;
     for (size_t i = 0; i < KS_COUNT(probes); i++) {
-        send(&probes[i]);
+        send_probe(&probes[i]);
     }
 
     pass(PATIENCE + 20);
     assert_int_equal(peers[0].tag_count + peers[2].tag_count, 3);
     peers[1].ready = true;
-    ks_upstream_writable(upstream, 1);
+    ks_upstream_writable(upstream, 1, now_ns());
     assert_int_equal(peers[1].tag_count, 0);
 
     for (size_t p = 0; p < PEERS; p += 2) {
@@ -572,7 +340,7 @@ static void survives_a_stream_that_takes_nothing(void **state)
     (void)state;
     struct probe probe;
     peers[1].broken = true;
-    send(&probe);
+    send_probe(&probe);
     assert_int_equal(probe.done, 0);
 
     ks_upstream_closed(upstream, 1, now_ns());
@@ -639,7 +407,7 @@ static void passes_over_answers_that_nobody_waits_for(void **state)
 {
     (void)state;
     struct probe probe;
-    send(&probe);
+    send_probe(&probe);
     uint64_t tag = last_tag(1);
 
     answer(1, tag + 1, KS_OK);
@@ -654,14 +422,13 @@ static void passes_over_answers_that_nobody_waits_for(void **state)
     assert_int_equal(probe.done, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, upstream_setup, upstream_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(asks_the_keystore_of_its_own_zone_first),
         TEST(takes_a_refusal_for_an_answer),
-        TEST(spreads_over_the_others_when_the_own_one_is_busy),
         TEST(goes_to_another_keystore_without_a_window_at_once),
         TEST(avoids_a_keystore_that_just_had_no_window),
         TEST(tries_all_again_after_a_pause),
@@ -673,8 +440,6 @@ int main(void)
         TEST(waits_for_the_silent_one_when_the_others_cannot),
         TEST(gives_mutations_more_time),
         TEST(waits_longer_for_a_keystore_that_answers_others),
-        TEST(collects_while_a_message_is_being_written),
-        TEST(puts_no_more_than_256_items_into_a_message),
         TEST(takes_items_out_of_the_queue_of_a_stuck_stream),
         TEST(survives_a_stream_that_takes_nothing),
         TEST(refuses_more_than_its_bound),
