@@ -9,17 +9,17 @@
 #include "services/control/admin.h"
 #include "services/control/admit.h"
 #include "services/control/expiry.h"
+#include "services/control/feed.h"
 #include "services/control/issuer.h"
-#include "services/control/mirror.h"
 #include "services/control/settings.h"
 
-#define DRAIN_NOTICE_MS    200
-#define DRAIN_GRACE_MS     5000
-#define ADMIN_REQUEST_MAX  65536U
-#define ADMIN_CALLS_MAX    256U
-#define MIRROR_REQUEST_MAX 65536U
+#define DRAIN_NOTICE_MS   200
+#define DRAIN_GRACE_MS    5000
+#define ADMIN_REQUEST_MAX 65536U
+#define ADMIN_CALLS_MAX   256U
+#define FEED_REQUEST_MAX  65536U
 /* A snapshot waits in the queue as a whole: 256 MiB are about a million records. */
-#define MIRROR_QUEUE_MAX (256U * 1024U * 1024U)
+#define FEED_QUEUE_MAX (256U * 1024U * 1024U)
 
 /* In the order in which the parts are made. */
 struct ks_control {
@@ -27,7 +27,7 @@ struct ks_control {
     const struct ks_clock *clock;
     struct ks_issuer *issuer;
     struct ks_rpc_loop *loop;
-    struct ks_mirror *mirror;
+    struct ks_control_feed *feed;
     struct ks_store *store;
     struct ks_admin admin;
     struct ks_rpc_method methods[KS_ADMIN_METHOD_COUNT];
@@ -42,18 +42,18 @@ struct ks_control {
 static void on_applied(void *user, int64_t revision)
 {
     (void)revision;
-    ks_mirror_told(((struct ks_control *)user)->mirror);
+    ks_control_feed_told(((struct ks_control *)user)->feed);
 }
 
 static void on_change(void *user, ks_bytes key, ks_bytes value, int64_t revision)
 {
-    ks_mirror_changed(((struct ks_control *)user)->mirror, key, value, revision);
+    ks_control_feed_changed(((struct ks_control *)user)->feed, key, value, revision);
 }
 
 static void on_reload(void *user, int64_t revision)
 {
     (void)revision;
-    ks_mirror_reloaded(((struct ks_control *)user)->mirror);
+    ks_control_feed_reloaded(((struct ks_control *)user)->feed);
 }
 
 static void on_notice(void *user, const char *sentence)
@@ -80,7 +80,7 @@ static ks_result open_store(struct ks_control *control)
 {
     const struct ks_control_settings *settings = control->settings;
     control->loop = ks_rpc_loop_new("control");
-    control->mirror = ks_mirror_new(control->loop);
+    control->feed = ks_control_feed_new(control->loop);
     struct ks_store_options options = {
         .engine = settings->engine == KS_CONTROL_EMBEDDED ? KS_STORE_EMBEDDED : KS_STORE_REPLICATED,
         .folder = settings->data_folder,
@@ -100,7 +100,7 @@ static ks_result open_store(struct ks_control *control)
         .user = control,
     };
     KS_TRY(ks_store_new(&options, &control->store));
-    ks_mirror_set_store(control->mirror, control->store);
+    ks_control_feed_set_store(control->feed, control->store);
     return KS_RES(OK);
 }
 
@@ -131,8 +131,9 @@ static ks_result open_admin(struct ks_control *control)
 static ks_result open_internal(struct ks_control *control)
 {
     const struct ks_control_settings *settings = control->settings;
-    control->watch = (struct ks_rpc_method){
-        .path = KS_MIRROR_METHOD, .stream = &ks_mirror_callbacks, .user = control->mirror};
+    control->watch = (struct ks_rpc_method){.path = KS_CONTROL_FEED_METHOD,
+                                            .stream = &ks_feed_stream_callbacks,
+                                            .user = ks_control_feed_streams(control->feed)};
     struct ks_rpc_server_options options = {
         .address = settings->internal_address,
         .tls = {settings->process_ca_file, settings->process_cert_file, settings->process_key_file},
@@ -141,9 +142,9 @@ static ks_result open_internal(struct ks_control *control)
         .methods = &control->watch,
         .method_count = 1,
         .admit = ks_admit_keystore,
-        .message_bytes_max = MIRROR_REQUEST_MAX,
-        .streams_max = KS_MIRROR_STREAMS_MAX,
-        .stream_queue_bytes_max = MIRROR_QUEUE_MAX,
+        .message_bytes_max = FEED_REQUEST_MAX,
+        .streams_max = KS_FEED_FOLLOWERS_MAX,
+        .stream_queue_bytes_max = FEED_QUEUE_MAX,
     };
     return ks_rpc_server_new(&options, &control->internal_server);
 }
@@ -209,7 +210,7 @@ void ks_control_free(struct ks_control *control)
     ks_rpc_server_free(control->admin_server);
     ks_store_free(control->store);
     ks_rpc_loop_free(control->loop);
-    ks_mirror_free(control->mirror);
+    ks_control_feed_free(control->feed);
     ks_issuer_free(control->issuer);
     ks_free(control);
 }

@@ -12,7 +12,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
 #include "services/control/control_fixture.h"
-#include "services/control/mirror.h"
+#include "services/control/feed.h"
 #include "services/control/records.h"
 
 #define ACCOUNT      "111122223333"
@@ -84,7 +84,9 @@ static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_receiv
 
 #define KEYSTORE_INIT                                                                              \
     {                                                                                              \
-        .received = GAUGE_INIT, .closed = GAUGE_INIT, .last = {.len_max = KS_MIRROR_MESSAGE_MAX }  \
+        .received = GAUGE_INIT, .closed = GAUGE_INIT, .last = {                                    \
+            .len_max = (KS_FEED_RECORDS_MAX + 1024U)                                               \
+        }                                                                                          \
     }
 
 /* Asks for everything. Gives a ref. */
@@ -92,7 +94,7 @@ static struct ks_rpc_stream *follow(struct ks_rpc_channel *channel, struct keyst
 {
     struct ks_rpc_stream *stream = NULL;
     const struct ks_rpc_stream_options options = {
-        .method = KS_MIRROR_METHOD,
+        .method = KS_CONTROL_FEED_METHOD,
         .callbacks = &callbacks,
         .user = keystore,
         .ret_ref = &stream,

@@ -7,6 +7,7 @@
 
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "pkg/follow/feed.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/store/store.h"
@@ -14,14 +15,13 @@
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
 #include "services/keystore/housekeeping/housekeeping.h"
+#include "services/keystore/mirror/mirror.h"
 #include "services/keystore/operations/quota.h"
 #include "services/keystore/operations/table.h"
 #include "services/keystore/serve/applied.h"
 #include "services/keystore/serve/execute_stream.h"
-#include "services/keystore/serve/identities.h"
-#include "services/keystore/serve/mirror.h"
 #include "services/keystore/serve/operators.h"
-#include "services/keystore/serve/session.h"
+#include "services/keystore/serve/peer.h"
 #include "services/keystore/worker/worker.h"
 
 #define THREADS_MAX       16U
@@ -61,7 +61,6 @@ struct ks_keystore {
     struct ks_store *store;
     struct ks_keeper *keeper;
     struct ks_housekeeping *housekeeping;
-    struct ks_identities *identities;
     struct ks_mirror *mirror;
     struct ks_operators *operators;
     struct ks_quota *quota;
@@ -243,7 +242,6 @@ static void make_parts(struct ks_keystore *keystore)
     };
     keystore->keeper = ks_keeper_new(&keeper);
     keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
-    keystore->identities = ks_identities_new(keystore->store);
     const struct ks_quota_options quota = {.store = keystore->store,
                                            .worker = keystore->quota_worker};
     keystore->quota = ks_quota_new(&quota);
@@ -273,15 +271,11 @@ static void make_parts(struct ks_keystore *keystore)
 
 static ks_result open_mirror(struct ks_keystore *keystore)
 {
-    if (keystore->settings->control_address[0] == '\0') {
-        return KS_RES(OK);
-    }
     const struct ks_mirror_options options = {
+        .store = keystore->store,
         .address = keystore->settings->control_address,
         .tls = tls_of(keystore->settings),
         .loop = keystore->loops[0],
-        .store = keystore->store,
-        .identities = keystore->identities,
     };
     return ks_mirror_new(&options, &keystore->mirror);
 }
@@ -294,8 +288,8 @@ static ks_result open_server(struct ks_keystore *keystore)
          .stream = &ks_applied_stream_callbacks,
          .user = keystore->applied},
         {.path = SERVICE "WatchIdentities",
-         .stream = &ks_identities_stream_callbacks,
-         .user = keystore->identities},
+         .stream = &ks_feed_stream_callbacks,
+         .user = ks_mirror_feed(keystore->mirror)},
         {.path = SERVICE "GetStatus",
          .unary = ks_operators_get_status,
          .user = keystore->operators},
@@ -316,11 +310,11 @@ static ks_result open_server(struct ks_keystore *keystore)
         .loop_count = keystore->loop_count,
         .methods = keystore->methods,
         .method_count = METHOD_COUNT,
-        .admit = ks_session_admit,
-        .forget = ks_session_forget,
+        .admit = ks_peer_admit,
+        .forget = ks_peer_forget,
         .admit_user = keystore->settings->region,
         .message_bytes_max = MESSAGE_BYTES_MAX,
-        .stream_queue_bytes_max = KS_IDENTITIES_QUEUE_BYTES,
+        .stream_queue_bytes_max = KS_MIRROR_QUEUE_BYTES,
     };
     return ks_rpc_server_new(&options, &keystore->server);
 }
@@ -399,7 +393,6 @@ static void stop_workers(struct ks_keystore *keystore)
 static void free_parts(struct ks_keystore *keystore)
 {
     ks_operators_free(keystore->operators);
-    ks_identities_free(keystore->identities);
     ks_housekeeping_free(keystore->housekeeping);
     ks_keeper_free(keystore->keeper);
     ks_worker_free(keystore->keeper_worker);
@@ -440,7 +433,7 @@ void ks_keystore_stop(struct ks_keystore *keystore)
                             keystore->settings->drain_grace_ms);
     }
     ks_rpc_server_free(keystore->server);
-    ks_mirror_free(keystore->mirror);
+    ks_mirror_free(keystore->mirror); /* before the store, which it writes to */
     ks_applied_close(keystore->applied);
     pthread_mutex_lock(&keystore->lock);
     keystore->stopping = true;

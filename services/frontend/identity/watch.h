@@ -1,6 +1,6 @@
 /*
- * watch: keeps a stream of identities open to each keystore of the region, and hands what comes to
- * the mirror.
+ * watch: follows the identities of each keystore of the region (pkg/follow), and hands what comes to
+ * the merge.
  *
  * Threads: made and freed by main; the rest runs on its loop.
  */
@@ -10,7 +10,7 @@
 
 #include "pkg/base/result.h"
 #include "pkg/rpc/tls.h"
-#include "services/frontend/identity/mirror.h"
+#include "services/frontend/identity/merge.h"
 
 struct ks_rcu;
 struct ks_rpc_loop;
@@ -21,7 +21,7 @@ struct ks_watch_options {
     struct ks_rcu *identities;
     const char *region;
     const char *const *addresses; /* of the keystores' internal listeners */
-    size_t address_count;         /* 1 to KS_MIRROR_SOURCES_MAX */
+    size_t address_count;         /* 1 to KS_MERGE_SOURCES_MAX */
     struct ks_rpc_tls tls;        /* of the process root */
     void (*on_first)(void *user); /* there is a version now; once, on the loop */
     void *user;
@@ -29,8 +29,9 @@ struct ks_watch_options {
 
 /*
  * Opens the streams. Everything in options is borrowed as long as the watch.
- * ret_watch  free with ks_watch_free.
- * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused).
+ * ret_watch  free with ks_watch_free. Written on success only.
+ * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused). on_first may
+ * have been called before a failure.
  */
 KS_MUST_USE ks_result ks_watch_new(const struct ks_watch_options *options,
                                    struct ks_watch **ret_watch);

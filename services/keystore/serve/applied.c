@@ -15,7 +15,7 @@
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/server.h"
 #include "services/keystore/records/message.h"
-#include "services/keystore/serve/session.h"
+#include "services/keystore/serve/peer.h"
 #include "services/keystore/worker/worker.h"
 
 #define METHOD        "/keystead.internal.v1.KeystoreService/Applied"
@@ -269,7 +269,7 @@ struct speaker {
 
 static ks_result on_open(void *user, struct ks_rpc_stream *stream)
 {
-    if (!ks_session_is(ks_rpc_stream_peer(stream), KS_SPIFFE_KEYSTORE)) {
+    if (!ks_peer_is(ks_rpc_stream_peer(stream), KS_SPIFFE_KEYSTORE)) {
         return KS_RES(ACCESS_DENIED);
     }
     struct speaker *speaker = ks_alloc(1, sizeof(*speaker));
@@ -303,7 +303,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     const INTERNAL(AppliedRequest) *word = (const INTERNAL(AppliedRequest) *)unpacked;
     if (strcmp(speaker->keystore_id, word->keystore_id) != 0) {
         if (strlen(word->keystore_id) >= sizeof(speaker->keystore_id) ||
-            !is_of_zone(store, word->keystore_id, ks_session_zone(ks_rpc_stream_peer(stream)))) {
+            !is_of_zone(store, word->keystore_id, ks_peer_zone(ks_rpc_stream_peer(stream)))) {
             return; /* Not on the list (yet): its word counts for nobody. */
         }
         memcpy(speaker->keystore_id, word->keystore_id, strlen(word->keystore_id) + 1);

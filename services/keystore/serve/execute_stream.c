@@ -12,7 +12,7 @@
 #include "pkg/rpc/server.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/execute.h"
-#include "services/keystore/serve/session.h"
+#include "services/keystore/serve/peer.h"
 
 #define ITEMS_NUMBER     1U              /* ExecuteRequest.items */
 #define RESULTS_NUMBER   1U              /* ExecuteResponse.results */
@@ -102,7 +102,7 @@ static void item_done(void *user, const INTERNAL(ItemResult) * result)
 
 static ks_result on_open(void *user, struct ks_rpc_stream *stream)
 {
-    if (!ks_session_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND)) {
+    if (!ks_peer_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND)) {
         return KS_RES(ACCESS_DENIED);
     }
     struct lane *lane = ks_alloc(1, sizeof(*lane));

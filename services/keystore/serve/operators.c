@@ -13,7 +13,7 @@
 #include "services/keystore/domain_keys/commands.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/housekeeping/housekeeping.h"
-#include "services/keystore/serve/session.h"
+#include "services/keystore/serve/peer.h"
 #include "services/keystore/worker/worker.h"
 
 #define ARENA_LEN_MAX  (1024U * 1024U)
@@ -182,7 +182,7 @@ static void carry_out_rotate(struct ks_operators *operators, struct ks_rpc_call 
 
 static void enqueue(struct ks_operators *operators, const struct command *command)
 {
-    if (!ks_session_is(ks_rpc_call_peer(command->call), KS_SPIFFE_OPERATOR)) {
+    if (!ks_peer_is(ks_rpc_call_peer(command->call), KS_SPIFFE_OPERATOR)) {
         ks_rpc_call_fail_code(command->call, KS_ACCESS_DENIED);
         return;
     }

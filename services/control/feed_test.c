@@ -13,7 +13,7 @@
 #include "pkg/codec/codec.h"
 #include "pkg/rpc/rpc_fixture.h"
 #include "pkg/store/store_fixture.h"
-#include "services/control/mirror.h"
+#include "services/control/feed.h"
 
 #define QUEUE_BYTES   (8U * 1024U * 1024U)
 #define MESSAGES_MAX  512U
@@ -29,7 +29,7 @@ typedef Keystead__Internal__V1__WatchIdentitiesResponse watch_response;
 
 static char *folder;
 static struct ks_store *store;
-static struct ks_mirror *mirror;
+static struct ks_control_feed *feed;
 static struct ks_rpc_server *server;
 static struct ks_rpc_method watch;
 static struct ks_rpc_channel *channel;
@@ -50,7 +50,7 @@ static void on_change(void *user, ks_bytes key, ks_bytes value, int64_t revision
 {
     (void)user;
     if (!applied_first) {
-        ks_mirror_changed(mirror, key, value, revision);
+        ks_control_feed_changed(feed, key, value, revision);
         return;
     }
     assert_true(late_count < CHANGES_MAX);
@@ -61,10 +61,10 @@ static void on_applied(void *user, int64_t revision)
 {
     (void)user;
     (void)revision;
-    ks_mirror_told(mirror);
+    ks_control_feed_told(feed);
     for (size_t i = 0; i < late_count; i++) {
-        ks_mirror_changed(mirror, ks_bytes_of(late[i].key), ks_bytes_of(late[i].value),
-                          late[i].revision);
+        ks_control_feed_changed(feed, ks_bytes_of(late[i].key), ks_bytes_of(late[i].value),
+                                late[i].revision);
         ks_free(late[i].key);
         ks_free(late[i].value);
     }
@@ -73,8 +73,9 @@ static void on_applied(void *user, int64_t revision)
 
 static void open_server(void)
 {
-    watch = (struct ks_rpc_method){
-        .path = KS_MIRROR_METHOD, .stream = &ks_mirror_callbacks, .user = mirror};
+    watch = (struct ks_rpc_method){.path = KS_CONTROL_FEED_METHOD,
+                                   .stream = &ks_feed_stream_callbacks,
+                                   .user = ks_control_feed_streams(feed)};
     server = fixture_server((struct ks_rpc_server_options){
         .methods = &watch, .method_count = 1, .stream_queue_bytes_max = QUEUE_BYTES});
     channel = fixture_channel(server, "client");
@@ -84,7 +85,7 @@ static int open_plane(void **state)
 {
     (void)state;
     folder = fixture_folder("mirror");
-    mirror = ks_mirror_new(fixture_loop);
+    feed = ks_control_feed_new(fixture_loop);
     applied_first = false;
     const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED,
                                              .folder = folder,
@@ -93,7 +94,7 @@ static int open_plane(void **state)
     if (ks_failed(ks_store_new(&options, &store))) {
         return -1;
     }
-    ks_mirror_set_store(mirror, store);
+    ks_control_feed_set_store(feed, store);
     open_server();
     return 0;
 }
@@ -110,12 +111,12 @@ static int close_plane(void **state)
     struct gauge passed = GAUGE_INIT;
     ks_rpc_channel_free(channel);
     ks_rpc_server_free(server);
-    ks_mirror_changed(mirror, KS_LITERAL("account/last"), KS_LITERAL("x"), INT64_MAX - 1);
+    ks_control_feed_changed(feed, KS_LITERAL("account/last"), KS_LITERAL("x"), INT64_MAX - 1);
     ks_store_free(store);
-    ks_mirror_told(mirror);
+    ks_control_feed_told(feed);
     ks_rpc_loop_post(fixture_loop, on_loop, &passed);
     gauge_await(&passed, 1);
-    ks_mirror_free(mirror);
+    ks_control_feed_free(feed);
     fixture_remove(folder);
     ks_free(folder);
     return 0;
@@ -148,7 +149,7 @@ static void on_received(void *user, struct ks_rpc_stream *stream, ks_bytes messa
     int index = gauge_read(&keystore->received);
     assert_true((size_t)index < MESSAGES_MAX);
     struct ks_buffer *copy = &keystore->messages[index];
-    copy->len_max = 2 * KS_MIRROR_MESSAGE_MAX;
+    copy->len_max = 2 * KS_FEED_RECORDS_MAX;
     assert_int_equal(ks_buffer_append(copy, message).code, KS_OK);
     gauge_raise(&keystore->received);
 }
@@ -170,7 +171,7 @@ static struct keystore *keystore_new(void)
     keystore->received = keystore->closed = (struct gauge)GAUGE_INIT;
     keystore->arena.len_max = ARENA_LEN_MAX;
     const struct ks_rpc_stream_options options = {
-        .method = KS_MIRROR_METHOD,
+        .method = KS_CONTROL_FEED_METHOD,
         .callbacks = &keystore_callbacks,
         .user = keystore,
         .ret_ref = &keystore->stream,
@@ -559,7 +560,7 @@ static void a_reload_makes_followers_start_over(void **state)
     struct keystore *keystore = follow_from("", 0);
     (void)message(keystore, 0);
 
-    ks_mirror_reloaded(mirror);
+    ks_control_feed_reloaded(feed);
     gauge_await(&keystore->closed, 1);
 
     assert_int_equal(gauge_read(&keystore->received), 1);
@@ -568,7 +569,7 @@ static void a_reload_makes_followers_start_over(void **state)
 
 static void put_in_place(void *arg)
 {
-    ks_mirror_set_store(mirror, arg);
+    ks_control_feed_set_store(feed, arg);
 }
 
 /*
@@ -603,11 +604,11 @@ static void who_was_told_another_epoch_starts_over(void **state)
 static void no_more_follow_than_there_are_places(void **state)
 {
     (void)state;
-    static struct keystore *keystores[KS_MIRROR_STREAMS_MAX];
-    for (size_t i = 0; i < KS_MIRROR_STREAMS_MAX; i++) {
+    static struct keystore *keystores[KS_FEED_FOLLOWERS_MAX];
+    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
         keystores[i] = follow_from("", 0);
     }
-    for (size_t i = 0; i < KS_MIRROR_STREAMS_MAX; i++) {
+    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
         (void)message(keystores[i], 0);
     }
 
@@ -618,7 +619,7 @@ static void no_more_follow_than_there_are_places(void **state)
     keystores[0] = follow_from("", 0);
     (void)message(keystores[0], 0);
 
-    for (size_t i = 0; i < KS_MIRROR_STREAMS_MAX; i++) {
+    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
         keystore_free(keystores[i]);
     }
 }

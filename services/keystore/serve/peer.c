@@ -1,4 +1,4 @@
-#include "services/keystore/serve/session.h"
+#include "services/keystore/serve/peer.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static bool is_admitted(const struct ks_spiffe *spiffe, const char *region)
     }
 }
 
-ks_result ks_session_admit(void *user, const struct ks_rpc_peer *peer, void **ret_session)
+ks_result ks_peer_admit(void *user, const struct ks_rpc_peer *peer, void **ret_session)
 {
     struct ks_spiffe spiffe;
     if (ks_failed(ks_spiffe_parse(ks_bytes_of(peer->spiffe), &spiffe)) ||
@@ -32,19 +32,19 @@ ks_result ks_session_admit(void *user, const struct ks_rpc_peer *peer, void **re
     return KS_RES(OK);
 }
 
-void ks_session_forget(void *user, void *session)
+void ks_peer_forget(void *user, void *session)
 {
     (void)user;
     ks_free(session);
 }
 
-bool ks_session_is(const struct ks_rpc_peer *peer, enum ks_spiffe_kind kind)
+bool ks_peer_is(const struct ks_rpc_peer *peer, enum ks_spiffe_kind kind)
 {
     const struct ks_spiffe *session = peer->session;
     return session && session->kind == kind;
 }
 
-const char *ks_session_zone(const struct ks_rpc_peer *peer)
+const char *ks_peer_zone(const struct ks_rpc_peer *peer)
 {
     const struct ks_spiffe *session = peer->session;
     return session->zone;

@@ -1,0 +1,88 @@
+/*
+ * following: one stream of WatchIdentities as its follower sees it, without the network: what to
+ * ask for, what a message says, and how long to wait before the stream is opened again.
+ *
+ *                 part of a snapshot                      change
+ *               ┌──────────────────┐                     ┌──────┐
+ *     opened ───┴──► SNAPSHOT ◄────┘── its last part ──► CHANGES ◄┘── part of a snapshot ──► SNAPSHOT
+ *        └───────── change of the epoch asked for ──────────▲
+ *
+ * A change must be of the stream's epoch, and later than the stream has told before: a change that
+ * comes twice, or from another epoch without a snapshot, means that the sender has lost its place.
+ * All parts of a snapshot have one epoch and revision; a snapshot may be of any epoch and revision.
+ *
+ * Threads: pure over the arguments; one thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkg/base/arena.h"
+#include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
+#include "pkg/follow/position.h"
+
+#define KS_FOLLOWING_REOPEN_FIRST_MS 50
+#define KS_FOLLOWING_REOPEN_MAX_MS   2000
+#define KS_FOLLOWING_REQUEST_MAX     256U                  /* bytes of a request */
+#define KS_FOLLOWING_MESSAGE_MAX     (16U * 1024U * 1024U) /* bytes of a message */
+
+enum ks_following_state {
+    KS_FOLLOWING_CLOSED, /* no stream */
+    KS_FOLLOWING_OPENED, /* nothing has come yet */
+    KS_FOLLOWING_SNAPSHOT,
+    KS_FOLLOWING_CHANGES,
+};
+
+/* {0} is a stream that was never opened. */
+struct ks_following {
+    enum ks_following_state state;
+    struct ks_follow_position
+        position;      /* asked for, then told; of a snapshot from its first part */
+    int64_t reopen_ms; /* that the next wait takes; 0: the first one */
+};
+
+struct ks_follow_record {
+    ks_bytes key;
+    ks_bytes value; /* {NULL, 0}: the record was deleted */
+};
+
+/* What one message says. */
+struct ks_follow_part {
+    bool snapshot; /* its records replace all others once it is whole; else they are changes */
+    bool whole;    /* the last part of a snapshot, or a change */
+    struct ks_follow_position position;
+    const struct ks_follow_record *records;
+    size_t record_count;
+};
+
+/*
+ * A stream is being opened by a copy that stands at had. Appends the WatchIdentitiesRequest to
+ * request, which needs room for KS_FOLLOWING_REQUEST_MAX bytes.
+ */
+void ks_following_open(struct ks_following *following, const struct ks_follow_position *had,
+                       struct ks_buffer *request);
+
+/*
+ * Reads a message, a WatchIdentitiesResponse.
+ *
+ * arena     gets the records; the keys and values in it last as long as the arena.
+ * ret_part  what the message says. Written on success only.
+ *
+ * Fails: VALIDATION (it is malformed or makes no sense after what has come before),
+ * LIMIT_EXCEEDED (the arena is full). Close the stream then: following reads nothing more.
+ */
+KS_MUST_USE ks_result ks_following_read(struct ks_following *following, ks_bytes message,
+                                        struct ks_arena *arena, struct ks_follow_part *ret_part);
+
+/* A whole snapshot or a change was applied: the next wait is the first, short one again. */
+void ks_following_applied(struct ks_following *following);
+
+/*
+ * The stream has ended; what has come of a snapshot that is not whole is void. Returns how many
+ * milliseconds to wait before the next stream is opened: twice as long each time, up to
+ * KS_FOLLOWING_REOPEN_MAX_MS.
+ */
+int64_t ks_following_close(struct ks_following *following);

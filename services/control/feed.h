@@ -1,0 +1,44 @@
+/*
+ * feed: streams the control plane's records to the keystores of every region, which keep a copy on
+ * their disks: with control gone, and after restarts, regions serve on (design, promise 8). How a
+ * stream goes is pkg/follow/feed.h's; this is what it says here.
+ *
+ * A keystore that has every change of a mirrored record needs no snapshot, though other records
+ * have changed since. Changes are collected on the store's thread and sent from the loop.
+ *
+ * The epoch is etcd's, which every restore changes; of an embedded store it is the id of its data
+ * folder. It is never empty.
+ *
+ * Threads: changed, told and reloaded from the store's thread, the rest on the loop.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "pkg/base/bytes.h"
+#include "pkg/follow/feed.h"
+#include "pkg/store/store.h"
+
+#define KS_CONTROL_FEED_METHOD "/keystead.internal.v1.ControlMirrorService/WatchIdentities"
+
+struct ks_control_feed;
+struct ks_rpc_loop;
+
+/* Never NULL; free with ks_control_feed_free after the server, the store and the loop. */
+struct ks_control_feed *ks_control_feed_new(struct ks_rpc_loop *loop);
+/* NULL is fine. */
+void ks_control_feed_free(struct ks_control_feed *feed);
+
+/* The store, before the server: its callbacks may come before ks_store_new has returned. */
+void ks_control_feed_set_store(struct ks_control_feed *feed, struct ks_store *store);
+
+/* A record changed, mirrored or not (value {NULL, 0}: deleted). ks_control_feed_told sends it. */
+void ks_control_feed_changed(struct ks_control_feed *feed, ks_bytes key, ks_bytes value,
+                             int64_t revision);
+/* The store is between two revisions: what has changed so far is whole. */
+void ks_control_feed_told(struct ks_control_feed *feed);
+/* The copy was loaded anew: every follower starts over. */
+void ks_control_feed_reloaded(struct ks_control_feed *feed);
+
+/* The user of the row of KS_CONTROL_FEED_METHOD, whose callbacks are ks_feed_stream_callbacks. */
+struct ks_feed *ks_control_feed_streams(struct ks_control_feed *feed);
