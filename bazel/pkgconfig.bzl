@@ -50,6 +50,8 @@ _pkg_config = repository_rule(
 
 # Name of the repository, pkg-config modules, link options where pkg-config's are too many.
 _LIBRARIES = [
+    # The shared library, which gRPC uses: a second copy in the program would have its own settings.
+    ("absl", ["absl_synchronization"], ["-labsl_synchronization"]),
     ("cmocka", ["cmocka"], []),
     # pkg-config lists all that a static link would need; the shared library knows its own.
     ("grpc", ["grpc"], ["-lgrpc", "-lgpr"]),

@@ -157,6 +157,34 @@ def ks_embed(name, src, symbol, visibility = None):
         visibility = visibility,
     )
 
+_GRPC_PROTOS_BUILD = """
+load("@keystead//bazel:proto.bzl", "ks_proto")
+
+ks_proto(name = "health", srcs = ["grpc/health/v1/health.proto"], root = "")
+
+ks_proto(
+    name = "reflection",
+    srcs = [
+        "grpc/reflection/v1/reflection.proto",
+        "grpc/reflection/v1alpha/reflection.proto",
+    ],
+    root = "",
+)
+"""
+
+def _grpc_protos_impl(ctx):
+    for path in ["health/v1/health", "reflection/v1/reflection", "reflection/v1alpha/reflection"]:
+        path = "grpc/%s.proto" % path
+        ctx.symlink("/usr/share/grpc-proto/" + path, path)
+    ctx.file("BUILD.bazel", _GRPC_PROTOS_BUILD)
+
+grpc_protos = repository_rule(
+    implementation = _grpc_protos_impl,
+    doc = "The proto files of gRPC's own services, from grpc-proto.",
+    configure = True,
+    local = True,
+)
+
 _WELL_KNOWN = ["any", "duration", "timestamp"]
 
 _WELL_KNOWN_BUILD = """

@@ -8,6 +8,7 @@
 
 /* google/protobuf/descriptor.proto. A declaration's name is field 1 in every kind. */
 enum { SET_FILE = 1 };
+enum { ENUM_VALUE = 2 };
 enum { NAME = 1, FILE_PACKAGE = 2, FILE_DEPENDENCY = 3 };
 
 /* Bounds how deep messages nest in each other in a name that is looked up. */
@@ -24,17 +25,20 @@ static const struct member {
     {A_FILE, 4, A_MESSAGE},  {A_FILE, 5, AN_ENUM},   {A_FILE, 6, A_SERVICE},
     {A_FILE, 7, A_LEAF},     {A_MESSAGE, 2, A_LEAF}, {A_MESSAGE, 3, A_MESSAGE},
     {A_MESSAGE, 4, AN_ENUM}, {A_MESSAGE, 6, A_LEAF}, {A_MESSAGE, 8, A_LEAF},
-    {AN_ENUM, 2, A_LEAF},    {A_SERVICE, 2, A_LEAF},
+    {A_SERVICE, 2, A_LEAF},
 };
 
-ks_result ks_rpc_descriptors_init(struct ks_rpc_descriptors *descriptors, ks_bytes set)
+ks_result ks_rpc_descriptors_add(struct ks_rpc_descriptors *descriptors, ks_bytes set)
 {
-    *descriptors = (struct ks_rpc_descriptors){0};
     struct ks_rpc_wire_field field;
     bool damaged = false;
     while (ks_rpc_wire_next(&set, &field, &damaged)) {
         if (field.number != SET_FILE || field.type != KS_RPC_WIRE_BYTES) {
             return KS_RES(CORRUPT);
+        }
+        size_t same;
+        if (ks_rpc_descriptors_by_name(descriptors, ks_rpc_wire_bytes(field.bytes, NAME), &same)) {
+            continue;
         }
         if (descriptors->file_count == KS_RPC_DESCRIPTOR_FILES_MAX) {
             return KS_RES(LIMIT_EXCEEDED);
@@ -67,7 +71,21 @@ static bool kind_of_member(enum kind of, uint32_t number, enum kind *ret_kind)
     return false;
 }
 
-/* Goes one step down: to the member of *scope with that name. */
+static bool has_value(ks_bytes declared, ks_bytes name)
+{
+    struct ks_rpc_wire_field field;
+    bool damaged = false;
+    while (ks_rpc_wire_next(&declared, &field, &damaged)) {
+        if (field.number == ENUM_VALUE && field.type == KS_RPC_WIRE_BYTES &&
+            ks_bytes_equal(ks_rpc_wire_bytes(field.bytes, NAME), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Goes one step down: to the member of *scope with that name. *scope and *kind stay if there is
+ * none. The values of an enum are members of the scope that the enum is in. */
 static bool enter(ks_bytes *scope, enum kind *kind, ks_bytes name)
 {
     ks_bytes rest = *scope;
@@ -75,10 +93,13 @@ static bool enter(ks_bytes *scope, enum kind *kind, ks_bytes name)
     bool damaged = false;
     while (ks_rpc_wire_next(&rest, &field, &damaged)) {
         enum kind member;
-        if (field.type == KS_RPC_WIRE_BYTES && kind_of_member(*kind, field.number, &member) &&
-            ks_bytes_equal(ks_rpc_wire_bytes(field.bytes, NAME), name)) {
+        if (field.type != KS_RPC_WIRE_BYTES || !kind_of_member(*kind, field.number, &member)) {
+            continue;
+        }
+        bool is_value = member == AN_ENUM && has_value(field.bytes, name);
+        if (is_value || ks_bytes_equal(ks_rpc_wire_bytes(field.bytes, NAME), name)) {
             *scope = field.bytes;
-            *kind = member;
+            *kind = is_value ? A_LEAF : member;
             return true;
         }
     }

@@ -45,7 +45,8 @@ static struct ks_rpc_descriptors descriptors;
 static int start(void **state)
 {
     (void)state;
-    return (int)ks_rpc_descriptors_init(&descriptors, KS_LITERAL(set)).code;
+    descriptors = (struct ks_rpc_descriptors){0};
+    return (int)ks_rpc_descriptors_add(&descriptors, KS_LITERAL(set)).code;
 }
 
 static void a_file_is_found_by_its_name(void **state)
@@ -71,7 +72,10 @@ static void a_file_is_found_by_what_it_declares(void **state)
         {"p.v1.Outer.field", 0},
         {"p.v1.Outer.Kind", 0},
         {"p.v1.Outer.one", 0},
-        {"p.v1.Outer.Kind.ZERO", 0},
+        {"p.v1.Outer.ZERO", 0},
+        {"p.v1.Outer.Kind.ZERO", -1},
+        {"p.v1.Outer.ZERO.x", -1},
+        {"p.v1.ZERO", -1},
         {"p.v1.Service", 1},
         {"p.v1.Service.Method", 1},
         {"Top", 2},
@@ -112,21 +116,37 @@ static void a_file_comes_with_all_its_imports_once(void **state)
     assert_int_equal(count, 1);
 }
 
+static void a_second_set_adds_what_is_new(void **state)
+{
+    (void)state;
+    size_t index;
+
+    assert_int_equal(ks_rpc_descriptors_add(&descriptors, KS_LITERAL(set)).code, KS_OK);
+    assert_int_equal(descriptors.file_count, 3);
+    assert_int_equal(ks_rpc_descriptors_add(&descriptors, KS_LITERAL("\x0a\x09\x0a\x07"
+                                                                     "d.proto"))
+                         .code,
+                     KS_OK);
+    assert_true(ks_rpc_descriptors_by_name(&descriptors, KS_LITERAL("d.proto"), &index));
+    assert_int_equal(index, 3);
+}
+
 static void what_is_no_set_is_refused_and_damage_survived(void **state)
 {
     (void)state;
     ks_bytes whole = KS_LITERAL(set);
-    struct ks_rpc_descriptors damaged;
+    struct ks_rpc_descriptors damaged = {.file_count = 0};
 
-    assert_int_equal(ks_rpc_descriptors_init(&damaged, KS_LITERAL("\x08\x01")).code, KS_CORRUPT);
-    assert_int_equal(ks_rpc_descriptors_init(&damaged, (ks_bytes){0}).code, KS_OK);
+    assert_int_equal(ks_rpc_descriptors_add(&damaged, KS_LITERAL("\x08\x01")).code, KS_CORRUPT);
+    assert_int_equal(ks_rpc_descriptors_add(&damaged, (ks_bytes){0}).code, KS_OK);
     assert_int_equal(damaged.file_count, 0);
     for (size_t bit = 0; bit < 8 * whole.len; bit++) {
         uint8_t *copy = (uint8_t *)ks_bytes_dup(whole);
         copy[bit / 8] ^= (uint8_t)(1U << (bit % 8));
         size_t index;
-        if (!ks_failed(ks_rpc_descriptors_init(&damaged, (ks_bytes){copy, whole.len})) &&
-            ks_rpc_descriptors_by_symbol(&damaged, KS_LITERAL("p.v1.Outer.Kind.ZERO"), &index)) {
+        damaged.file_count = 0;
+        if (!ks_failed(ks_rpc_descriptors_add(&damaged, (ks_bytes){copy, whole.len})) &&
+            ks_rpc_descriptors_by_symbol(&damaged, KS_LITERAL("p.v1.Outer.ZERO"), &index)) {
             size_t indexes[KS_RPC_DESCRIPTOR_FILES_MAX];
             size_t count;
             ks_rpc_descriptors_closure(&damaged, index, indexes, &count);
@@ -141,6 +161,7 @@ int main(void)
         cmocka_unit_test_setup(a_file_is_found_by_its_name, start),
         cmocka_unit_test_setup(a_file_is_found_by_what_it_declares, start),
         cmocka_unit_test_setup(a_file_comes_with_all_its_imports_once, start),
+        cmocka_unit_test_setup(a_second_set_adds_what_is_new, start),
         cmocka_unit_test_setup(what_is_no_set_is_refused_and_damage_survived, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
 #define WATCH           "/grpc.health.v1.Health/Watch"
 #define REFLECT_V1      "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 #define REFLECT_V1ALPHA "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-#define SMALL_MAX       4096U
+#define SMALL_MAX       16384U
 #define COMMAND_MAX     600U
 #define NOTICE_MS       300
 #define OUTSTANDING     16
@@ -60,16 +60,25 @@ static const char descriptors[] = "\x0a\x1f"
                                   "\x22\x0b"
                                   "\x0a\x09"
                                   "Requested"
-                                  "\x0a\x27"
+                                  "\x0a\x47"
                                   "\x0a\x07"
                                   "b.proto"
                                   "\x12\x07"
                                   "test.v1"
                                   "\x1a\x07"
                                   "a.proto"
-                                  "\x32\x0a"
-                                  "\x0a\x08"
-                                  "Services";
+                                  "\x32\x19"
+                                  "\x0a\x07"
+                                  "Service"
+                                  "\x12\x06\x0a\x04"
+                                  "Echo"
+                                  "\x12\x06\x0a\x04"
+                                  "Hold"
+                                  "\x32\x0f"
+                                  "\x0a\x05"
+                                  "Other"
+                                  "\x12\x06\x0a\x04"
+                                  "Echo";
 
 static struct ks_rpc_server *server;
 static struct ks_rpc_channel *channel;
@@ -405,6 +414,55 @@ static void reflection_lists_every_service_once(void **state)
     }
 }
 
+/* The name of the service at index of a list; an empty one behind the last. */
+static ks_bytes service_name(ks_bytes services, size_t index)
+{
+    struct ks_rpc_wire_field field;
+    bool damaged = false;
+    for (size_t i = 0; ks_rpc_wire_next(&services, &field, &damaged); i++) {
+        if (i == index) {
+            return ks_rpc_wire_bytes(field.bytes, 1);
+        }
+    }
+    return (ks_bytes){0};
+}
+
+static void assert_described(const char *version, const char *symbol)
+{
+    struct asker asker = ASKER_INIT;
+    ask(version, 4, symbol, &asker);
+    ks_bytes files = ks_rpc_wire_bytes(ks_buffer_bytes(&asker.answer), 4);
+    if (count_fields(files, 1) == 0) {
+        fail_msg("%s is not described", symbol);
+    }
+    ks_buffer_done(&asker.answer);
+}
+
+/* Tools look up each service that was listed, and the types of an error's details. */
+static void reflection_describes_all_that_it_lists_and_the_details_of_errors(void **state)
+{
+    (void)state;
+    const char *const versions[] = {REFLECT_V1, REFLECT_V1ALPHA};
+    const char *const details[] = {"google.rpc.Status",        "google.rpc.ErrorInfo",
+                                   "google.rpc.RetryInfo",     "google.rpc.BadRequest",
+                                   "google.protobuf.Duration", "google.protobuf.Any"};
+
+    for (size_t i = 0; i < KS_COUNT(versions); i++) {
+        struct asker asker = ASKER_INIT;
+        ask(versions[i], 7, "", &asker);
+        ks_bytes services = ks_rpc_wire_bytes(ks_buffer_bytes(&asker.answer), 6);
+        for (size_t at = 0; at < count_fields(services, 1); at++) {
+            char *name = ks_bytes_dup(service_name(services, at));
+            assert_described(versions[i], name);
+            ks_free(name);
+        }
+        ks_buffer_done(&asker.answer);
+        for (size_t at = 0; at < KS_COUNT(details); at++) {
+            assert_described(versions[i], details[at]);
+        }
+    }
+}
+
 static void reflection_finds_files_and_refuses_what_is_not_there(void **state)
 {
     (void)state;
@@ -417,7 +475,7 @@ static void reflection_finds_files_and_refuses_what_is_not_there(void **state)
         {3, "a.proto", 1, 0},
         {3, "b.proto", 2, 0},
         {3, "c.proto", 0, 5},
-        {4, "test.v1.Services", 2, 0},
+        {4, "test.v1.Service", 2, 0},
         {4, "test.v1.Requested", 1, 0},
         {4, "test.v1.Nothing", 0, 5},
         {5, "", 0, 5},
@@ -447,6 +505,7 @@ int main(void)
         CASE(drain_waits_for_calls_in_progress),
         CASE(drain_cancels_what_is_left_after_its_grace),
         CASE(reflection_lists_every_service_once),
+        CASE(reflection_describes_all_that_it_lists_and_the_details_of_errors),
         CASE(reflection_finds_files_and_refuses_what_is_not_there),
     };
     return cmocka_run_group_tests_name("health", tests, fixture_setup, fixture_teardown);

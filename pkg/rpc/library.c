@@ -10,6 +10,7 @@
 
 #include "pkg/base/log.h"
 #include "pkg/base/result.h"
+#include "pkg/rpc/abseil.h"
 #include "pkg/rpc/loop.h"
 
 /*
@@ -101,6 +102,7 @@ void ks_rpc_init(void)
 {
     int failed = setenv(CIPHERS_VARIABLE, NO_TLS_1_2, 1);
     assert(!failed);
+    ks_rpc_abseil_init();
     gpr_set_log_function(log_line);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
     grpc_init();

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/rpc/builtin.h"
 #include "pkg/rpc/descriptors.h"
 #include "pkg/rpc/server.h"
 #include "pkg/rpc/server_core.h"
@@ -25,6 +26,7 @@ enum {
 enum { FILES_FILE = 1, EXTENSIONS_TYPE = 1, SERVICES_SERVICE = 1, SERVICE_NAME = 1 };
 enum { ERROR_CODE = 1, ERROR_MESSAGE = 2 };
 
+#define SYMBOL_LEN_MAX   255U                 /* of a method */
 #define RESPONSE_LEN_MAX (3U * 1024U * 1024U) /* below what clients accept by default, 4 MiB */
 
 struct ks_rpc_reflection {
@@ -32,13 +34,35 @@ struct ks_rpc_reflection {
     struct ks_rpc_descriptors descriptors;
 };
 
+/* What is built into the program is never damaged. */
+static void add(struct ks_rpc_reflection *reflection, ks_bytes set)
+{
+    ks_result r = ks_rpc_descriptors_add(&reflection->descriptors, set);
+    assert(!ks_failed(r));
+}
+
 struct ks_rpc_reflection *ks_rpc_reflection_new(const struct ks_rpc_server *server)
 {
     struct ks_rpc_reflection *reflection = ks_alloc(1, sizeof(*reflection));
     reflection->server = server;
-    ks_result r = ks_rpc_descriptors_init(&reflection->descriptors, server->options.descriptors);
-    assert(!ks_failed(r)); /* It was built into the program. */
+    add(reflection, server->options.descriptors);
+    add(reflection, (ks_bytes){ks_rpc_builtin_descriptors, ks_rpc_builtin_descriptors_len});
     return reflection;
+}
+
+bool ks_rpc_reflection_describes(const struct ks_rpc_reflection *reflection, const char *path)
+{
+    char symbol[SYMBOL_LEN_MAX + 1];
+    size_t len = strlen(path + 1);
+    assert(len <= SYMBOL_LEN_MAX);
+
+    memcpy(symbol, path + 1, len + 1);
+    char *slash = strchr(symbol, '/');
+    assert(slash);
+    *slash = '.';
+    size_t index;
+    return ks_rpc_descriptors_by_symbol(&reflection->descriptors,
+                                        (ks_bytes){(uint8_t *)symbol, len}, &index);
 }
 
 void ks_rpc_reflection_free(struct ks_rpc_reflection *reflection)

@@ -128,6 +128,11 @@ static void add_rows(struct ks_rpc_server *server)
     for (size_t i = 0; i < KS_COUNT(builtins); i++) {
         add_row(server, &builtins[i]);
     }
+    /* What reflection lists it must describe. A server without descriptors is a test's. */
+    bool describes = server->options.descriptors.len > 0;
+    for (size_t i = 0; describes && i < server->row_count; i++) {
+        assert(ks_rpc_reflection_describes(server->reflection, server->rows[i].path));
+    }
 }
 
 static bool is_health(const struct ks_rpc_method *row)

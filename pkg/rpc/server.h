@@ -86,7 +86,11 @@ struct ks_rpc_server_options {
     ks_result (*admit)(void *user, const struct ks_rpc_peer *peer, void **ret_session);
     void (*forget)(void *user, void *session); /* NULL: nothing to free; not called for NULL */
     void *admit_user;
-    /* FileDescriptorSet for reflection, with all imports; borrowed as long as the server. */
+    /*
+     * FileDescriptorSet for reflection, with all imports; borrowed as long as the server. Each method
+     * of the table must be in it (that is asserted), unless it is empty. The built-in services and
+     * the details of errors are described without it.
+     */
     ks_bytes descriptors;
 
     size_t message_bytes_max;      /* default 4 MiB: one message received */

@@ -125,4 +125,6 @@ void ks_rpc_health_stop(struct ks_rpc_health *health);
 void ks_rpc_health_end_watches(struct ks_rpc_health *health);
 
 struct ks_rpc_reflection *ks_rpc_reflection_new(const struct ks_rpc_server *server);
+/* Whether the method with that path ("/x.Y/Z") is in the descriptors. */
+bool ks_rpc_reflection_describes(const struct ks_rpc_reflection *reflection, const char *path);
 void ks_rpc_reflection_free(struct ks_rpc_reflection *reflection);

@@ -6,6 +6,7 @@
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "proto/keystead/admin/v1/embedded.h"
+#include "proto/keystead/internal/v1/embedded.h"
 #include "services/control/admin.h"
 #include "services/control/admit.h"
 #include "services/control/expiry.h"
@@ -142,6 +143,7 @@ static ks_result open_internal(struct ks_control *control)
         .methods = &control->watch,
         .method_count = 1,
         .admit = ks_admit_keystore,
+        .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = FEED_REQUEST_MAX,
         .streams_max = KS_FEED_FOLLOWERS_MAX,
         .stream_queue_bytes_max = FEED_QUEUE_MAX,

@@ -11,6 +11,7 @@
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/store/store.h"
+#include "proto/keystead/internal/v1/embedded.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
@@ -313,6 +314,7 @@ static ks_result open_server(struct ks_keystore *keystore)
         .admit = ks_peer_admit,
         .forget = ks_peer_forget,
         .admit_user = keystore->settings->region,
+        .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = MESSAGE_BYTES_MAX,
         .stream_queue_bytes_max = KS_MIRROR_QUEUE_BYTES,
     };
