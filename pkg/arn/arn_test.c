@@ -11,6 +11,7 @@
 #include "pkg/base/mem.h"
 
 #define UUID  "0b4f9c9e-6f5d-4b8b-9b0e-00000000000f"
+#define MRK   "mrk-0b4f9c9e6f5d4b8b9b0e00000000000f"
 #define START "arn:aws:kms:ap-seoul-1:111122223333:"
 
 static const struct ks_arn_home home = {"aws", "ap-seoul-1", "111122223333"};
@@ -56,6 +57,8 @@ struct form {
 
 static const struct form forms[] = {
     {UUID, KS_KEY_REF_ID, "", "", UUID},
+    {MRK, KS_KEY_REF_ID, "", "", MRK},
+    {START "key/" MRK, KS_KEY_REF_ARN, "111122223333", "ap-seoul-1", MRK},
     {START "key/" UUID, KS_KEY_REF_ARN, "111122223333", "ap-seoul-1", UUID},
     {"alias/a/b", KS_KEY_REF_ALIAS, "", "", "alias/a/b"},
     {START "alias/a/b", KS_KEY_REF_ALIAS_ARN, "111122223333", "ap-seoul-1", "alias/a/b"},
@@ -79,7 +82,7 @@ static void reads_the_four_forms_of_key_identifier(void **state)
         assert_true(says(ref.account, forms[i].account));
         assert_true(says(ref.region, forms[i].region));
         assert_true(says(ref.name, forms[i].name));
-        assert_int_equal(ks_key_ref_is_alias(&ref), i >= 2);
+        assert_int_equal(ks_key_ref_is_alias(&ref), i >= 4);
     }
 }
 
@@ -93,7 +96,8 @@ static const struct refusal refusals[] = {
     {"fake-key-id", KS_NOT_FOUND},
     {"alias/", KS_NOT_FOUND},
     {"alias/a b", KS_NOT_FOUND},
-    {"mrk-134f2428cec14b25a1ae9048164dba47", KS_NOT_FOUND},
+    {"mrk-134f2428cec14b25a1ae9048164dba4", KS_NOT_FOUND},
+    {START "key/mrk-134f2428cec14b25a1ae9048164dba4", KS_INVALID_ARN},
     {"arn", KS_NOT_FOUND},
     {"arn:", KS_INVALID_ARN},
     {"arn:aws:kms:ap-seoul-1:111122223333", KS_INVALID_ARN},

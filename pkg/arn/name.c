@@ -7,7 +7,9 @@
 #define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-#define KEY_ID_FORM "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+/* Key ids, with an x for each hex digit. */
+#define UUID_FORM         "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+#define MULTI_REGION_FORM "mrk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 /* Bytes at the front that stand in set. strchr finds the NUL of any set, hence the test for 0. */
 static size_t span(ks_bytes text, const char *set)
@@ -34,20 +36,28 @@ bool ks_account_is_valid(ks_bytes text)
     return ks_is_account(text);
 }
 
-bool ks_key_id_is_valid(ks_bytes text)
+static bool is_hex(uint8_t byte)
 {
-    if (text.len != KS_KEY_ID_LEN) {
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
+}
+
+/* Whether text has a hex digit wherever form has an 'x', and form's own bytes everywhere else. */
+static bool has_form(ks_bytes text, const char *form)
+{
+    if (text.len != strlen(form)) {
         return false;
     }
     for (size_t i = 0; i < text.len; i++) {
-        bool dash = KEY_ID_FORM[i] == '-';
-        bool hex = (text.ptr[i] >= '0' && text.ptr[i] <= '9') ||
-                   (text.ptr[i] >= 'a' && text.ptr[i] <= 'f');
-        if (dash ? text.ptr[i] != '-' : !hex) {
+        if (form[i] == 'x' ? !is_hex(text.ptr[i]) : text.ptr[i] != (uint8_t)form[i]) {
             return false;
         }
     }
     return true;
+}
+
+bool ks_key_id_is_valid(ks_bytes text)
+{
+    return has_form(text, UUID_FORM) || has_form(text, MULTI_REGION_FORM);
 }
 
 bool ks_partition_is_valid(ks_bytes text)

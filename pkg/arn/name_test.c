@@ -64,6 +64,20 @@ static void a_key_id_is_a_uuid_in_lower_case(void **state)
                    {"0b4f9c9--6f5d-4b8b-9b0e-00000000000f", false});
 }
 
+/* AWS KMS Developer Guide, "Multi-Region keys": mrk- and a UUID's digits without its hyphens. */
+static void a_key_id_may_be_a_multi_region_keys(void **state)
+{
+    (void)state;
+    ASSERT_SAMPLES(ks_key_id_is_valid, {"mrk-0b4f9c9e6f5d4b8b9b0e00000000000f", true},
+                   {"mrk-0b4f9c9e6f5d4b8b9b0e00000000000", false},
+                   {"mrk-0b4f9c9e6f5d4b8b9b0e00000000000f0", false},
+                   {"mrk-0B4f9c9e6f5d4b8b9b0e00000000000f", false},
+                   {"mrk-0b4f9c9e-6f5d4b8b9b0e0000000000f", false},
+                   {"MRK-0b4f9c9e6f5d4b8b9b0e00000000000f", false},
+                   {"mrk00b4f9c9e6f5d4b8b9b0e00000000000f", false},
+                   {"0b4f9c9e6f5d4b8b9b0e00000000000f", false});
+}
+
 static void an_alias_starts_with_its_prefix(void **state)
 {
     (void)state;
@@ -102,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_account_is_twelve_digits),
         cmocka_unit_test(a_key_id_is_a_uuid_in_lower_case),
+        cmocka_unit_test(a_key_id_may_be_a_multi_region_keys),
         cmocka_unit_test(an_alias_starts_with_its_prefix),
         cmocka_unit_test(a_user_name_is_what_iam_allows),
         cmocka_unit_test(node_and_partition_are_plain_words),

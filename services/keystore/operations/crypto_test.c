@@ -11,7 +11,8 @@
 
 #include "services/keystore/fixture/cell_fixture.h"
 
-#define ABSENT "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
+#define ABSENT       "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
+#define MULTI_REGION "mrk-0b4f9c9e6f5d4b8b9b0e000000000001"
 
 static struct cell cell;
 static char key_id[37];
@@ -86,6 +87,8 @@ static void names_that_name_nothing_are_refused_with_aws_texts(void **state)
     } rows[] = {
         {ABSENT, "NOT_FOUND",
          "Key 'arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":key/" ABSENT "' does not exist"},
+        {MULTI_REGION, "NOT_FOUND",
+         "Key 'arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":key/" MULTI_REGION "' does not exist"},
         {"alias/none", "NOT_FOUND",
          "Alias arn:aws:kms:" CELL_REGION ":" CELL_ACCOUNT ":alias/none is not found."},
         {"fake-key-id", "NOT_FOUND", "Invalid keyId 'fake-key-id'"},
