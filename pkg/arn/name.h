@@ -1,8 +1,8 @@
 /*
- * name: the forms of the names that ARNs and SPIFFE URIs are made of. All are ASCII. Regions, zones
- * and accounts stand in binary forms, too, and have theirs in pkg/form.
+ * name: the form of each name that ARNs and SPIFFE URIs are made of. All names are ASCII. The forms
+ * of regions, zones and accounts, which binary forms contain as well, are in pkg/form/names.h.
  *
- * Threads: pure; any.
+ * Threads: pure; any thread.
  */
 #pragma once
 
@@ -18,17 +18,28 @@
 #define KS_ALIAS_PREFIX      "alias/"
 #define KS_ALIAS_RESERVED    "alias/aws/" /* for keys that the service itself manages */
 
-/* 12 digits, as in ks_is_account. */
+/* Returns whether text is an account's number: 12 digits, as in ks_is_account. */
 bool ks_account_is_valid(ks_bytes text);
-/* A UUID, 8-4-4-4-12 hex digits in lower case, stricter than ks_is_key_id: 0b4f9c9e-6f5d-4b8b-9b0e-000000000001. */
+
+/*
+ * Returns whether text is a key id, with hex digits in lower case: a UUID
+ * (0b4f9c9e-6f5d-4b8b-9b0e-000000000001), or "mrk-" and 32 digits, as multi-Region keys have. No key
+ * of ours has the second form yet, so that it names nothing; it is accepted so that a client learns
+ * that its key does not exist, as from AWS, and not that its request is malformed.
+ */
 bool ks_key_id_is_valid(ks_bytes text);
-/* [a-z][a-z0-9-]*: aws. */
+
+/* Returns whether text is a partition: [a-z][a-z0-9-]*, such as aws. */
 bool ks_partition_is_valid(ks_bytes text);
-/* "alias/" and at least one of [a-zA-Z0-9/_-]; reserved ones, too. */
+
+/* Returns whether text is "alias/" and at least one of [a-zA-Z0-9/_-]. Reserved names count, too. */
 bool ks_alias_is_valid(ks_bytes text);
-/* Whether it starts with "alias/aws/". */
+
+/* Returns whether text starts with "alias/aws/". */
 bool ks_alias_is_reserved(ks_bytes text);
-/* [A-Za-z0-9+=,.@_-], but not "." or "..", which a URI does not keep. */
+
+/* Returns whether text is a user's name: [A-Za-z0-9+=,.@_-], not "." or "..", which URIs drop. */
 bool ks_user_name_is_valid(ks_bytes text);
-/* [a-z0-9-]: frontend-ap-seoul-1-1. */
+
+/* Returns whether text is a process's name: [a-z0-9-], such as frontend-ap-seoul-1-1. */
 bool ks_node_name_is_valid(ks_bytes text);

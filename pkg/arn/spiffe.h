@@ -1,5 +1,5 @@
 /*
- * spiffe: the SPIFFE URIs that our certificates carry, all of them:
+ * spiffe: all SPIFFE URIs that our certificates carry:
  *
  *   ACCOUNT_USER  spiffe://<domain>/account/<account>/user/<name>       client root
  *   OPERATOR      spiffe://<domain>/operator/<name>                     client root; process root for
@@ -9,10 +9,10 @@
  *   CONTROL       spiffe://<domain>/control                             process root
  *   HSM           spiffe://<domain>/hsm/<region>/<zone>                 hsm root
  *
- * Which root a certificate must chain to is for the listener; the path alone admits nobody. The
- * trust domain is "keystead" everywhere: a root is an installation's own.
+ * A listener must also check which root a certificate chains to: the path alone admits nobody. The
+ * trust domain is "keystead" in every installation, since each has roots of its own.
  *
- * Threads: pure; any.
+ * Threads: pure; any thread.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ enum ks_spiffe_kind {
     KS_SPIFFE_KIND_COUNT
 };
 
-/* A value; what its kind has not is empty. */
+/* A URI taken apart. A value; parts that its kind does not have are empty. */
 struct ks_spiffe {
     enum ks_spiffe_kind kind;
     char account[KS_ACCOUNT_LEN + 1];
@@ -43,11 +43,20 @@ struct ks_spiffe {
     char node[KS_NODE_NAME_LEN_MAX + 1];
 };
 
-/* Fails: VALIDATION (none of the forms above; a zone that is not of its region). */
+/*
+ * Takes a URI apart.
+ *
+ * ret_spiffe  written on success only.
+ *
+ * Fails: VALIDATION (the text has none of the forms above, or its zone is not one of its region).
+ */
 KS_MUST_USE ks_result ks_spiffe_parse(ks_bytes text, struct ks_spiffe *ret_spiffe);
 
 /*
+ * Writes the URI of the parts that spiffe's kind needs, with a NUL.
+ *
  * ret_text  at least KS_SPIFFE_LEN_MAX + 1 bytes. Written on success only.
+ *
  * Fails: VALIDATION (a part that its kind needs is malformed).
  */
 KS_MUST_USE ks_result ks_spiffe_format(const struct ks_spiffe *spiffe, char *ret_text);

@@ -1,6 +1,6 @@
 /*
- * arena: memory of one request, freed as a whole. Every block is wiped when it is freed, so
- * plaintexts may pass through.
+ * arena: the memory of one request, freed as a whole. Every block is wiped when it is freed, so that
+ * an arena may hold plaintexts.
  *
  * Threads: one at a time.
  */
@@ -13,7 +13,7 @@
 
 struct ks_arena_block;
 
-/* {.len_max = N}: an empty arena that gives out up to N bytes. */
+/* {.len_max = N} is an empty arena that hands out up to N bytes. */
 struct ks_arena {
     struct ks_arena_block *newest;
     size_t len;

@@ -12,7 +12,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/base/result.h"
 
-/* Borrowed: whoever hands it out says how long it lasts. {NULL, 0} is the empty run. */
+/* A run is borrowed: the function that returns it says how long it lasts. {NULL, 0} is empty. */
 typedef struct ks_bytes {
     const uint8_t *ptr;
     size_t len;
@@ -21,19 +21,25 @@ typedef struct ks_bytes {
 /* The bytes of a string literal, without its NUL. */
 #define KS_LITERAL(text) ((ks_bytes){(const uint8_t *)(text), sizeof(text) - 1})
 
-/* The bytes of a C string, without its NUL. NULL reads as empty. */
+/* Returns the bytes of a C string without its NUL; the empty run for NULL. */
 ks_bytes ks_bytes_of(const char *text);
 
-/* Same length and bytes. Not constant time: for secrets see secret.h. */
+/*
+ * Returns whether a and b have the same length and bytes. The time it takes depends on the bytes:
+ * compare secrets with ks_secret_equal.
+ */
 bool ks_bytes_equal(ks_bytes a, ks_bytes b);
 
-/* Whether a starts with prefix. */
+/* Returns whether a starts with prefix. Every run starts with the empty one. */
 bool ks_bytes_starts_with(ks_bytes a, ks_bytes prefix);
 
-/* Less than, equal to or greater than 0, as memcmp orders; a shorter run sorts first. */
+/*
+ * Orders as memcmp does, and puts a run before the longer ones that start with it. Returns a number
+ * below 0, 0, or a number above 0.
+ */
 int ks_bytes_compare(ks_bytes a, ks_bytes b);
 
-/* A heap copy with a NUL behind it (not counted); never NULL. Free with ks_free. */
+/* Returns a copy on the heap with a NUL behind it; never NULL. The caller frees it with ks_free. */
 char *ks_bytes_dup(ks_bytes a);
 
 /*
@@ -47,21 +53,24 @@ struct ks_buffer {
     size_t capacity;
 };
 
-/* Appends a copy. Fails: LIMIT_EXCEEDED (over len_max; the buffer is unchanged). */
+/* Appends a copy of bytes. Fails: LIMIT_EXCEEDED (over len_max; the buffer is unchanged). */
 KS_MUST_USE ks_result ks_buffer_append(struct ks_buffer *buffer, ks_bytes bytes);
 
 /*
- * Appends len unset bytes and gives their place, which lasts until the next append.
+ * Appends len bytes of unspecified content, for the caller to fill.
+ *
+ * ret_place  where they begin; good until the next append. Written on success only.
+ *
  * Fails: LIMIT_EXCEEDED (over len_max; the buffer is unchanged).
  */
 KS_MUST_USE ks_result ks_buffer_extend(struct ks_buffer *buffer, size_t len, uint8_t **ret_place);
 
-/* Drops len bytes from the front. len is at most buffer->len. */
+/* Drops len bytes from the front. A len above buffer->len is asserted against. */
 void ks_buffer_consume(struct ks_buffer *buffer, size_t len);
 
-/* What it holds, borrowed until the next change. */
+/* Returns what the buffer holds, borrowed until its next change. */
 ks_bytes ks_buffer_bytes(const struct ks_buffer *buffer);
 
-/* Wipes and empties; keeps len_max. The zero value is fine. */
+/* Wipes, frees and empties the buffer, which keeps len_max. The zero value is allowed. */
 void ks_buffer_done(struct ks_buffer *buffer);
 #define KS_BUFFER_AUTO KS_CLEANUP(ks_buffer_done) struct ks_buffer

@@ -1,8 +1,8 @@
 /*
- * clock: time as an argument. Code that rests on time takes a struct ks_clock; the real one is
- * ks_clock_system, tests step their own.
+ * clock: time as an argument. Code whose behaviour depends on time takes a struct ks_clock. Programs
+ * pass ks_clock_system, and tests pass a clock that they step by hand.
  *
- * Threads: the system clock from any thread.
+ * Threads: any thread may read the system clock.
  */
 #pragma once
 
@@ -12,14 +12,16 @@
 #define KS_NS_PER_S  1000000000LL
 
 struct ks_clock {
-    /* CLOCK_BOOTTIME: goes on while the machine is suspended, never steps back. Nanoseconds. */
+    /* Nanoseconds since the machine started. Runs on during a suspend; never steps back. */
     int64_t (*boot_ns)(void *user);
-    /* Wall time in milliseconds since 1970-01-01 UTC: for records that people read, never for waits. */
+    /* Milliseconds since 1970-01-01 UTC. May step: for records that people read, never for waits. */
     int64_t (*wall_ms)(void *user);
     void *user;
 };
 
+/* CLOCK_BOOTTIME and CLOCK_REALTIME. */
 extern const struct ks_clock ks_clock_system;
 
+/* Each returns what the clock says now; reading a clock cannot fail. */
 int64_t ks_clock_boot_ns(const struct ks_clock *clock);
 int64_t ks_clock_wall_ms(const struct ks_clock *clock);

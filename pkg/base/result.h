@@ -1,6 +1,6 @@
 /*
- * result: the one error type. What each row means to a client: docs/errors.md, which a test
- * compares with this table.
+ * result: the only error type. docs/errors.md says what each row means to a client; a test compares
+ * it with this table.
  *
  * Threads: values; any thread.
  */
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /*
- * One row per failure that a caller can act on differently:
+ * There is one row for each failure to which a caller can react in a way of its own:
  *   C name, gRPC status, name on the wire, HTTP status, whether a retry can help, client text.
  * The wire names and HTTP statuses are those of the AWS KMS API. The text names no key, tenant
  * or host. New rows go last: the numbers are stored in audit records and sent between processes.
@@ -70,7 +70,7 @@ static inline bool ks_failed(ks_result r)
     return r.code != KS_OK;
 }
 
-/* Leaves the function with the failure of expr, if it has one. The only macro that returns. */
+/* Returns the failure of expr, if it fails, from the function. No other macro returns. */
 #define KS_TRY(expr)                                                                               \
     do {                                                                                           \
         ks_result ks_try_ = (expr);                                                                \
@@ -79,15 +79,18 @@ static inline bool ks_failed(ks_result r)
         }                                                                                          \
     } while (0)
 
-/* Each is valid for every ks_code; the strings are static. A code out of range reads as INTERNAL. */
+/*
+ * Each returns a member of the code's row; strings are static. A number that is no code counts as
+ * INTERNAL. ks_retryable returns whether a client may try the same request again.
+ */
 int ks_grpc_status(ks_code code);
 int ks_http_status(ks_code code);
 const char *ks_wire_name(ks_code code);
 const char *ks_text(ks_code code);
 bool ks_retryable(ks_code code);
 
-/* The row's C name without its prefix ("INVALID_ARN"), for logs. */
+/* Returns the row's C name without its prefix ("INVALID_ARN"), for logs. */
 const char *ks_code_name(ks_code code);
 
-/* The code that stands at a number sent by another process; INTERNAL for a number that none has. */
+/* Returns the code of a number that another process sent; INTERNAL when no row has the number. */
 ks_code ks_code_from_number(unsigned number);

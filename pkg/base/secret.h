@@ -1,5 +1,6 @@
 /*
- * secret: a short run of key bytes that is wiped when it goes, and comparison in constant time.
+ * secret: a short run of key bytes that is wiped when it goes out of scope, and a comparison whose
+ * time does not depend on the bytes.
  *
  * Threads: values; a secret belongs to one thread at a time.
  */
@@ -19,16 +20,18 @@ typedef struct ks_secret {
     size_t len; /* 0: empty */
 } ks_secret;
 
-/* Zeroes all of it. The zero value is fine. */
+/* Zeroes all of the secret. The zero value is allowed. */
 void ks_secret_wipe(ks_secret *secret);
 
-/* Hands over: dst takes the bytes, src is wiped. What dst held is gone. */
+/* Moves the bytes from src to dst: what dst held is overwritten, and src is wiped. */
 void ks_secret_move(ks_secret *dst, ks_secret *src);
 
-/* Its bytes, borrowed. */
+/* Returns the secret's bytes, borrowed from it. */
 ks_bytes ks_secret_bytes(const ks_secret *secret);
 
-/* Whether a and b are the same; takes as long for any contents of one length. */
+/*
+ * Returns whether a and b are the same. The time depends on their lengths only, not on their bytes.
+ */
 bool ks_secret_equal(ks_bytes a, ks_bytes b);
 
 #define KS_SECRET_AUTO KS_CLEANUP(ks_secret_wipe) ks_secret
