@@ -1,17 +1,17 @@
 /*
  * codec: protocol buffers in and out, for bytes that nobody has looked at yet.
  *
- * protobuf-c takes what it should not: strings that are no UTF-8 or hold a NUL (C then sees a
- * shorter string), any depth, any number of fields. So every message is checked on the wire
- * against its descriptor first, and only then unpacked, into memory that has a cap.
+ * protobuf-c accepts what it should refuse: strings that are not UTF-8 or hold a NUL (C code then
+ * sees a shorter string), messages of any depth, any number of fields. Therefore every message is
+ * first checked on the wire against its descriptor, and only then unpacked, into memory with a cap.
  *
- * Stricter than the protobuf format in one point: a field that is not repeated may stand once only,
- * and one member of a oneof. Merging what came twice is legal and never needed, and two readers of
- * the same bytes could disagree about it.
+ * The check is stricter than the protobuf format in one point: a field that is not repeated may
+ * occur only once, and so may the members of a oneof together. The format would merge what occurs
+ * twice. No client needs that, and two readers of the same bytes could disagree about the result.
  *
  * A descriptor is the one that protoc-c generates: &keystead__kms__v1__encrypt_request__descriptor.
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -46,24 +46,26 @@ struct ks_codec_fault {
 };
 
 /*
- * Whether the bytes are a message of this type: wire types fit, lengths and varints end where they
- * should, strings are UTF-8 without NUL, no groups, nothing twice, and the limits hold.
+ * Checks that the bytes are a message of this type: wire types fit, lengths and varints end where
+ * they should, strings are UTF-8 without a NUL, there are no groups, nothing occurs twice, and the
+ * limits hold.
  *
  * limits        NULL: the defaults.
- * reterr_fault  may be NULL.
+ * reterr_fault  the first fault found; written on failure only. May be NULL.
  *
- * Fails: VALIDATION (any of the above).
+ * Fails: VALIDATION (any of these is not so).
  */
 KS_MUST_USE ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *type,
                                      ks_bytes message, const struct ks_codec_limits *limits,
                                      struct ks_codec_fault *reterr_fault);
 
 /*
- * Checks, then unpacks into arena. The message is never freed by itself: it goes with the arena,
- * which wipes it. Its first member is its struct ProtobufCMessage, so a cast gives the real type.
+ * Checks a message as ks_codec_check does, then unpacks it into arena. The message is not freed by
+ * itself: it is wiped and freed with the arena. Its first member is its struct ProtobufCMessage, so
+ * that a cast gives the real type.
  *
  * limits       NULL: the defaults.
- * ret_message  lasts as long as arena; it points to nothing in `message`.
+ * ret_message  lasts as long as arena and points to nothing in `message`. Written on success only.
  *
  * Fails: VALIDATION (as ks_codec_check), LIMIT_EXCEEDED (the arena is full).
  */
@@ -73,16 +75,16 @@ KS_MUST_USE ks_result ks_codec_unpack(const struct ProtobufCMessageDescriptor *t
                                       struct ProtobufCMessage **ret_message);
 
 /*
- * Appends the bytes of a message; `&item.base` is how a caller names it.
- * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ * Appends the bytes of a message, which the caller passes as `&item.base`.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer is unchanged).
  */
 KS_MUST_USE ks_result ks_codec_pack(const struct ProtobufCMessage *message,
                                     struct ks_buffer *buffer);
 
 /*
- * Appends a message as field `number` of a message around it: one more element of a repeated
- * field, without building the array.
- * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ * Appends a message as field `number` of the message that encloses it. In this way an element is
+ * added to a repeated field without building the array.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer is unchanged).
  */
 KS_MUST_USE ks_result ks_codec_pack_field(unsigned number, const struct ProtobufCMessage *message,
                                           struct ks_buffer *buffer);

@@ -1,7 +1,8 @@
 /*
- * utf8: whether bytes are UTF-8 (RFC 3629): no overlong forms, no surrogates, at most U+10FFFF.
+ * utf8: tells whether bytes are UTF-8 (RFC 3629), which has no overlong forms, no surrogates and
+ * nothing above U+10FFFF.
  *
- * Threads: pure; any.
+ * Threads: pure; any thread.
  */
 #pragma once
 
@@ -10,8 +11,8 @@
 
 #include "pkg/base/bytes.h"
 
-/* Valid UTF-8 without a NUL. */
+/* Returns whether bytes are valid UTF-8 without a NUL. The empty run is. */
 bool ks_utf8_is_text(ks_bytes bytes);
 
-/* Characters (code points) of valid UTF-8. */
+/* Returns the number of characters (code points) of text, which must be valid UTF-8. */
 size_t ks_utf8_count(ks_bytes text);

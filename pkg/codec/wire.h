@@ -1,8 +1,8 @@
 /*
- * wire: the fields of a message one after the other, without unpacking it; and fields written the
- * same way. For code that looks at few fields of a message, or passes parts of it on unchanged.
+ * wire: reads the fields of a message one after the other without unpacking it, and writes single
+ * fields. It is for code that looks at few fields of a message, or passes parts of it on unchanged.
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 
 #define KS_WIRE_NUMBER_MAX 536870911U /* 2^29 - 1: the highest field number */
 
-/* The numbers are those on the wire. Groups (3, 4) are not supported by anybody any more. */
+/* The numbers are those on the wire. Groups (3 and 4) are refused: proto3 has none. */
 enum ks_wire_type {
     KS_WIRE_VARINT = 0,
     KS_WIRE_FIXED64 = 1,
@@ -32,26 +32,28 @@ struct ks_wire_field {
 
 /*
  * Takes the next field off the front of *rest, which must not be empty.
+ *
  * Fails: VALIDATION (cut short, a varint that is too long, a tag or length of more than 32 bits,
- * field number 0, a group, an unknown wire type); *rest and ret_field are unchanged.
+ * field number 0, a group, an unknown wire type). After a failure *rest and ret_field are unchanged.
  */
 KS_MUST_USE ks_result ks_wire_next(ks_bytes *rest, struct ks_wire_field *ret_field);
 
 /*
- * Takes a varint off the front of *rest: at most 10 bytes and 64 bits.
- * Fails: VALIDATION (cut short or too long); *rest is unchanged.
+ * Takes a varint of at most 10 bytes and 64 bits off the front of *rest.
+ *
+ * Fails: VALIDATION (cut short or too long). After a failure *rest and ret_value are unchanged.
  */
 KS_MUST_USE ks_result ks_wire_varint(ks_bytes *rest, uint64_t *ret_value);
 
-/* Appends a field. Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged). */
+/* Each appends a field. Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer is unchanged). */
 KS_MUST_USE ks_result ks_wire_put_varint(unsigned number, uint64_t value, struct ks_buffer *buffer);
 KS_MUST_USE ks_result ks_wire_put_bytes(unsigned number, ks_bytes bytes, struct ks_buffer *buffer);
 
 /*
- * Appends tag and length of a field of len bytes, which the caller appends.
- * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ * Appends the tag and the length of a field of len bytes, which the caller appends next.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer is unchanged).
  */
 KS_MUST_USE ks_result ks_wire_put_head(unsigned number, size_t len, struct ks_buffer *buffer);
 
-/* Bytes that ks_wire_put_head writes: for who must know a length before. */
+/* Returns how many bytes ks_wire_put_head writes, for a caller that must know a length before. */
 size_t ks_wire_head_len(unsigned number, size_t len);

@@ -2,9 +2,9 @@
  * config: a process's settings, read from one YAML file and checked against a table.
  *
  * The file is one mapping of option names to scalars or lists of scalars; nothing nests deeper,
- * anchors, tags and a second document are refused. An option that the table does not know, that
- * stands twice, or whose value is malformed or out of its bounds refuses the whole file, with the
- * line. The table also makes the commented example, so both always say the same.
+ * anchors, tags and a second document are refused. The whole file is refused, with the line, when an
+ * option is unknown to the table or occurs twice, or when its value is malformed or out of its bounds.
+ * The table also makes the commented example, so that both always say the same.
  *
  *     struct settings { char *socket; int64_t window_ms; struct ks_config_list peers; };
  *     static const struct ks_config_option options[] = {
@@ -102,8 +102,9 @@ struct ks_config_table {
  * Reads the settings from YAML text.
  *
  * name          of the text in messages, such as its path.
- * ret_settings  the struct that the table's offsets are of, zeroed by the caller. Written on
- *               success only; free with ks_config_done.
+ * ret_settings  the struct that the table's offsets are of, zeroed by the caller, who frees it with
+ *               ks_config_done. After a failure it owns nothing, and its other members are
+ *               unspecified.
  * reterr_text   at least KS_CONFIG_ERROR_LEN bytes: "name:line: what is wrong and what to do".
  *
  * Fails: VALIDATION (anything wrong with the text).
@@ -112,8 +113,10 @@ KS_MUST_USE ks_result ks_config_parse(const struct ks_config_table *table, const
                                       ks_bytes yaml, void *ret_settings, char *reterr_text);
 
 /*
- * The same from a file. Fails: VALIDATION (as above, or longer than KS_CONFIG_FILE_MAX), NOT_FOUND
- * (the file cannot be opened or read).
+ * Reads the settings from a file. The outputs are as above.
+ *
+ * Fails: VALIDATION (as above, or the file is longer than KS_CONFIG_FILE_MAX), NOT_FOUND (the file
+ * cannot be opened or read). After a failure ret_settings is as above.
  */
 KS_MUST_USE ks_result ks_config_load(const struct ks_config_table *table, const char *path,
                                      void *ret_settings, char *reterr_text);

@@ -28,16 +28,18 @@ struct ks_config_document {
 };
 
 /*
- * Reads yaml; the entries stand in the order of the text, doubles included.
+ * Reads yaml into entries in the order of the text; an option that occurs twice has two entries.
  *
- * ret_document  zeroed by the caller, whose it is also after a failure, to free.
+ * ret_document  zeroed by the caller, who also frees it after a failure: it then holds the entries
+ *               before the fault.
  * reterr_line   line of the fault, from 1.
  * reterr_why    what is wrong, a static string.
  *
- * Fails: VALIDATION.
+ * Fails: VALIDATION (the text is not of this form).
  */
 KS_MUST_USE ks_result ks_config_document_read(ks_bytes yaml,
                                               struct ks_config_document *ret_document,
                                               unsigned long *reterr_line, const char **reterr_why);
 
+/* Frees the entries. The zero value is allowed. */
 void ks_config_document_done(struct ks_config_document *document);

@@ -1,5 +1,5 @@
 /*
- * frame: where one message ends and the next begins on a byte stream (the hsm's socket).
+ * frame: marks where one message ends and the next begins on a byte stream (the hsm's socket).
  *
  * Form: u32 length, big endian ‖ that many bytes, 1 to KS_FRAME_LEN_MAX.
  * No I/O: the owner of the socket reads into a ks_buffer, asks for frames and consumes them.
@@ -21,10 +21,11 @@
 /*
  * The first whole frame in stream.
  *
- * ret_frame  what stands behind the head, borrowed from stream; {NULL, 0}: more bytes are needed.
+ * ret_frame  what follows the head, borrowed from stream. {NULL, 0} when more bytes are needed, and
+ *            after a failure.
  *
- * Fails: VALIDATION (a length of 0 or over KS_FRAME_LEN_MAX: whatever follows means nothing, so
- * the stream must be closed).
+ * Fails: VALIDATION (a length of 0 or over KS_FRAME_LEN_MAX. The bytes that follow cannot be
+ * understood any more, so the caller must close the stream).
  */
 KS_MUST_USE ks_result ks_frame_next(ks_bytes stream, ks_bytes *ret_frame);
 

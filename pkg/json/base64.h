@@ -1,8 +1,9 @@
 /*
- * base64: bytes as text, standard alphabet with padding (RFC 4648 §4).
+ * base64: bytes as text, in the standard alphabet with padding (RFC 4648 §4).
  *
- * Not in constant time: key bytes that must stay secret from this machine do not pass here.
- * Threads: pure.
+ * The time that a call takes depends on the bytes. Do not pass key bytes that must stay secret from
+ * other programs on the machine.
+ * Threads: pure; any thread.
  */
 #pragma once
 
@@ -11,20 +12,22 @@
 
 #include "pkg/base/bytes.h"
 
-/* Characters that len bytes take. */
+/* The number of characters that len bytes take. */
 #define KS_BASE64_LEN(len) (((len) + 2) / 3 * 4)
 
-/* Writes KS_BASE64_LEN(bytes.len) characters, no NUL, to ret_text. */
+/* Writes KS_BASE64_LEN(bytes.len) characters to ret_text, without a NUL. */
 void ks_base64_write(ks_bytes bytes, uint8_t *ret_text);
 
-/* Appends the text. Fails: LIMIT_EXCEEDED. */
+/* Appends the text. Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer is unchanged). */
 KS_MUST_USE ks_result ks_base64_append(struct ks_buffer *buffer, ks_bytes bytes);
 
 /*
- * ret_bytes  at least text.len / 4 * 3 bytes, the caller's; may be text's own memory.
- * ret_len    bytes written.
+ * Reads the bytes that text stands for.
  *
- * Fails: VALIDATION (another character, wrong length or padding, bits set behind the last byte);
- * ret_bytes is then unspecified.
+ * ret_bytes  at least text.len / 4 * 3 bytes, the caller's; may be text's own memory. Unspecified
+ *            after a failure.
+ * ret_len    how many bytes were written. Written on success only.
+ *
+ * Fails: VALIDATION (another character, a wrong length or padding, bits set behind the last byte).
  */
 KS_MUST_USE ks_result ks_base64_read(ks_bytes text, uint8_t *ret_bytes, size_t *ret_len);

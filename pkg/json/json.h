@@ -1,8 +1,9 @@
 /*
  * json: reads bounded JSON text (RFC 8259) into values that cannot change, and writes JSON.
  *
- * A text that repeats a name within one object is refused: two readers could see two values.
- * Threads: a document belongs to one thread at a time; a writer too.
+ * A text that repeats a name within one object is refused, since two readers could see two values.
+ *
+ * Threads: a document belongs to one thread at a time, and so does a writer.
  */
 #pragma once
 
@@ -17,7 +18,7 @@
 
 struct ks_json_doc;
 
-/* Any value within a document, borrowed from it. NULL stands for what is absent. */
+/* Any value within a document, borrowed from it. An absent value is NULL. */
 struct ks_json;
 
 struct ks_json_limits {
@@ -28,47 +29,64 @@ struct ks_json_limits {
 /*
  * Reads one value that fills the whole text.
  *
- * ret_doc  the caller's; ks_json_free. The text is not used after the call.
+ * ret_doc  the caller's, who frees it with ks_json_free; it borrows nothing from text. Written on
+ *          success only.
  *
  * Fails: LIMIT_EXCEEDED (longer or deeper than limits), VALIDATION (not JSON, not UTF-8, a name
  * twice in one object).
  */
 KS_MUST_USE ks_result ks_json_parse(ks_bytes text, struct ks_json_limits limits,
                                     struct ks_json_doc **ret_doc);
+
+/* Frees the document and every value in it. NULL is allowed. */
 void ks_json_free(struct ks_json_doc *doc);
 void ks_json_free_at(struct ks_json_doc **doc);
 #define KS_JSON_AUTO KS_CLEANUP(ks_json_free_at) struct ks_json_doc
 
+/* Returns the value that the text consists of; never NULL. */
 const struct ks_json *ks_json_root(const struct ks_json_doc *doc);
 
-/* Member of an object; NULL if absent, null, or if object is NULL or no object. */
+/*
+ * Returns a member of an object. Returns NULL when the member is absent or null, and when object is
+ * NULL or not an object.
+ */
 const struct ks_json *ks_json_get(const struct ks_json *object, const char *name);
 
-/* Elements of an array; 0 if NULL or no array. */
+/* Returns how many elements an array has; 0 when array is NULL or not an array. */
 size_t ks_json_count(const struct ks_json *array);
 
-/* Element of an array; NULL past its end. */
+/* Returns an element of an array; NULL past its end. */
 const struct ks_json *ks_json_at(const struct ks_json *array, size_t index);
 
+/* Each returns whether value is of that type; false for NULL. */
 bool ks_json_is_object(const struct ks_json *value);
 bool ks_json_is_array(const struct ks_json *value);
 
 /*
- * The typed getters read an absent value (NULL) as false, 0 or empty, as proto3's JSON does, and
- * write their output on success only. Fails: VALIDATION (another type, or out of range).
+ * The typed getters read an absent value (NULL) as false, 0 or empty, as proto3's JSON does. They
+ * write *ret on success only.
+ *
+ * Fails: VALIDATION (the value is of another type, or out of range).
  */
 KS_MUST_USE ks_result ks_json_bool(const struct ks_json *value, bool *ret);
 
-/* A number, or a string of decimal digits: proto3's JSON writes 64-bit integers as strings. */
+/*
+ * Each reads a number, or a string of decimal digits: proto3's JSON writes 64-bit integers as
+ * strings. Fails: as above; *ret is written on success only.
+ */
 KS_MUST_USE ks_result ks_json_int64(const struct ks_json *value, int64_t *ret);
 KS_MUST_USE ks_result ks_json_uint64(const struct ks_json *value, uint64_t *ret);
 
-/* UTF-8, borrowed from the document; a NUL stands behind it and none within. */
+/*
+ * Reads a text: UTF-8 without a NUL, borrowed from the document, which has a NUL behind it.
+ * Fails: as above; *ret is written on success only.
+ */
 KS_MUST_USE ks_result ks_json_text(const struct ks_json *value, ks_bytes *ret);
 
 /*
- * A writer appends to a buffer. The first failure (LIMIT_EXCEEDED, VALIDATION for text that is
- * not UTF-8) stays in `result` and makes the rest no-ops, so it is looked at once, at the end.
+ * A writer appends to a buffer. Its functions return no failure: the first one (LIMIT_EXCEEDED: the
+ * buffer is full; VALIDATION: a text is not UTF-8) is kept in `result`, and all further calls do
+ * nothing. The caller looks once, at the end, by ks_json_end.
  *
  *     struct ks_json_writer w = {.buffer = &buffer};
  *     ks_json_object(&w, NULL);
@@ -76,7 +94,7 @@ KS_MUST_USE ks_result ks_json_text(const struct ks_json *value, ks_bytes *ret);
  *     ks_json_close(&w);
  *     KS_TRY(ks_json_end(&w));
  *
- * name is the member's within an object, NULL within an array and at the top.
+ * The argument name is the member's name within an object, and NULL within an array and at the top.
  */
 struct ks_json_writer {
     struct ks_buffer *buffer; /* borrowed */
@@ -100,5 +118,8 @@ void ks_json_put_null(struct ks_json_writer *writer, const char *name);
 /* Milliseconds since 1970 as seconds with three decimals, the form of AWS's timestamps. */
 void ks_json_put_seconds(struct ks_json_writer *writer, const char *name, int64_t ms);
 
-/* What the writer met first; everything is closed by now, which is asserted. */
+/*
+ * Ends the text. Every object and array must be closed, which is asserted.
+ * Fails: what the writer met first; the buffer then holds a part of the text.
+ */
 KS_MUST_USE ks_result ks_json_end(const struct ks_json_writer *writer);
