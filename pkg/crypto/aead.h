@@ -2,8 +2,9 @@
  * aead: AES-256-GCM (NIST SP 800-38D, RFC 5116 §5.2) with a 12-byte IV that the caller gives.
  *
  * Form: ciphertext, as long as the plaintext ‖ tag 16 bytes.
- * One key must never meet one IV twice: it gives away the authentication key. Callers derive a
- * key for each message, or count.
+ *
+ * A caller must never use an IV twice with the same key, since that gives away the authentication
+ * key. Callers derive a key for each message, or count.
  *
  * Threads: with a struct ks_crypto of the caller's thread.
  */
@@ -30,27 +31,37 @@ struct ks_aead_box {
 };
 
 /*
- * Writes plaintext.len + KS_AEAD_TAG_LEN bytes to ret_sealed, which may be where plaintext stands.
- * Fails: VALIDATION (wrong key length, plaintext or AAD over KS_AEAD_LEN_MAX), INTERNAL.
+ * Seals plaintext.
+ *
+ * ret_sealed  plaintext.len + KS_AEAD_TAG_LEN bytes, the caller's; may be where plaintext stands.
+ *             Unspecified after a failure, so that plaintext is then lost if it stood there.
+ *
+ * Fails: VALIDATION (wrong key length, plaintext or AAD over KS_AEAD_LEN_MAX), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_aead_seal(struct ks_crypto *crypto, const struct ks_aead_box *box,
                                    ks_bytes plaintext, uint8_t *ret_sealed);
 
 /*
- * Writes sealed.len - KS_AEAD_TAG_LEN bytes to ret_plaintext, which may be where sealed stands;
- * on failure that many bytes there are zero (none, if sealed is shorter than a tag).
+ * Opens what ks_aead_seal made.
+ *
+ * ret_plaintext  sealed.len - KS_AEAD_TAG_LEN bytes, the caller's to wipe; may be where sealed
+ *                stands. Zero after a failure; untouched when sealed is shorter than a tag.
+ *
  * Fails: VALIDATION (wrong key length), INVALID_CIPHERTEXT (anything wrong with sealed, IV or AAD:
  * the answer never tells which), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_aead_open(struct ks_crypto *crypto, const struct ks_aead_box *box,
                                    ks_bytes sealed, uint8_t *ret_plaintext);
 
-/*
- * The IV of one segment of a stream, after the STREAM construction (Hoang, Reyhanitabar, Rogaway,
- * Vizár 2015): prefix 7 bytes ‖ index 4 bytes big endian ‖ 1 for the last segment, else 0. Segments
- * can be neither swapped nor dropped, nor can a stream be cut short. prefix NULL: all zero, for a
- * key that seals one stream.
- */
 #define KS_AEAD_PREFIX_LEN 7U
+
+/*
+ * Writes the IV of one segment of a stream, after the STREAM construction (Hoang, Reyhanitabar,
+ * Rogaway, Vizár 2015): prefix 7 bytes ‖ index 4 bytes big endian ‖ 1 for the last segment, else 0.
+ * With such IVs, a segment that was swapped or dropped and a stream that was cut short do not open.
+ * It cannot fail.
+ *
+ * prefix  KS_AEAD_PREFIX_LEN bytes; NULL: all zero, for a key that seals one stream.
+ */
 void ks_aead_segment_iv(const uint8_t *prefix, uint32_t index, bool last,
                         uint8_t ret_iv[static KS_AEAD_IV_LEN]);

@@ -14,23 +14,36 @@
 KS_MUST_USE ks_result ks_certificate_der(ks_bytes pem_or_der, const char *pem_label,
                                          struct ks_buffer *out);
 
-/* The certificate, the caller's. Fails: VALIDATION (malformed, too long, bytes behind it). */
+/*
+ * Decodes a certificate.
+ *
+ * ret_certificate  the caller's, who frees it with X509_free. Written on success only.
+ *
+ * Fails: VALIDATION (malformed, too long, bytes behind it).
+ */
 KS_MUST_USE ks_result ks_certificate_decode(ks_bytes pem_or_der, X509 **ret_certificate);
 
 /* Writes the subject into name. Fails: VALIDATION (a part too long, empty or malformed). */
 KS_MUST_USE ks_result ks_names_set_subject(const struct ks_x509_subject *subject, X509_NAME *name);
 
+/* Returns whether the subject has neither a common name nor an organization. */
 bool ks_names_subject_empty(const struct ks_x509_subject *subject);
 
 /*
- * The names in OpenSSL's form, the caller's; NULL if there are none.
+ * Turns the names into OpenSSL's form.
+ *
+ * ret_names  the caller's; NULL if there are none. Written on success only.
+ *
  * Fails: VALIDATION (too many, one too long, empty or malformed).
  */
 KS_MUST_USE ks_result ks_names_build(const struct ks_x509_names *names, GENERAL_NAMES **ret_names);
 
 /*
- * The one URI name of a certificate, with a NUL; "" if there is none.
- * ret_uri  KS_X509_URI_MAX + 1 bytes.
+ * Reads the one URI name of a certificate.
+ *
+ * ret_uri  KS_X509_URI_MAX + 1 bytes: the name with a NUL, "" if there is none. Unspecified after a
+ *          failure.
+ *
  * Fails: VALIDATION (more than one, too long, a byte that no URI has).
  */
 KS_MUST_USE ks_result ks_names_read_uri(const X509 *certificate, char *ret_uri);

@@ -1,8 +1,10 @@
 /*
- * crypto: OpenSSL's library state, set up once a process, and the contexts that a thread reuses.
+ * crypto: OpenSSL's library state, which a process sets up once, and the contexts that a thread
+ * reuses.
  *
- * Algorithms are fetched once here: an implicit fetch costs 0.2 to 0.3 us a call and a lock that
- * every thread shares. A struct ks_crypto keeps the cipher and hash contexts that a hot path needs.
+ * Algorithms are fetched here once, because an implicit fetch costs 0.2 to 0.3 us a call and takes a
+ * lock that all threads share. A struct ks_crypto keeps the cipher and hash contexts that a hot path
+ * needs.
  *
  * Threads: ks_crypto_init and ks_crypto_self_test before any other thread starts; a
  * struct ks_crypto belongs to one thread.
@@ -43,23 +45,26 @@ KS_MUST_USE ks_result ks_crypto_init(const struct ks_crypto_options *options);
  * HKDF-SHA-384, ECDH and ECDSA on P-384, and CTR_DRBG (SP 800-90A), whose answers another
  * implementation gave (tests/vectors/crypto/crypto_vectors.py). Takes a few milliseconds.
  *
- * reterr_name  which test gave another answer; a static string.
+ * reterr_name  which test gave another answer; a static string, written on failure only.
  *
  * Fails: INTERNAL (an answer differs: the process must not go on).
  */
 KS_MUST_USE ks_result ks_crypto_self_test(const char **reterr_name);
 
-/* Contexts for one thread; never NULL. Free with ks_crypto_free. ks_crypto_init came before. */
+/*
+ * Makes the contexts of one thread; never NULL. Free with ks_crypto_free. ks_crypto_init must have
+ * succeeded before.
+ */
 struct ks_crypto *ks_crypto_new(void);
 
-/* Wipes the keys left in the contexts. NULL is fine. */
+/* Wipes the keys left in the contexts and frees them. NULL is allowed. */
 void ks_crypto_free(struct ks_crypto *crypto);
 
 /*
  * Keys the HMAC context that crypto keeps for keys used once.
  *
  * key      1 to 64 bytes. Borrowed for the call; its schedule stays in crypto until the next key.
- * ret_mac  crypto's; good until the next ks_crypto_mac.
+ * ret_mac  crypto's; good until the next ks_crypto_mac. Written on success only.
  *
  * Fails: VALIDATION (empty key), INTERNAL (OpenSSL).
  */

@@ -1,9 +1,8 @@
 /*
- * csr: certificate requests (PKCS#10, RFC 2986). A request proves that whoever wrote it holds the
- * private key; whatever else it asks for is not read, as the issuer alone decides what a
- * certificate says.
+ * csr: certificate requests (PKCS#10, RFC 2986). A request proves that its writer holds the private
+ * key. Nothing else in it is read, because the issuer alone decides what a certificate says.
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -21,6 +20,9 @@ KS_MUST_USE ks_result ks_csr_make(const struct ks_ec_key *key,
 
 /*
  * Verifies a request, PEM or DER, and appends its SubjectPublicKeyInfo, DER.
+ *
+ * ret_spki  unchanged after a failure.
+ *
  * Fails: VALIDATION (malformed, over KS_X509_DER_MAX, bytes behind it, a key that is not EC P-256
  * or P-384, a signature that is not the key's), LIMIT_EXCEEDED (the buffer's cap).
  */

@@ -1,8 +1,10 @@
 /*
  * ec: keys on the curves P-256 and P-384 (FIPS 186-4), ECDSA and ECDH.
  *
- * Only uncompressed points and named curves are read: one key has one encoding.
- * Whatever decodes was checked to be a point of the curve (SP 800-56A §5.6.2.3).
+ * Only uncompressed points and named curves are read, so that one key has one encoding. A key that
+ * was read is a point of its curve (SP 800-56A §5.6.2.3).
+ *
+ * Outputs are written on success only, but for ks_ec_sign.
  *
  * Threads: a key may be used by one thread at a time; nothing else is shared.
  */
@@ -25,31 +27,33 @@ enum ks_ec_curve { KS_EC_P256 = 1, KS_EC_P384 };
 
 struct ks_ec_key;
 
-/* A new key pair; the caller's. Fails: INTERNAL (no randomness, OpenSSL). */
+/* Makes a new key pair, the caller's. Fails: INTERNAL (no randomness, OpenSSL). */
 KS_MUST_USE ks_result ks_ec_generate(enum ks_ec_curve curve, struct ks_ec_key **ret_key);
 
-/* Wipes and frees. NULL is fine. */
+/* Wipes and frees. NULL is allowed. */
 void ks_ec_free(struct ks_ec_key *key);
 
+/* Returns the curve of the key; and whether it has a private part. */
 enum ks_ec_curve ks_ec_curve_of(const struct ks_ec_key *key);
 bool ks_ec_has_private(const struct ks_ec_key *key);
 
 /*
- * A key pair from PKCS#8 (RFC 5208), DER or PEM ("PRIVATE KEY"), not encrypted. The caller's.
+ * Reads a key pair, the caller's, from PKCS#8 (RFC 5208), DER or PEM ("PRIVATE KEY"), not encrypted.
  * Fails: VALIDATION (malformed, another algorithm or curve, private and public part differ,
  * bytes behind it), INTERNAL.
  */
 KS_MUST_USE ks_result ks_ec_read_private(ks_bytes der_or_pem, struct ks_ec_key **ret_key);
 
 /*
- * Appends PKCS#8. key has a private part. Buffers wipe what they free.
+ * Each appends PKCS#8. key must have a private part. After a failure out may hold a part of it;
+ * buffers wipe what they free.
  * Fails: LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
  */
 KS_MUST_USE ks_result ks_ec_write_private_der(const struct ks_ec_key *key, struct ks_buffer *out);
 KS_MUST_USE ks_result ks_ec_write_private_pem(const struct ks_ec_key *key, struct ks_buffer *out);
 
 /*
- * A public key from a SubjectPublicKeyInfo (RFC 5480), DER. The caller's.
+ * Reads a public key, the caller's, from a SubjectPublicKeyInfo (RFC 5480), DER.
  * Fails: VALIDATION (malformed, another algorithm, curve or form, not on the curve, bytes behind).
  */
 KS_MUST_USE ks_result ks_ec_read_public(ks_bytes spki, struct ks_ec_key **ret_key);
@@ -58,20 +62,26 @@ KS_MUST_USE ks_result ks_ec_read_public(ks_bytes spki, struct ks_ec_key **ret_ke
 KS_MUST_USE ks_result ks_ec_write_public_der(const struct ks_ec_key *key, struct ks_buffer *out);
 
 /*
- * ECDSA over message, DER, with SHA-256 on P-256 and SHA-384 on P-384. key has a private part.
- * ret_signature  at least KS_EC_SIGNATURE_MAX bytes, the caller's.
- * Fails: INTERNAL.
+ * Signs message by ECDSA, with SHA-256 on P-256 and SHA-384 on P-384. key must have a private part.
+ *
+ * ret_signature  at least KS_EC_SIGNATURE_MAX bytes, the caller's: DER. Unspecified after a failure.
+ * ret_len        written on success only.
+ *
+ * Fails: INTERNAL (no randomness, OpenSSL).
  */
 KS_MUST_USE ks_result ks_ec_sign(const struct ks_ec_key *key, ks_bytes message,
                                  uint8_t *ret_signature, size_t *ret_len);
 
-/* Fails: UNAUTHENTICATED (not this key's signature of message, whatever the cause). */
+/* Verifies a signature. Fails: UNAUTHENTICATED (it is not this key's signature of message). */
 KS_MUST_USE ks_result ks_ec_verify(const struct ks_ec_key *key, ks_bytes message,
                                    ks_bytes signature);
 
 /*
- * ECDH: the x coordinate, 32 or 48 bytes. Not uniform: put it through ks_kdf_hkdf.
- * key has a private part. ret_shared is the caller's to wipe; written on success only.
+ * ECDH: computes the x coordinate, 32 or 48 bytes. It is not uniform: derive keys from it with
+ * ks_kdf_hkdf. key must have a private part.
+ *
+ * ret_shared  the caller's to wipe. Written on success only.
+ *
  * Fails: VALIDATION (peer is on another curve), INTERNAL.
  */
 KS_MUST_USE ks_result ks_ec_agree(const struct ks_ec_key *key, const struct ks_ec_key *peer,

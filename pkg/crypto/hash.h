@@ -1,5 +1,6 @@
 /*
- * hash: SHA-256 and SHA-384 (FIPS 180-4) over parts, read as if they stood in one run.
+ * hash: SHA-256 and SHA-384 (FIPS 180-4) of several parts, which are hashed as if they were one run.
+ * A digest is unspecified after a failure.
  *
  * Threads: with a struct ks_crypto of the caller's thread.
  */
@@ -15,17 +16,18 @@
 #define KS_SHA384_LEN 48U
 
 /*
- * Nothing marks where one part ends: whoever hashes fields of varying length encodes the lengths.
- * Fails: INTERNAL (OpenSSL).
+ * Each hashes the parts. A digest does not show where one part ends: a caller that hashes fields of
+ * varying length must encode the lengths.
+ *
+ * Fails: INTERNAL (OpenSSL); ret_digest is then unspecified.
  */
 KS_MUST_USE ks_result ks_hash_sha256(struct ks_crypto *crypto, const ks_bytes *parts,
                                      size_t part_count, uint8_t ret_digest[static KS_SHA256_LEN]);
-
 KS_MUST_USE ks_result ks_hash_sha384(struct ks_crypto *crypto, const ks_bytes *parts,
                                      size_t part_count, uint8_t ret_digest[static KS_SHA384_LEN]);
 
 /*
- * SHA-256 of one run, for who has no struct ks_crypto at hand and is in no hurry.
- * Threads: any. Fails: INTERNAL (OpenSSL).
+ * Hashes one run with SHA-256, for a caller that has no struct ks_crypto and no need for speed.
+ * Threads: any thread. Fails: INTERNAL (OpenSSL); ret_digest is then unspecified.
  */
 KS_MUST_USE ks_result ks_hash_sha256_once(ks_bytes bytes, uint8_t ret_digest[static KS_SHA256_LEN]);

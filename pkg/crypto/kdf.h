@@ -3,9 +3,9 @@
  *
  * ks_kdf_counter is the KDF in counter mode of NIST SP 800-108r1 §4.1 with HMAC-SHA-256:
  *   K(i) = HMAC(key, [i]_32 ‖ label ‖ 0x00 ‖ context ‖ [L]_32), i from 1, L in bits, big endian.
- * Each use has its own label, and a label holds no NUL, so that no two uses share an input.
+ * Each use has a label of its own, and no label holds a NUL, so that no two uses have the same input.
  *
- * ks_kdf_hkdf is HKDF-SHA-384 (RFC 5869), for shared secrets of ECDH, which are not uniform.
+ * ks_kdf_hkdf is HKDF-SHA-384 (RFC 5869), for the shared secrets of ECDH, which are not uniform.
  *
  * Threads: as the struct ks_mac; ks_kdf_hkdf any.
  */

@@ -4,14 +4,14 @@
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/openssl.h"
 
-/* OpenSSL's key, borrowed as long as key. */
+/* Returns OpenSSL's key, borrowed from key. */
 EVP_PKEY *ks_ec_pkey(const struct ks_ec_key *key);
 
-/* The hash that key signs with. */
+/* Returns the hash that key signs with. */
 const EVP_MD *ks_ec_digest(const struct ks_ec_key *key);
 
 /*
- * Whether spki has the one form that ks_ec_read_public takes. Says nothing of the point, which
- * OpenSSL checks when it decodes the key of a certificate.
+ * Returns whether spki has the one form that ks_ec_read_public accepts. It does not check the point:
+ * OpenSSL does that when it decodes the key of a certificate.
  */
 bool ks_ec_is_canonical(ks_bytes spki);

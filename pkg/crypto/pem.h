@@ -1,8 +1,8 @@
 /*
- * pem: textual encoding of DER (RFC 7468). Through ks_buffer only, which wipes: a private key in
- * PEM leaves no copy behind.
+ * pem: the textual encoding of DER (RFC 7468). It goes through ks_buffer, which wipes its memory, so
+ * that a private key in PEM leaves no copy behind.
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -15,11 +15,12 @@
 
 #define KS_PEM_LEN_MAX 32768U /* bytes of text that ks_pem_decode looks at */
 
-/* Appends one block, lines of 64. Fails: LIMIT_EXCEEDED (the buffer's cap). */
+/* Appends one block with lines of 64. Fails: LIMIT_EXCEEDED (the buffer's cap; out may hold a part). */
 KS_MUST_USE ks_result ks_pem_encode(const char *label, ks_bytes der, struct ks_buffer *out);
 
 /*
- * Appends the DER of the one block with that label; text around it is passed over.
+ * Appends the DER of the one block with that label; text around it is ignored. After a failure out
+ * may hold a part of it.
  * Fails: VALIDATION (no such block, more than one, malformed, text over KS_PEM_LEN_MAX),
  * LIMIT_EXCEEDED (the buffer's cap).
  */

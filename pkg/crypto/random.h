@@ -1,8 +1,10 @@
 /*
- * random: the only place that draws random bytes. Both generators are OpenSSL's CTR_DRBG with
- * AES-256 (NIST SP 800-90A), one instance a thread, seeded by the kernel.
+ * random: the only code that draws random bytes. Both generators are OpenSSL's CTR_DRBG with AES-256
+ * (NIST SP 800-90A). Each thread has instances of its own, which the kernel seeds.
  *
- * Threads: any; see ks_random_nonce.
+ * After a failure ret_bytes is unspecified and must not be used.
+ *
+ * Threads: any thread; see ks_random_nonce.
  */
 #pragma once
 
@@ -17,20 +19,32 @@
 #define KS_RANDOM_NONCE_MAX 64U
 
 /*
- * Fills secret with len bytes, 1 to KS_SECRET_MAX, from the generator for keys, which shares no
- * state with the one for public values. Fails: INTERNAL (no randomness).
+ * Draws a secret of len bytes, 1 to KS_SECRET_MAX, from the generator for keys, which shares no state
+ * with the one for public values.
+ *
+ * ret_secret  the caller's to wipe. Written on success only.
+ *
+ * Fails: INTERNAL (no randomness).
  */
 KS_MUST_USE ks_result ks_random_secret(size_t len, ks_secret *ret_secret);
 
-/* The same for up to KS_RANDOM_MAX bytes that don't fit a ks_secret. Fails: INTERNAL. */
+/*
+ * Draws up to KS_RANDOM_MAX bytes from the generator for keys, for what does not fit a ks_secret.
+ * Fails: INTERNAL (no randomness); ret_bytes is then unspecified.
+ */
 KS_MUST_USE ks_result ks_random_private(uint8_t *ret_bytes, size_t len);
 
-/* Bytes that others may see: identifiers, challenges. Up to KS_RANDOM_MAX. Fails: INTERNAL. */
+/*
+ * Draws up to KS_RANDOM_MAX bytes that others may see: identifiers, challenges.
+ * Fails: INTERNAL (no randomness); ret_bytes is then unspecified.
+ */
 KS_MUST_USE ks_result ks_random_public(uint8_t *ret_bytes, size_t len);
 
 /*
- * Up to KS_RANDOM_NONCE_MAX bytes that others may see, from a block that crypto draws ahead: a
- * draw costs 0.6 us, more than sealing 256 bytes. Each byte is given out once, and never again in
- * a child after fork. Fails: INTERNAL.
+ * Takes up to KS_RANDOM_NONCE_MAX bytes that others may see from a block that crypto draws ahead,
+ * because a draw costs 0.6 us, more than to seal 256 bytes. Each byte is handed out once, and a
+ * child process draws its own block.
+ *
+ * Fails: INTERNAL (no randomness); ret_bytes is then untouched.
  */
 KS_MUST_USE ks_result ks_random_nonce(struct ks_crypto *crypto, uint8_t *ret_bytes, size_t len);

@@ -1,11 +1,12 @@
 /*
- * x509: the certificates of our own roots of trust (RFC 5280): made, read, verified.
+ * x509: makes, reads and verifies the certificates of our own roots of trust (RFC 5280).
  *
  * A chain has two links: a pinned, self-signed CA and a leaf. Keys are EC, P-256 or P-384; CAs
- * sign with the hash of their curve. What a leaf names is given by the issuer; nothing but the
- * public key is taken from a request. Times are seconds since 1970-01-01 UTC and handed in.
+ * sign with the hash of their curve. The issuer says what a leaf names; only the public key is taken
+ * from a request. Times are seconds since 1970-01-01 UTC, and the caller passes them in. After a failure
+ * a buffer that a function appends to may hold a part of its text.
  *
- * Threads: pure over the arguments; any. A struct ks_ec_key is used by one thread at a time.
+ * Threads: pure over the arguments; any thread. A struct ks_ec_key is used by one thread at a time.
  */
 #pragma once
 
@@ -68,7 +69,7 @@ struct ks_x509_leaf_spec {
 KS_MUST_USE ks_result ks_x509_make_ca(const struct ks_ec_key *key,
                                       const struct ks_x509_ca_spec *spec, struct ks_buffer *out);
 
-/* Who issues. Both borrowed. */
+/* The CA that issues. Both borrowed. */
 struct ks_x509_issuer {
     ks_bytes certificate; /* PEM or DER */
     const struct ks_ec_key *key;
@@ -99,7 +100,10 @@ struct ks_x509_info {
 };
 
 /*
- * Reads a certificate, PEM or DER. Does not verify it.
+ * Reads a certificate, PEM or DER, without verifying it.
+ *
+ * ret_info  written on success only.
+ *
  * Fails: VALIDATION (malformed, over KS_X509_DER_MAX, bytes behind it, a key that is not EC P-256
  * or P-384, more than one URI name, a URI with a NUL or non-ASCII byte, an extension twice).
  */
@@ -108,10 +112,12 @@ KS_MUST_USE ks_result ks_x509_read(ks_bytes pem_or_der, struct ks_x509_info *ret
 enum ks_x509_usage { KS_X509_ANY, KS_X509_CLIENT, KS_X509_SERVER };
 
 /*
- * Verifies that leaf was issued by exactly this CA, that both are valid at at_s, that the CA may
- * sign certificates and leaf is none, and that leaf may be used so. Both PEM or DER. Valid is from
- * not_before_s on and before not_after_s, as OpenSSL has it.
- * ret_info  what leaf says, written on success only; may be NULL.
+ * Verifies that this CA issued leaf, that both are valid at at_s, that the CA may sign certificates
+ * and leaf may not, and that leaf may be used in this way. Both are PEM or DER. A certificate is valid
+ * from not_before_s on and before not_after_s, as OpenSSL has it.
+ *
+ * ret_info  what leaf says. Written on success only; may be NULL.
+ *
  * Fails: VALIDATION (either is malformed), UNAUTHENTICATED (anything else).
  */
 KS_MUST_USE ks_result ks_x509_verify(ks_bytes leaf, ks_bytes ca, int64_t at_s,
