@@ -28,7 +28,7 @@
 struct ks_crypto;
 struct ks_mac;
 
-/* A blob taken apart. Everything is borrowed from it. */
+/* A blob taken apart. All members are borrowed from it. */
 struct ks_blob {
     struct ks_key_name name;
     const uint8_t *material_id; /* KS_MATERIAL_ID_LEN bytes */
@@ -39,12 +39,15 @@ struct ks_blob {
 };
 
 /*
- * Takes a blob apart; needs no key, and so proves nothing.
- * Fails: INVALID_CIPHERTEXT (anything that no blob of version 1 looks like).
+ * Takes a blob apart. It needs no key and therefore proves nothing: anybody can write a header.
+ *
+ * ret_blob  written on success only.
+ *
+ * Fails: INVALID_CIPHERTEXT (the bytes do not have the form of a blob of version 1).
  */
 KS_MUST_USE ks_result ks_blob_parse(ks_bytes bytes, struct ks_blob *ret_blob);
 
-/* What is sealed, and for where. All borrowed for the call. */
+/* What is sealed, and for which key. All borrowed for the call. */
 struct ks_blob_content {
     struct ks_key_name name;
     const uint8_t *material_id; /* KS_MATERIAL_ID_LEN bytes */
@@ -53,11 +56,11 @@ struct ks_blob_content {
     ks_bytes plaintext;         /* 1 to KS_BLOB_PLAINTEXT_MAX bytes */
 };
 
-/* Bytes that sealing gives for a region of region_len and a plaintext of plaintext_len bytes. */
+/* Returns how long a blob is, for a region of region_len and a plaintext of plaintext_len bytes. */
 size_t ks_blob_sealed_len(size_t region_len, size_t plaintext_len);
 
 /*
- * Seals.
+ * Seals a plaintext into a blob.
  *
  * hbk       keyed with the HBK; its schedule is used, not changed.
  * ret_blob  ks_blob_sealed_len bytes, the caller's; unspecified after a failure.

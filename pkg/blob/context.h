@@ -1,8 +1,8 @@
 /*
- * context: the encryption context as bytes (proto/formats/encryption-context.md). No two different
- * sets of pairs have the same bytes.
+ * context: encodes an encryption context (proto/formats/encryption-context.md). Different sets of
+ * pairs always have different encodings.
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct ks_context_pair {
 };
 
 /*
- * Encodes the pairs, in whatever order they come.
+ * Encodes the pairs; their order does not matter.
  *
  * ret_encoded  at least KS_CONTEXT_LEN_MAX bytes, the caller's; unspecified after a failure.
  * ret_len      written on success only.

@@ -1,7 +1,7 @@
 /*
- * binding: what an exported key token is bound to, as bytes (proto/formats/ekt-v1.md).
+ * binding: encodes what an exported key token is bound to (proto/formats/ekt-v1.md).
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -27,7 +27,11 @@ struct ks_binding {
 };
 
 /*
- * ret_encoded  at least KS_BINDING_LEN_MAX bytes, the caller's; unspecified after a failure.
+ * Encodes a binding.
+ *
+ * ret_encoded  at least KS_BINDING_LEN_MAX bytes, the caller's. Unspecified after a failure.
+ * ret_len      bytes written to ret_encoded. Written on success only.
+ *
  * Fails: VALIDATION (a malformed name, a number of 0).
  */
 KS_MUST_USE ks_result ks_binding_encode(const struct ks_binding *binding, uint8_t *ret_encoded,

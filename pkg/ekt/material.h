@@ -13,7 +13,11 @@
 struct ks_mac;
 
 /*
- * hbk  keyed with the HBK.
+ * Derives the id of the key material that is in hbk.
+ *
+ * hbk     keyed with the HBK.
+ * ret_id  written on success only.
+ *
  * Fails: VALIDATION (malformed account or key id), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_material_id(struct ks_mac *hbk, ks_bytes account, ks_bytes key_id,

@@ -37,14 +37,33 @@ struct ks_sealed {
     ks_bytes body;
 };
 
-/* Fails: INVALID_CIPHERTEXT (too short or long, another version, no such generation). */
+/*
+ * Takes a sealed form apart. Proves nothing.
+ *
+ * ret_sealed  written on success only.
+ *
+ * Fails: INVALID_CIPHERTEXT (too short or long, another version, no such generation).
+ */
 KS_MUST_USE ks_result ks_sealed_parse(ks_bytes bytes, struct ks_sealed *ret_sealed);
 
-/* Writes KS_SEALING_HEAD_LEN + secret->len + KS_SEALING_TAG_LEN bytes. Fails: INTERNAL. */
+/*
+ * Seals a secret.
+ *
+ * ret_sealed  KS_SEALING_HEAD_LEN + secret->len + KS_SEALING_TAG_LEN bytes, the caller's.
+ *             Unspecified after a failure.
+ *
+ * Fails: INTERNAL (OpenSSL).
+ */
 KS_MUST_USE ks_result ks_sealing_seal(const struct ks_sealing *sealing, uint32_t generation,
                                       const uint8_t *salt, const ks_secret *secret,
                                       uint8_t *ret_sealed);
 
-/* Fails: INVALID_CIPHERTEXT, INTERNAL. */
+/*
+ * Opens what ks_sealing_seal made.
+ *
+ * ret_secret  the caller's to wipe. Written on success only.
+ *
+ * Fails: INVALID_CIPHERTEXT (anything wrong with sealed, key or AAD), INTERNAL (OpenSSL).
+ */
 KS_MUST_USE ks_result ks_sealing_open(const struct ks_sealing *sealing,
                                       const struct ks_sealed *sealed, ks_secret *ret_secret);

@@ -1,7 +1,7 @@
 /*
- * pin: the PIN file.
+ * pin: reads the file that holds the PIN.
  *
- * Threads: any.
+ * Threads: any thread.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 /*
  * Appends what the file holds, without one newline at its end.
  *
- * pin          capped by KS_TOKEN_PIN_MAX; wiped by its owner.
- * reterr_hint  a static string, written on failure only.
+ * pin          capped by KS_TOKEN_PIN_MAX; its owner wipes it, also after a failure.
+ * reterr_hint  what to do about a failure, a static string; written on failure only.
  *
  * Fails: NOT_FOUND (no such file, or it cannot be read), ACCESS_DENIED (others than owner and group
  * may touch it), VALIDATION (empty or too long).

@@ -26,12 +26,15 @@ struct ks_token_objects {
 CK_ATTRIBUTE ks_token_attribute(CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
 
 /*
- * The objects on the token of one class and label.
+ * Finds the objects on the token of one class and label.
+ *
+ * ret_objects  unspecified after a failure.
+ *
  * Fails: VALIDATION (label empty or over KS_TOKEN_NAME_MAX), INTERNAL (the module failed, or there
  * are more than KS_TOKEN_OBJECTS_MAX).
  */
 KS_MUST_USE ks_result ks_token_find(struct ks_token *token, CK_OBJECT_CLASS class,
                                     const char *label, struct ks_token_objects *ret_objects);
 
-/* CKR_OK as success, anything else as INTERNAL. */
+/* Turns what a PKCS#11 function returned into a result. Fails: INTERNAL (anything but CKR_OK). */
 KS_MUST_USE ks_result ks_token_check(CK_RV answer);

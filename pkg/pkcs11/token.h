@@ -2,8 +2,12 @@
  * token: the zone's PKCS#11 token (OASIS PKCS#11 v2.40): one root key that never leaves it, under
  * which the hsm's own keys are wrapped, and small private data objects that hold what was wrapped.
  *
- * Used at the start of the hsm and then closed. SoftHSM2 reads its configuration from the file
- * named by SOFTHSM2_CONF in the environment; the token was initialised beforehand.
+ * The hsm opens the token at its start, and closes it before it serves. SoftHSM2 reads its
+ * configuration from the file that SOFTHSM2_CONF in the environment names; the token must have been
+ * initialised before.
+ *
+ * An output is written on success only, and reterr_hint, a static string that says what to
+ * do, on failure only.
  *
  * Threads: one; a process has one open token at a time.
  */
@@ -45,10 +49,10 @@ struct ks_token_options {
 KS_MUST_USE ks_result ks_token_open(const struct ks_token_options *options,
                                     struct ks_token **ret_token, const char **reterr_hint);
 
-/* Logs out, closes, finalizes and unloads the module. NULL is fine. */
+/* Logs out, closes the session, and finalizes and unloads the module. NULL is allowed. */
 void ks_token_close(struct ks_token *token);
 
-/* A key inside the token; good until the token is closed or the key destroyed. */
+/* A key inside the token; good until the token is closed or the key is destroyed. */
 typedef struct ks_token_key {
     unsigned long handle;
 } ks_token_key;
@@ -71,12 +75,15 @@ KS_MUST_USE ks_result ks_token_find_root(struct ks_token *token, const char *lab
 KS_MUST_USE ks_result ks_token_make_root(struct ks_token *token, const char *label,
                                          ks_token_key *ret_key, const char **reterr_hint);
 
-/* ks_token_find_root, or ks_token_make_root if there is none. */
+/*
+ * Finds the root key with that label, or makes it if there is none. When this succeeds by making a
+ * key, reterr_hint holds the hint of the search. Fails: as the two functions above.
+ */
 KS_MUST_USE ks_result ks_token_find_or_make_root(struct ks_token *token, const char *label,
                                                  ks_token_key *ret_key, const char **reterr_hint);
 
 /*
- * Destroys the key with that label: what was wrapped under it is beyond recovery.
+ * Destroys the key with that label. Nothing that was wrapped under it can be recovered then.
  * Fails: NOT_FOUND, INTERNAL (it may still be there).
  */
 KS_MUST_USE ks_result ks_token_destroy_root(struct ks_token *token, const char *label);
@@ -90,7 +97,7 @@ KS_MUST_USE ks_result ks_token_wrap(struct ks_token *token, ks_token_key key, ks
                                     ks_bytes secret, struct ks_buffer *out);
 
 /*
- * Appends what was wrapped.
+ * Unwraps what ks_token_wrap made, and appends it.
  * Fails: INVALID_CIPHERTEXT (anything wrong with wrapped, key or aad), LIMIT_EXCEEDED (the
  * buffer's cap), INTERNAL.
  */

@@ -1,8 +1,8 @@
 /*
- * challenge: what an hsm issues that wants to be sent a secret (proto/formats/transit-v1.md):
- * for one purpose, one destination, one request; signed; answered once.
+ * challenge: what an hsm issues when it wants to be sent a secret (proto/formats/transit-v1.md). A
+ * challenge is signed, is for one purpose, one destination and one request, and is answered once.
  *
- * Threads: pure over the arguments; any. A struct ks_ec_key is used by one thread at a time.
+ * Threads: pure over the arguments; any thread. A struct ks_ec_key is used by one thread at a time.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ struct ks_ec_key;
 
 enum ks_transit_purpose { KS_TRANSIT_DOMAIN_KEY = 1, KS_TRANSIT_RE_ENCRYPT = 2 };
 
-/* A challenge's members; borrowed from it or from who makes it. */
+/* A challenge's members, borrowed from the bytes that were read or from the caller that makes it. */
 struct ks_challenge {
     enum ks_transit_purpose purpose;
     const uint8_t *nonce;        /* KS_TRANSIT_NONCE_LEN bytes, random, once */
@@ -48,19 +48,31 @@ struct ks_challenge {
 KS_MUST_USE ks_result ks_challenge_sign(const struct ks_challenge *challenge,
                                         const struct ks_ec_key *identity, struct ks_buffer *out);
 
-/* Takes a challenge apart; proves nothing. Fails: VALIDATION (malformed). */
+/*
+ * Takes a challenge apart, and proves nothing.
+ *
+ * ret_challenge  written on success only.
+ *
+ * Fails: VALIDATION (malformed).
+ */
 KS_MUST_USE ks_result ks_challenge_read(ks_bytes bytes, struct ks_challenge *ret_challenge);
 
 /*
- * Whether an hsm of the pinned root issued it. Says nothing of rosters, purposes, destinations.
- * ret_peer  which one; written on success only.
- * Fails: ACCESS_DENIED.
+ * Verifies that an hsm of the pinned root issued the challenge. Rosters, purpose and destination are
+ * for the caller to check.
+ *
+ * ret_peer  which hsm it was. Written on success only.
+ *
+ * Fails: ACCESS_DENIED (anything wrong with certificate or signature).
  */
 KS_MUST_USE ks_result ks_challenge_verify(const struct ks_challenge *challenge,
                                           const struct ks_peer_trust *trust,
                                           struct ks_peer *ret_peer);
 
-/* What names a challenge in its envelope: SHA-384 of the whole of it. Fails: INTERNAL. */
+/*
+ * Computes what names a challenge in its envelope: SHA-384 of all its bytes.
+ * Fails: INTERNAL (OpenSSL); ret_hash is then unspecified.
+ */
 KS_MUST_USE ks_result ks_challenge_hash(struct ks_crypto *crypto, ks_bytes bytes,
                                         uint8_t ret_hash[static KS_TRANSIT_HASH_LEN]);
 
@@ -70,13 +82,19 @@ struct ks_domain_key_wish {
     uint8_t request_hash[KS_TRANSIT_REQUEST_LEN];
 };
 
-/* Fails: VALIDATION (malformed region, no such generation), INTERNAL. */
+/*
+ * Makes the wish for a generation of a region's domain key.
+ *
+ * ret_wish  unspecified after a failure.
+ *
+ * Fails: VALIDATION (malformed region, no such generation), INTERNAL (OpenSSL).
+ */
 KS_MUST_USE ks_result ks_domain_key_wish(struct ks_crypto *crypto, ks_bytes region,
                                          uint32_t generation, struct ks_domain_key_wish *ret_wish);
 
 /*
- * Whether the challenge asks for exactly that, as a domain key.
- * Fails: ACCESS_DENIED.
+ * Verifies that the challenge asks for exactly what wish says, as a domain key.
+ * Fails: ACCESS_DENIED (it asks for anything else).
  */
 KS_MUST_USE ks_result ks_challenge_wants(const struct ks_challenge *challenge,
                                          const struct ks_domain_key_wish *wish);

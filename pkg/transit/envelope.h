@@ -2,7 +2,7 @@
  * envelope: a secret on its way from one hsm to another (proto/formats/transit-v1.md): the answer
  * to one challenge, sealed to the receiver's transit key and signed by the sender.
  *
- * Threads: pure over the arguments; any. A struct ks_ec_key and ks_crypto are used by one thread.
+ * Threads: pure over the arguments; any thread. A struct ks_ec_key and ks_crypto are used by one thread.
  */
 #pragma once
 
@@ -21,7 +21,7 @@
 struct ks_crypto;
 struct ks_ec_key;
 
-/* Who seals. All borrowed. */
+/* The hsm that seals. All borrowed. */
 struct ks_envelope_sender {
     ks_bytes certificate;              /* DER */
     const struct ks_ec_key *identity;  /* the certificate's key pair, P-384 */
@@ -53,7 +53,13 @@ struct ks_envelope {
     ks_bytes body; /* head and sealed with its length: what is signed behind the challenge's hash */
 };
 
-/* Takes an envelope apart; proves nothing. Fails: INVALID_CIPHERTEXT (malformed). */
+/*
+ * Takes an envelope apart, and proves nothing.
+ *
+ * ret_envelope  written on success only.
+ *
+ * Fails: INVALID_CIPHERTEXT (malformed).
+ */
 KS_MUST_USE ks_result ks_envelope_read(ks_bytes bytes, struct ks_envelope *ret_envelope);
 
 /* The receiver's side of a challenge it has issued. All borrowed. */
@@ -64,8 +70,11 @@ struct ks_envelope_receiver {
 };
 
 /*
- * Whether an hsm of the pinned root answered exactly this challenge. Says nothing of rosters.
- * ret_peer  which one; written on success only.
+ * Verifies that an hsm of the pinned root answered exactly this challenge. Rosters are for the caller
+ * to check.
+ *
+ * ret_peer  which hsm it was. Written on success only.
+ *
  * Fails: ACCESS_DENIED (the certificate), INVALID_CIPHERTEXT (purpose or signature).
  */
 KS_MUST_USE ks_result ks_envelope_verify(const struct ks_envelope *envelope,

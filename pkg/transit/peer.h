@@ -1,9 +1,9 @@
 /*
- * peer: who an hsm is, from the certificate that the hsm root gave it.
+ * peer: the identity of an hsm, from the certificate that the hsm root issued to it.
  *
- * Its name is the URI spiffe://<trust domain>/hsm/<region>/<zone>.
+ * The name in the certificate is the URI spiffe://<trust domain>/hsm/<region>/<zone>.
  *
- * Threads: pure over the arguments; any.
+ * Threads: pure over the arguments; any thread.
  */
 #pragma once
 
@@ -18,14 +18,14 @@
 
 struct ks_ec_key;
 
-/* What a certificate is judged by. All borrowed. */
+/* What a certificate is checked against. All borrowed. */
 struct ks_peer_trust {
     ks_bytes root; /* the pinned hsm root's certificate, DER or PEM */
     const char *trust_domain;
     int64_t now_s; /* since 1970-01-01 UTC */
 };
 
-/* A value. */
+/* An hsm. A value. */
 struct ks_peer {
     char region[KS_REGION_LEN_MAX + 1];
     char zone[KS_ZONE_LEN_MAX + 1];
@@ -33,15 +33,16 @@ struct ks_peer {
 };
 
 /*
- * Whether certificate is one of the hsm root, valid now and of an hsm's name.
+ * Verifies that the hsm root issued certificate, that it is valid now, and that it names an hsm.
  *
- * ret_peer  who it is.
- * ret_key   its public key, the caller's (ks_ec_free); may be NULL.
+ * ret_peer  which hsm it names. Written on success only.
+ * ret_key   its public key, the caller's, who frees it with ks_ec_free. Written on success only; may
+ *           be NULL.
  *
- * Both are written on success only. Fails: ACCESS_DENIED (anything else).
+ * Fails: ACCESS_DENIED (any of these is not so).
  */
 KS_MUST_USE ks_result ks_peer_check(const struct ks_peer_trust *trust, ks_bytes certificate,
                                     struct ks_peer *ret_peer, struct ks_ec_key **ret_key);
 
-/* The URI of an hsm, as a C string the caller frees with ks_free. Region and zone are well formed. */
+/* Returns the URI of an hsm, which the caller frees with ks_free. Region and zone are well formed. */
 char *ks_peer_uri(const char *trust_domain, const char *region, const char *zone);

@@ -1,6 +1,6 @@
 /*
  * roster: which hsms may be sent the domain keys of a region's cell, signed with the hsm root's key
- * (proto/formats/roster-v1.md). A higher number replaces a lower one.
+ * (proto/formats/roster-v1.md). A roster with a higher number replaces one with a lower number.
  *
  *     struct ks_roster roster;                       replacing an hsm:
  *     ks_roster_open(old, root, &roster);
@@ -9,7 +9,9 @@
  *     roster.number++;
  *     ks_roster_sign(&roster, root, &out);
  *
- * Threads: values; any.
+ * Outputs (ret_roster) are written on success only.
+ *
+ * Threads: values; any thread.
  */
 #pragma once
 
@@ -47,28 +49,31 @@ struct ks_roster {
 KS_MUST_USE ks_result ks_roster_init(const char *region, struct ks_roster *ret_roster);
 
 /*
- * Fails: VALIDATION (not a zone of the roster's region), ALREADY_EXISTS (the fingerprint stands
- * there), LIMIT_EXCEEDED (KS_ROSTER_ENTRIES_MAX).
+ * Adds an hsm. roster is unchanged after a failure.
+ *
+ * Fails: VALIDATION (not a zone of the roster's region), ALREADY_EXISTS (the roster
+ * has the fingerprint), LIMIT_EXCEEDED (KS_ROSTER_ENTRIES_MAX).
  */
 KS_MUST_USE ks_result ks_roster_add(struct ks_roster *roster,
                                     const uint8_t fingerprint[static KS_FINGERPRINT_LEN],
                                     const char *zone);
 
-/* Fails: NOT_FOUND. */
+/* Removes an hsm. Fails: NOT_FOUND (the roster does not have it, and is unchanged). */
 KS_MUST_USE ks_result ks_roster_strike(struct ks_roster *roster,
                                        const uint8_t fingerprint[static KS_FINGERPRINT_LEN]);
 
-/* Strikes every entry of a zone; answers how many there were. */
+/* Removes every entry of a zone, and returns how many there were. */
 size_t ks_roster_strike_zone(struct ks_roster *roster, const char *zone);
 
-/* Same number, region and entries. */
+/* Returns whether both have the same number, region and entries. */
 bool ks_roster_equal(const struct ks_roster *a, const struct ks_roster *b);
 
-/* Whether this hsm, region and zone too, stands on the roster. */
+/* Returns whether the roster has this hsm, with the same region and zone. */
 bool ks_roster_admits(const struct ks_roster *roster, const struct ks_peer *peer);
 
 /*
- * Appends the signed form.
+ * Appends the signed form. After a failure out may hold a part of it.
+ *
  * root  the hsm root's key pair, P-384.
  * Fails: VALIDATION (number 0, no entry), LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
  */
@@ -76,13 +81,14 @@ KS_MUST_USE ks_result ks_roster_sign(const struct ks_roster *roster, const struc
                                      struct ks_buffer *out);
 
 /*
- * Reads a roster whose signature is nobody's concern, to show or number it.
+ * Reads a roster without verifying its signature, to show it or to learn its number.
  * Fails: VALIDATION (malformed).
  */
 KS_MUST_USE ks_result ks_roster_read(ks_bytes bytes, struct ks_roster *ret_roster);
 
 /*
- * Reads and verifies.
+ * Reads a roster and verifies its signature.
+ *
  * root  the hsm root's public key, P-384.
  * Fails: VALIDATION (malformed), ACCESS_DENIED (not signed by root).
  */
