@@ -1,6 +1,6 @@
 /*
- * policy: may this principal do this? One pure function, whose arguments are all that the answer
- * may ever rest on. Frontends decide with it; what they decided on is confirmed by a keystore.
+ * policy: decides whether a principal may do something, in one pure function. The answer depends on
+ * its arguments alone. Frontends decide with it, and a keystore confirms the facts they decided on.
  *
  * The order of AWS ("Policy evaluation logic"): an explicit deny anywhere; then the guardrails of the
  * organization must allow; then, within the account, the key's policy or, if that lets the account
@@ -10,7 +10,7 @@
  * What exists so far is the default key policy: the key's account may do everything. So a principal
  * may do everything with what is its own account's, and nothing with anything else.
  *
- * Threads: pure; any.
+ * Threads: pure; any thread.
  */
 #pragma once
 
@@ -20,7 +20,7 @@
 
 enum ks_policy_effect { KS_POLICY_DENY, KS_POLICY_ALLOW };
 
-/* Why: for the audit record and for tests, never for the client. */
+/* The reason, for the audit record and for tests. A client never learns it. */
 enum ks_policy_reason {
     KS_POLICY_DEFAULT_KEY_POLICY, /* allowed: the key's account may do everything */
     KS_POLICY_OWN_ACCOUNT,        /* allowed: no key is concerned, or none that exists */
@@ -51,14 +51,14 @@ struct ks_policy_grant {
     ks_bytes operations; /* separated by commas */
 };
 
-/* All borrowed for the call. Empty documents and lists are not there. */
+/* All borrowed for the call. An empty document or list means that there is none. */
 struct ks_policy_request {
     ks_bytes action; /* "kms:Decrypt" */
 
     ks_bytes principal_arn;
     ks_bytes principal_account;
 
-    /* The key, or what the client named if it is not there; empty for operations without a key. */
+    /* Of the key, which may not exist: then as the client named it. Empty if there is no key. */
     ks_bytes resource_account;
     ks_bytes key_arn;
 
@@ -75,8 +75,8 @@ struct ks_policy_request {
 };
 
 /*
- * Always answers; what it cannot read it denies. A policy document of any kind is more than this
- * version understands: none is stored by it, and one that is there is not passed over. Grants, which
- * can only allow, allow nothing yet.
+ * Decides. It always returns an answer, and denies whenever it cannot read something. This version
+ * stores no policy document and understands none; one that is there is not ignored, but leads to a
+ * denial. Grants can only allow, and so far they allow nothing.
  */
 struct ks_policy_answer ks_policy_decide(const struct ks_policy_request *request);
