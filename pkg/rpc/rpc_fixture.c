@@ -14,6 +14,7 @@
 
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "tests/harness/certificates.h"
 
 #define PATH_LEN_MAX 200U
 #define PATHS        24U
@@ -23,6 +24,37 @@ struct ks_rpc_loop *fixture_client_loop;
 
 static char folder[64];
 
+/* Two roots and what the tests of pkg/rpc need of them. */
+static void make_certificates(void)
+{
+#define SERVER "IP:127.0.0.1,URI:spiffe://test/server/a"
+    static const struct certificate_leaf leaves[] = {
+        {.root = "root", .name = "server", .alternative_names = SERVER},
+        {.root = "root", .name = "server_renewed", .alternative_names = SERVER},
+        {.root = "root",
+         .name = "server_elsewhere",
+         .alternative_names = "IP:127.0.0.1,URI:spiffe://test/elsewhere/a"},
+        {.root = "root",
+         .name = "server_two_names",
+         .alternative_names = SERVER ",URI:spiffe://test/server/b"},
+        {.root = "root", .name = "client", .alternative_names = "URI:spiffe://test/client/a"},
+        {.root = "root",
+         .name = "client_renewed",
+         .alternative_names = "URI:spiffe://test/client/renewed"},
+        {.root = "root", .name = "stranger", .alternative_names = "URI:spiffe://test/stranger"},
+        {.root = "root", .name = "nameless", .alternative_names = "DNS:client.test"},
+        {.root = "other_root",
+         .name = "outsider",
+         .alternative_names = "URI:spiffe://test/client/a"},
+    };
+#undef SERVER
+    certificates_root(folder, &(struct certificate_root){.name = "root"});
+    certificates_root(folder, &(struct certificate_root){.name = "other_root"});
+    for (size_t i = 0; i < KS_COUNT(leaves); i++) {
+        certificates_leaf(folder, &leaves[i], NULL);
+    }
+}
+
 int fixture_setup(void **state)
 {
     (void)state;
@@ -30,11 +62,7 @@ int fixture_setup(void **state)
     if (!mkdtemp(folder)) {
         return -1;
     }
-    char command[PATH_LEN_MAX];
-    snprintf(command, sizeof(command), "pkg/rpc/certs.sh %s", folder);
-    if (system(command) != 0) {
-        return -1;
-    }
+    make_certificates();
     ks_log_init("rpc_test", KS_LOG_ERROR);
     ks_rpc_init();
     fixture_loop = ks_rpc_loop_new("test");
@@ -117,43 +145,6 @@ struct ks_rpc_channel *fixture_channel(const struct ks_rpc_server *server, const
 {
     return fixture_channel_to(ks_rpc_server_port(server), fixture_tls("root", certificate),
                               "spiffe://test/server/");
-}
-
-void gauge_raise(struct gauge *gauge)
-{
-    pthread_mutex_lock(&gauge->lock);
-    gauge->value++;
-    pthread_cond_broadcast(&gauge->changed);
-    pthread_mutex_unlock(&gauge->lock);
-}
-
-int gauge_read(struct gauge *gauge)
-{
-    pthread_mutex_lock(&gauge->lock);
-    int value = gauge->value;
-    pthread_mutex_unlock(&gauge->lock);
-    return value;
-}
-
-void gauge_reset(struct gauge *gauge)
-{
-    pthread_mutex_lock(&gauge->lock);
-    gauge->value = 0;
-    pthread_mutex_unlock(&gauge->lock);
-}
-
-void gauge_await(struct gauge *gauge, int value)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += FIXTURE_WAIT_MS / 1000;
-    int timed_out = 0;
-    pthread_mutex_lock(&gauge->lock);
-    while (gauge->value < value && !timed_out) {
-        timed_out = pthread_cond_timedwait(&gauge->changed, &gauge->lock, &until);
-    }
-    pthread_mutex_unlock(&gauge->lock);
-    assert_int_equal(timed_out, 0);
 }
 
 ks_result fixture_call(struct ks_rpc_channel *channel, const char *method, ks_bytes request,

@@ -11,8 +11,9 @@
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
+#include "tests/harness/gauge.h"
 
-#define FIXTURE_WAIT_MS 10000 /* for what must happen; it fails the test */
+#define FIXTURE_WAIT_MS GAUGE_WAIT_MS
 
 /* Group setup and teardown: the library, two loops, and certificates in a folder of their own. */
 int fixture_setup(void **state);
@@ -21,7 +22,7 @@ int fixture_teardown(void **state);
 extern struct ks_rpc_loop *fixture_loop;        /* servers' */
 extern struct ks_rpc_loop *fixture_client_loop; /* channels' */
 
-/* The files of a certificate that certs.sh made. Static until the next eight calls. */
+/* The files of a certificate of the folder. Static until the next eight calls. */
 struct ks_rpc_tls fixture_tls(const char *root, const char *name);
 
 /* The path of a file in the folder; borrowed as above. */
@@ -36,23 +37,6 @@ struct ks_rpc_server *fixture_server(struct ks_rpc_server_options options);
 /* A channel with that certificate; the server must be one of spiffe://test/server/. */
 struct ks_rpc_channel *fixture_channel(const struct ks_rpc_server *server, const char *certificate);
 struct ks_rpc_channel *fixture_channel_to(int port, struct ks_rpc_tls tls, const char *spiffe);
-
-/* A number that callbacks raise and the test waits for. */
-struct gauge {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int value;
-};
-#define GAUGE_INIT                                                                                 \
-    {                                                                                              \
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                                     \
-    }
-
-void gauge_raise(struct gauge *gauge);
-int gauge_read(struct gauge *gauge);
-void gauge_reset(struct gauge *gauge);
-/* Until it is at least value; fails the test after FIXTURE_WAIT_MS. */
-void gauge_await(struct gauge *gauge, int value);
 
 /* A unary call that waits; the response goes into to. */
 ks_result fixture_call(struct ks_rpc_channel *channel, const char *method, ks_bytes request,

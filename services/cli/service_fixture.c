@@ -23,10 +23,11 @@
 #include "pkg/transit/roster.h"
 #include "services/cli/answers_fixture.h"
 #include "services/cli/program_fixture.h"
+#include "tests/harness/certificates.h"
 
 #define PATH_LEN    256U
 #define MESSAGE_MAX 65536U
-#define DAY_S       86400
+#define FILE_MAX    8192U
 
 struct fake fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -37,48 +38,45 @@ static int64_t now_s(void)
     return ks_clock_wall_ms(&ks_clock_system) / 1000;
 }
 
-static void make_root(enum ks_ec_curve curve, const char *name, struct ks_ec_key **ret_key,
+static void read_file(const char *path, struct ks_buffer *out)
+{
+    FILE *file = fopen(path, "re");
+    uint8_t *place = NULL;
+    assert_non_null(file);
+    assert_int_equal(ks_buffer_extend(out, FILE_MAX, &place).code, KS_OK);
+    out->len = fread(place, 1, FILE_MAX, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* NAME.pem and NAME.key, and both in memory: the services that are faked here issue, too. */
+static void make_root(const struct certificate_root *root, struct ks_ec_key **ret_key,
                       struct ks_buffer *ca)
 {
-    const struct ks_x509_ca_spec spec = {.subject = {.common_name = name},
-                                         .not_before_s = now_s() - 60,
-                                         .not_after_s = now_s() + DAY_S};
-    ca->len_max = KS_X509_PEM_MAX;
-    assert_int_equal(ks_ec_generate(curve, ret_key).code, KS_OK);
-    assert_int_equal(ks_x509_make_ca(*ret_key, &spec, ca).code, KS_OK);
+    char file[PATH_LEN / 2];
+    KS_BUFFER_AUTO key = {.len_max = FILE_MAX};
+    certificates_root(fake_path(""), root);
+    ca->len_max = FILE_MAX;
+    snprintf(file, sizeof(file), "%s.pem", root->name);
+    read_file(fake_path(file), ca);
+    snprintf(file, sizeof(file), "%s.key", root->name);
+    read_file(fake_path(file), &key);
+    assert_int_equal(ks_ec_read_private(ks_buffer_bytes(&key), ret_key).code, KS_OK);
 }
 
 /* A leaf and its key: NAME.pem and NAME.key. */
-static void make_leaf(const struct ks_ec_key *root, const struct ks_buffer *ca, const char *uri,
-                      const char *name)
+static void make_leaf(const char *root, const char *uri, const char *name)
 {
-    struct ks_ec_key *key = NULL;
-    KS_BUFFER_AUTO spki = {.len_max = KS_EC_PUBLIC_DER_MAX};
-    KS_BUFFER_AUTO pem = {.len_max = KS_X509_PEM_MAX};
-    KS_BUFFER_AUTO key_pem = {.len_max = KS_EC_PRIVATE_PEM_MAX};
-    const struct ks_x509_issuer issuer = {ks_buffer_bytes(ca), root};
-    const struct ks_x509_leaf_spec spec = {.names = {.uri = uri},
-                                           .not_before_s = now_s() - 60,
-                                           .not_after_s = now_s() + DAY_S / 2,
-                                           .client = true,
-                                           .server = true};
-    char file[PATH_LEN / 2];
-    assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
-    assert_int_equal(ks_ec_write_public_der(key, &spki).code, KS_OK);
-    assert_int_equal(ks_ec_write_private_pem(key, &key_pem).code, KS_OK);
-    assert_int_equal(ks_x509_issue(&issuer, ks_buffer_bytes(&spki), &spec, &pem, NULL).code, KS_OK);
-    snprintf(file, sizeof(file), "%s.pem", name);
-    fixture_write(fake_path(file), ks_buffer_bytes(&pem));
-    snprintf(file, sizeof(file), "%s.key", name);
-    fixture_write(fake_path(file), ks_buffer_bytes(&key_pem));
-    ks_ec_free(key);
+    char names[256];
+    snprintf(names, sizeof(names), "URI:%s", uri);
+    const struct certificate_leaf leaf = {.root = root, .name = name, .alternative_names = names};
+    certificates_leaf(fake_path(""), &leaf, NULL);
 }
 
 void fake_hsm_certificate(const char *zone, const char *file)
 {
     char uri[128];
     snprintf(uri, sizeof(uri), "spiffe://keystead/hsm/" FAKE_REGION "/%s", zone);
-    make_leaf(fake.hsm_root, &fake.hsm_ca, uri, file);
+    make_leaf("hsm-root/ca", uri, file);
 }
 
 void fake_age_certificate(int seconds)
@@ -206,7 +204,7 @@ static struct ks_rpc_server *listen_as(const char *uri, const char *name)
     }
     char cert[PATH_LEN / 2];
     char key[PATH_LEN / 2];
-    make_leaf(fake.process_root, &fake.process_ca, uri, name);
+    make_leaf("ca", uri, name);
     snprintf(cert, sizeof(cert), "%s.pem", name);
     snprintf(key, sizeof(key), "%s.key", name);
     const struct ks_rpc_server_options options = {
@@ -266,16 +264,6 @@ static void set_environment(void)
     fixture_write(fake_path("cluster.yaml"), (ks_bytes){(uint8_t *)text, (size_t)len});
 }
 
-static void make_hsm_root(void)
-{
-    KS_BUFFER_AUTO key = {.len_max = KS_EC_PRIVATE_PEM_MAX};
-    make_root(KS_EC_P384, "hsm root", &fake.hsm_root, &fake.hsm_ca);
-    assert_int_equal(ks_ec_write_private_pem(fake.hsm_root, &key).code, KS_OK);
-    assert_int_equal(mkdir(fake_path("hsm-root"), 0700), 0);
-    fixture_write(fake_path("hsm-root/ca.pem"), ks_buffer_bytes(&fake.hsm_ca));
-    fixture_write(fake_path("hsm-root/ca.key"), ks_buffer_bytes(&key));
-}
-
 int fake_setup(void **state)
 {
     if (fixture_folder_make() != 0) {
@@ -285,11 +273,11 @@ int fake_setup(void **state)
     assert_int_equal(ks_crypto_init(&(struct ks_crypto_options){0}).code, KS_OK);
     ks_rpc_init();
     fake.loop = ks_rpc_loop_new("fake");
-    make_root(KS_EC_P256, "root", &fake.process_root, &fake.process_ca);
-    fixture_write(fake_path("ca.pem"), ks_buffer_bytes(&fake.process_ca));
-    make_hsm_root();
-    make_leaf(fake.process_root, &fake.process_ca,
-              "spiffe://keystead/account/" FAKE_ACCOUNT "/user/alice", "user");
+    make_root(&(struct certificate_root){.name = "ca"}, &fake.process_root, &fake.process_ca);
+    assert_int_equal(mkdir(fake_path("hsm-root"), 0700), 0);
+    make_root(&(struct certificate_root){.name = "hsm-root/ca", .curve = "P-384"}, &fake.hsm_root,
+              &fake.hsm_ca);
+    make_leaf("ca", "spiffe://keystead/account/" FAKE_ACCOUNT "/user/alice", "user");
     fake.frontend = listen_as("spiffe://keystead/region/" FAKE_REGION "/frontend/f0", "frontend");
     fake.control = listen_as("spiffe://keystead/control", "control");
     fake.keystore =

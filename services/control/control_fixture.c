@@ -19,13 +19,12 @@
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/csr.h"
 #include "pkg/crypto/x509.h"
+#include "tests/harness/certificates.h"
 
-#define DAY_S           86400LL
 #define MESSAGE_LEN_MAX (4U * 1024U * 1024U)
 #define ARENA_LEN_MAX   (256U * 1024U * 1024U)
 #define METHOD_LEN_MAX  96U
 #define FIELDS_MAX      20000U /* of the longest page */
-#define FILE_LEN_MAX    8192U
 
 struct control_fixture control_fixture;
 
@@ -42,84 +41,20 @@ static const struct {
     {"RevokeCertificate", &keystead__admin__v1__revoke_certificate_response__descriptor},
 };
 
-/* ---- Files ---- */
+/* ---- Certificates ---- */
 
-/* NAME with an ending, in the folder of certificates. */
-static const char *named(const char *name, const char *ending)
+void control_make_root(const char *name)
 {
-    char file[64];
-    snprintf(file, sizeof(file), "%s.%s", name, ending);
-    return fixture_path(file);
-}
-
-static void write_file(const char *path, ks_bytes bytes)
-{
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    assert_int_equal(fchmod(fileno(file), 0600), 0);
-    assert_int_equal(fwrite(bytes.ptr, 1, bytes.len, file), bytes.len);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void read_file(const char *path, struct ks_buffer *out)
-{
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    uint8_t *place;
-    assert_int_equal(ks_buffer_extend(out, FILE_LEN_MAX, &place).code, KS_OK);
-    out->len = fread(place, 1, FILE_LEN_MAX, file);
-    fclose(file);
-}
-
-static void write_pair(const char *name, const struct ks_buffer *certificate,
-                       const struct ks_ec_key *key)
-{
-    KS_BUFFER_AUTO pem = {.len_max = KS_EC_PRIVATE_PEM_MAX};
-    assert_int_equal(ks_ec_write_private_pem(key, &pem).code, KS_OK);
-    write_file(named(name, "pem"), ks_buffer_bytes(certificate));
-    write_file(named(name, "key"), ks_buffer_bytes(&pem));
-}
-
-void control_make_root(const char *name, const char *common_name)
-{
-    KS_EC_AUTO *key = NULL;
-    assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
-    int64_t now_s = time(NULL);
-    const struct ks_x509_ca_spec spec = {
-        .subject = {.common_name = common_name},
-        .not_before_s = now_s - DAY_S,
-        .not_after_s = now_s + CONTROL_ROOT_LIFE_DAYS * DAY_S,
-    };
-    KS_BUFFER_AUTO certificate = {.len_max = KS_X509_PEM_MAX};
-    assert_int_equal(ks_x509_make_ca(key, &spec, &certificate).code, KS_OK);
-    write_pair(name, &certificate, key);
+    const struct certificate_root root = {.name = name, .life_days = CONTROL_ROOT_LIFE_DAYS};
+    certificates_root(fixture_path(""), &root);
 }
 
 struct ks_rpc_tls control_identity(const char *root, const char *name, const char *spiffe)
 {
-    KS_BUFFER_AUTO root_certificate = {.len_max = FILE_LEN_MAX};
-    KS_BUFFER_AUTO root_pem = {.len_max = FILE_LEN_MAX};
-    read_file(named(root, "pem"), &root_certificate);
-    read_file(named(root, "key"), &root_pem);
-    KS_EC_AUTO *root_key = NULL;
-    assert_int_equal(ks_ec_read_private(ks_buffer_bytes(&root_pem), &root_key).code, KS_OK);
-    KS_EC_AUTO *key = NULL;
-    assert_int_equal(ks_ec_generate(KS_EC_P256, &key).code, KS_OK);
-    KS_BUFFER_AUTO spki = {.len_max = KS_EC_PUBLIC_DER_MAX};
-    assert_int_equal(ks_ec_write_public_der(key, &spki).code, KS_OK);
-
-    const struct ks_x509_issuer issuer = {ks_buffer_bytes(&root_certificate), root_key};
-    const struct ks_x509_leaf_spec spec = {
-        .names = {.uri = spiffe},
-        .not_before_s = time(NULL) - DAY_S,
-        .not_after_s = time(NULL) + DAY_S,
-        .client = true,
-        .server = true,
-    };
-    KS_BUFFER_AUTO certificate = {.len_max = KS_X509_PEM_MAX};
-    ks_result r = ks_x509_issue(&issuer, ks_buffer_bytes(&spki), &spec, &certificate, NULL);
-    assert_int_equal(r.code, KS_OK);
-    write_pair(name, &certificate, key);
+    char names[256];
+    snprintf(names, sizeof(names), "URI:%s", spiffe);
+    const struct certificate_leaf leaf = {.root = root, .name = name, .alternative_names = names};
+    certificates_leaf(fixture_path(""), &leaf, NULL);
     return fixture_tls(root, name);
 }
 
@@ -166,7 +101,7 @@ int control_prepare(void **state)
     fixture->arena.len_max = ARENA_LEN_MAX;
     fixture->clock = (struct ks_clock){real_boot_ns, stepped_wall_ms, fixture};
     atomic_store(&fixture->wall_ms, time(NULL) * 1000);
-    control_make_root("clients", "clients");
+    control_make_root("clients");
     (void)control_identity("clients", "operator", CONTROL_OPERATOR);
     fill_settings(fixture);
     *state = fixture;

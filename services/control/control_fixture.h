@@ -43,7 +43,7 @@ void control_start(struct control_fixture *fixture);
 void control_stop(struct control_fixture *fixture);
 
 /* A root, valid from a day ago; fixture_tls and fixture_path know it by its name. */
-void control_make_root(const char *name, const char *common_name);
+void control_make_root(const char *name);
 
 /* A certificate of a root, for whoever holds spiffe. Files as of fixture_tls. */
 struct ks_rpc_tls control_identity(const char *root, const char *name, const char *spiffe);

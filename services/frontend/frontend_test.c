@@ -25,6 +25,7 @@
 #include "services/frontend/fixture/certificates.h"
 #include "services/frontend/fixture/keystore.h"
 #include "services/frontend/identity/identity_fixture.h"
+#include "tests/harness/gauge.h"
 
 #define KMS       "/keystead.kms.v1.KeyManagementService/"
 #define WAIT_MS   10000
@@ -142,14 +143,10 @@ static void nap(void)
     (void)nanosleep(&ten_ms, NULL);
 }
 
-/* Until the call answers so; a state that comes over a stream is there soon, not at once. */
+/* A state that comes over a stream is there soon, not at once. */
 static void await_code(ks_code code)
 {
-    int64_t end = ks_clock_boot_ns(&ks_clock_system) + WAIT_MS * KS_NS_PER_MS;
-    while (list_keys() != code) {
-        assert_true(ks_clock_boot_ns(&ks_clock_system) < end);
-        nap();
-    }
+    await_true(list_keys() == code);
 }
 
 static void start_frontend(void)
@@ -373,12 +370,7 @@ static void survives_the_loss_of_a_keystore_and_its_return(void **state)
 
     near = fixture_keystore_new("near", port);
     tell_identities(near, 1, 0);
-    int64_t end = now_ms() + WAIT_MS;
-    while (fixture_keystore_count(near) == 0) {
-        assert_int_equal(list_keys(), KS_OK);
-        assert_true(now_ms() < end);
-        nap();
-    }
+    await_true(list_keys() == KS_OK && fixture_keystore_count(near) > 0);
 }
 
 static void answers_by_the_deadline_when_nobody_can(void **state)
@@ -450,46 +442,35 @@ static void refuses_a_batch_of_none_or_too_many(void **state)
                                     "equal to 100");
 }
 
-/* Calls under way are answered before the process ends. */
-struct waiting {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int done;
-    ks_code code;
+struct answer {
+    struct gauge count;
+    ks_code code; /* of the last */
 };
 
 static void on_reply(void *user, ks_code code, const struct ks_rpc_reply *reply)
 {
     (void)reply;
-    struct waiting *waiting = user;
-    pthread_mutex_lock(&waiting->lock);
-    waiting->done++;
-    waiting->code = code;
-    pthread_cond_signal(&waiting->changed);
-    pthread_mutex_unlock(&waiting->lock);
+    struct answer *answer = user;
+    answer->code = code;
+    gauge_raise(&answer->count);
 }
 
+/* Calls under way are answered before the process ends. */
 static void answers_what_is_under_way_when_it_stops(void **state)
 {
     (void)state;
-    struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, KS_OK};
+    struct answer answer = {GAUGE_INIT, KS_INTERNAL};
     fixture_keystore_set(near, MOOD_SILENT);
     int before = fixture_keystore_count(near);
-    ks_rpc_unary(alice, KMS "ListKeys", (ks_bytes){0}, WAIT_MS, on_reply, &waiting);
-    while (fixture_keystore_count(near) == before) {
-        nap();
-    }
+    ks_rpc_unary(alice, KMS "ListKeys", (ks_bytes){0}, WAIT_MS, on_reply, &answer);
+    await_true(fixture_keystore_count(near) > before);
 
     ks_frontend_free(frontend);
     frontend = NULL;
 
-    pthread_mutex_lock(&waiting.lock);
-    while (waiting.done == 0) {
-        pthread_cond_wait(&waiting.changed, &waiting.lock);
-    }
-    pthread_mutex_unlock(&waiting.lock);
-    assert_int_equal(waiting.done, 1);
-    assert_int_equal(waiting.code, KS_OK);
+    gauge_await(&answer.count, 1);
+    assert_int_equal(gauge_read(&answer.count), 1);
+    assert_int_equal(answer.code, KS_OK);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

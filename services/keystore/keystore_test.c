@@ -30,6 +30,8 @@
 #include "services/keystore/keystore.h"
 #include "services/keystore/records/message.h"
 #include "tests/fakes/hsm.h"
+#include "tests/harness/certificates.h"
+#include "tests/harness/gauge.h"
 
 #define REGION    "ap-seoul-1"
 #define ZONE      "ap-seoul-1a"
@@ -242,18 +244,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static bool becomes(const unsigned *counter, unsigned least)
+static unsigned read_counter(const unsigned *counter)
 {
-    for (int i = 0; i < WAIT_MS; i++) {
-        pthread_mutex_lock(&lock);
-        bool there = *counter >= least;
-        pthread_mutex_unlock(&lock);
-        if (there) {
-            return true;
-        }
-        fixture_sleep_ms(1);
-    }
-    return false;
+    pthread_mutex_lock(&lock);
+    unsigned value = *counter;
+    pthread_mutex_unlock(&lock);
+    return value;
 }
 
 /* A unary call; the code, and the response in to. */
@@ -337,7 +333,7 @@ static void a_frontend_gets_a_result_for_each_item_many_in_one_message(void **st
 
     send_items(stream, ITEMS);
 
-    assert_true(becomes(&result_count, ITEMS));
+    await_true(read_counter(&result_count) >= ITEMS);
     assert_int_equal(message_count, 1);
     for (size_t i = 0; i < ITEMS; i++) {
         assert_int_equal(codes[i], KS_OK);
@@ -354,10 +350,10 @@ static void what_is_no_request_ends_its_stream_and_no_other(void **state)
     struct ks_rpc_stream *good = open_stream(channel, SERVICE "Execute", &execute_callbacks);
 
     assert_int_equal(ks_rpc_stream_send(bad, KS_LITERAL("\xff\xff\xff")).code, KS_OK);
-    assert_true(becomes(&closed_count, 1));
+    await_true(read_counter(&closed_count) >= 1);
     assert_int_equal(closed_code, KS_VALIDATION);
     send_items(good, 1);
-    assert_true(becomes(&result_count, 1));
+    await_true(read_counter(&result_count) >= 1);
 
     ks_rpc_stream_unref(bad);
     ks_rpc_stream_unref(good);
@@ -381,7 +377,7 @@ static void a_bad_item_is_answered_and_ends_no_stream(void **state)
     assert_int_equal(ks_rpc_stream_send_buffer(stream, &message).code, KS_OK);
     send_items(stream, ITEMS);
 
-    assert_true(becomes(&result_count, ITEMS + 1));
+    await_true(read_counter(&result_count) >= ITEMS + 1);
     assert_int_equal(codes[ITEMS], KS_VALIDATION);
     assert_int_equal(codes[0], KS_OK);
     assert_int_equal(closed_count, 0);
@@ -394,7 +390,7 @@ static ks_code refused_with(const char *certificate, const char *method)
     unsigned before = closed_count;
     struct ks_rpc_channel *channel = channel_of(certificate);
     struct ks_rpc_stream *stream = open_stream(channel, method, &execute_callbacks);
-    assert_true(becomes(&closed_count, before + 1));
+    await_true(read_counter(&closed_count) >= before + 1);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
     return closed_code;
@@ -451,10 +447,7 @@ static void an_operator_sees_how_it_is_and_rotates(void **state)
     INTERNAL(RotateDomainKeyRequest) rotate = INTERNAL_NEW(ROTATE_DOMAIN_KEY_REQUEST);
     rotate.from_generation = 1;
     assert_int_equal(call("operator", SERVICE "RotateDomainKey", &rotate.base, &response), KS_OK);
-    for (int i = 0; i < 1000 && !ks_fake_hsm_holds(hsm, 2); i++) {
-        fixture_sleep_ms(5);
-    }
-    assert_true(ks_fake_hsm_holds(hsm, 2));
+    await_true(ks_fake_hsm_holds(hsm, 2));
 }
 
 /* Identities */
@@ -523,7 +516,7 @@ static void identities_reach_frontends_also_without_control_and_after_a_restart(
     pthread_mutex_unlock(&lock);
     send_identities(keystores, "user/111122223333/alice", 6, false);
     ks_rpc_stream_unref(keystores);
-    assert_true(becomes(&message_count, before + 1));
+    await_true(read_counter(&message_count) >= before + 1);
     assert_string_equal(seen_key, "user/111122223333/alice");
     assert_int_equal(seen_revision, 6);
     ks_rpc_stream_unref(stream);
@@ -541,6 +534,28 @@ static void identities_reach_frontends_also_without_control_and_after_a_restart(
     ks_rpc_channel_free(channel);
 }
 
+static void make_certificates(void)
+{
+#define LEAF(called, path)                                                                         \
+    {                                                                                              \
+        .root = "root", .name = (called), .alternative_names = "URI:spiffe://keystead/" path       \
+    }
+    static const struct certificate_leaf leaves[] = {
+        LEAF("keystore", "region/ap-seoul-1/keystore/ap-seoul-1a"),
+        LEAF("peer", "region/ap-seoul-1/keystore/ap-seoul-1b"),
+        LEAF("frontend", "region/ap-seoul-1/frontend/frontend-1"),
+        LEAF("foreign", "region/us-oregon-1/frontend/frontend-1"),
+        LEAF("operator", "operator/alice"),
+        LEAF("control", "control"),
+        LEAF("tenant", "account/111122223333/user/alice"),
+    };
+#undef LEAF
+    certificates_root(certs, &(struct certificate_root){.name = "root"});
+    for (size_t i = 0; i < KS_COUNT(leaves); i++) {
+        certificates_leaf(certs, &leaves[i], NULL);
+    }
+}
+
 static int group_set_up(void **state)
 {
     (void)state;
@@ -548,9 +563,7 @@ static int group_set_up(void **state)
     assert_int_equal(ks_crypto_init(&crypto).code, KS_OK);
     snprintf(certs, sizeof(certs), "/tmp/keystead-certs-XXXXXX");
     assert_non_null(mkdtemp(certs));
-    char command[2 * PATH_LEN];
-    snprintf(command, sizeof(command), "services/keystore/test_certs.sh %s", certs);
-    assert_int_equal(system(command), 0);
+    make_certificates();
     ks_log_init("keystore_test", KS_LOG_ERROR);
     ks_rpc_init();
     loop = ks_rpc_loop_new("test");

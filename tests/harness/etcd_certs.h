@@ -1,14 +1,14 @@
 /*
- * etcd_certs: throw-away certificates for a cell of tests, made with the openssl command.
+ * etcd_certs: the certificates of an etcd cell (tests/harness/certificates).
  *
- * Threads: one; it forks.
+ * Threads: one.
  */
 #pragma once
 
 /*
  * Writes to folder: ca.pem, ca.key; member.pem, member.key (server and peer, for 127.0.0.1);
- * client.pem, client.key (no CN); foreign.pem, foreign.key (a client of another root, foreign-ca).
- * Ends the program when openssl fails.
+ * client.pem, client.key; foreign.pem, foreign.key (a client of another root, foreign-ca).
+ * Whatever goes wrong ends the program.
  */
 void etcd_certs_make(const char *folder);
 

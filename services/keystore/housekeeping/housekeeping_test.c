@@ -12,6 +12,7 @@
 #include "services/keystore/housekeeping/destroy.h"
 #include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/records/name.h"
+#include "tests/harness/gauge.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
 #define MANY       70U /* request records: more than a step removes */
@@ -148,15 +149,19 @@ static void the_hsm_forgets_a_destroyed_key(void **state)
     schedule_deletion();
     cell.ahead_ms = 30 * MS_PER_DAY + 1000;
     keep_house();
-    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 0; i++) {
-        fixture_sleep_ms(2);
-    }
+    await_true(ks_fake_hsm_evicted_count(cell.hsm) > 0);
     assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 1);
     assert_int_equal(count("destroyed/"), 1);
 
     cell.ahead_ms += MS_PER_DAY + 1000;
     keep_house();
     assert_int_equal(count("destroyed/"), 0);
+}
+
+static bool runs_until_evicted(size_t count)
+{
+    ks_housekeeping_run(housekeeping, NULL);
+    return ks_fake_hsm_evicted_count(cell.hsm) >= count;
 }
 
 /* It kept its memory while the keystore was away and the key was destroyed elsewhere. */
@@ -166,22 +171,14 @@ static void an_hsm_that_connects_is_told_of_every_destroyed_key(void **state)
     schedule_deletion();
     cell.ahead_ms = 30 * MS_PER_DAY + 1000;
     keep_house();
-    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 0; i++) {
-        fixture_sleep_ms(2);
-    }
+    await_true(ks_fake_hsm_evicted_count(cell.hsm) > 0);
     ks_fake_hsm_restart(cell.hsm);
-    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 1; i++) {
-        fixture_sleep_ms(2);
-        ks_housekeeping_run(housekeeping, NULL);
-    }
-    assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 2);
+    await_true(runs_until_evicted(2));
 
     ks_housekeeping_run(housekeeping, NULL);
     ks_housekeeping_reloaded(housekeeping);
     ks_housekeeping_run(housekeeping, NULL);
-    for (int i = 0; i < 1000 && ks_fake_hsm_evicted_count(cell.hsm) == 2; i++) {
-        fixture_sleep_ms(2);
-    }
+    await_true(ks_fake_hsm_evicted_count(cell.hsm) > 2);
     assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 3);
 }
 

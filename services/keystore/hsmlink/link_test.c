@@ -1,11 +1,9 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -13,28 +11,28 @@
 #include "pkg/crypto/crypto.h"
 #include "services/keystore/hsmlink/link.h"
 #include "tests/fakes/hsm.h"
+#include "tests/harness/gauge.h"
 
-#define MANY    1000U
-#define WAIT_MS 5000
+#define MANY 1000U
 
 static char socket_path[64];
 static struct ks_fake_hsm *hsm;
 static struct ks_hsm_link *hsm_link;
-static atomic_uint lives;
-static atomic_uint losses;
-static atomic_uint answered;
-static atomic_uint failed;
+static struct gauge lives = GAUGE_INIT;
+static struct gauge losses = GAUGE_INIT;
+static struct gauge answered = GAUGE_INIT;
+static struct gauge failed = GAUGE_INIT;
 
 static void connected(void *user, uint64_t life)
 {
     (void)user;
-    atomic_store(&lives, (unsigned)life);
+    gauge_set(&lives, (int)life);
 }
 
 static void lost(void *user)
 {
     (void)user;
-    atomic_fetch_add(&losses, 1);
+    gauge_raise(&losses);
 }
 
 static int set_up(void **state)
@@ -43,10 +41,10 @@ static int set_up(void **state)
     static unsigned counter;
     const struct ks_crypto_options crypto = {.fips = false};
     assert_int_equal(ks_crypto_init(&crypto).code, KS_OK);
-    atomic_store(&lives, 0);
-    atomic_store(&losses, 0);
-    atomic_store(&answered, 0);
-    atomic_store(&failed, 0);
+    gauge_reset(&lives);
+    gauge_reset(&losses);
+    gauge_reset(&answered);
+    gauge_reset(&failed);
     snprintf(socket_path, sizeof(socket_path), "/tmp/keystead-%d-l%u.sock", (int)getpid(),
              ++counter);
     hsm = ks_fake_hsm_new(NULL, socket_path, "ap-seoul-1", "ap-seoul-1a");
@@ -68,22 +66,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Whether the counter comes to be at least this in time. */
-static bool becomes(atomic_uint *counter, unsigned least)
-{
-    const struct timespec moment = {0, 1000000};
-    for (int i = 0; i < WAIT_MS && atomic_load(counter) < least; i++) {
-        nanosleep(&moment, NULL);
-    }
-    return atomic_load(counter) >= least;
-}
-
 static void done(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
 {
     size_t len = (size_t)(uintptr_t)user;
     bool good = !ks_failed(result) && reply->plaintext.len == len;
-    atomic_fetch_add(&failed, !good);
-    atomic_fetch_add(&answered, 1);
+    if (!good) {
+        gauge_raise(&failed);
+    }
+    gauge_raise(&answered);
 }
 
 /* Asks for len random bytes, so that an answer shows which question it belongs to. */
@@ -99,21 +89,21 @@ static void ask(size_t len)
 
 static void open_link(void)
 {
-    assert_true(becomes(&lives, 1));
-    ks_hsm_link_open(hsm_link, atomic_load(&lives));
+    gauge_await(&lives, 1);
+    ks_hsm_link_open(hsm_link, (uint64_t)gauge_read(&lives));
     assert_true(ks_hsm_link_is_open(hsm_link));
 }
 
 static void nothing_passes_before_the_link_is_opened(void **state)
 {
     (void)state;
-    assert_true(becomes(&lives, 1));
+    gauge_await(&lives, 1);
     ask(8);
-    assert_int_equal(atomic_load(&answered), 1);
-    assert_int_equal(atomic_load(&failed), 1);
+    assert_int_equal(gauge_read(&answered), 1);
+    assert_int_equal(gauge_read(&failed), 1);
     assert_int_equal(ks_fake_hsm_request_count(hsm), 0);
 
-    ks_hsm_link_open(hsm_link, atomic_load(&lives) + 1);
+    ks_hsm_link_open(hsm_link, (uint64_t)gauge_read(&lives) + 1);
     assert_false(ks_hsm_link_is_open(hsm_link));
 }
 
@@ -124,8 +114,8 @@ static void each_answer_goes_to_its_question(void **state)
     for (size_t i = 1; i <= MANY; i++) {
         ask(i);
     }
-    assert_true(becomes(&answered, MANY));
-    assert_int_equal(atomic_load(&failed), 0);
+    gauge_await(&answered, MANY);
+    assert_int_equal(gauge_read(&failed), 0);
     assert_int_equal(ks_fake_hsm_request_count(hsm), MANY);
 }
 
@@ -139,8 +129,8 @@ static void requests_collect_while_the_hsm_is_busy(void **state)
         ask(i);
     }
     ks_fake_hsm_hang(hsm, false);
-    assert_true(becomes(&answered, MANY));
-    assert_int_equal(atomic_load(&failed), 0);
+    gauge_await(&answered, MANY);
+    assert_int_equal(gauge_read(&failed), 0);
     assert_true(ks_fake_hsm_batch_count(hsm) <= MANY / 20);
     assert_true(ks_fake_hsm_batch_count(hsm) >= MANY / KS_HSM_LINK_BATCH_MAX);
 }
@@ -150,7 +140,7 @@ static void a_lost_hsm_fails_what_waits_and_is_connected_again(void **state)
     (void)state;
     open_link();
     ask(1); /* the hsm has taken the connection */
-    assert_true(becomes(&answered, 1));
+    gauge_await(&answered, 1);
     ks_fake_hsm_hang(hsm, true);
     for (size_t i = 2; i <= 100; i++) {
         ask(i);
@@ -158,15 +148,15 @@ static void a_lost_hsm_fails_what_waits_and_is_connected_again(void **state)
     ks_fake_hsm_restart(hsm);
     ks_fake_hsm_hang(hsm, false);
 
-    assert_true(becomes(&answered, 100));
-    assert_true(becomes(&losses, 1));
-    assert_true(becomes(&lives, 2));
+    gauge_await(&answered, 100);
+    gauge_await(&losses, 1);
+    gauge_await(&lives, 2);
     assert_false(ks_hsm_link_is_open(hsm_link));
-    unsigned before = atomic_load(&failed);
+    int before = gauge_read(&failed);
     open_link();
     ask(5);
-    assert_true(becomes(&answered, 101));
-    assert_int_equal(atomic_load(&failed), before);
+    gauge_await(&answered, 101);
+    assert_int_equal(gauge_read(&failed), before);
 }
 
 static void too_many_requests_are_throttled_at_once(void **state)
@@ -178,10 +168,10 @@ static void too_many_requests_are_throttled_at_once(void **state)
         ask(16);
     }
     /* What was on its way before it hung may have been answered. */
-    assert_true(becomes(&failed, 1));
+    gauge_await(&failed, 1);
     ks_fake_hsm_hang(hsm, false);
-    assert_true(becomes(&answered, KS_HSM_LINK_PENDING_MAX + 10));
-    assert_true(atomic_load(&failed) <= 10);
+    gauge_await(&answered, KS_HSM_LINK_PENDING_MAX + 10);
+    assert_true(gauge_read(&failed) <= 10);
 }
 
 /* The process ends: nobody waits for ever. */
@@ -195,7 +185,7 @@ static void whoever_waits_is_answered_when_the_link_is_freed(void **state)
     }
     ks_hsm_link_free(hsm_link);
     hsm_link = NULL;
-    assert_int_equal(atomic_load(&answered), 10);
+    assert_int_equal(gauge_read(&answered), 10);
     ks_fake_hsm_hang(hsm, false);
 }
 
