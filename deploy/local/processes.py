@@ -65,8 +65,9 @@ def etcd(topology, name, host, tls, members, folder, client, peer):
         pair[2],
         "--cipher-suites",
         ETCD_CIPHERS,
+        # As few heartbeats as etcd allows within the time-out (five): each wakes every member.
         "--heartbeat-interval",
-        "50",
+        "80",
         "--election-timeout",
         "400",
         "--max-txn-ops",

@@ -69,9 +69,10 @@ struct ks_store_options {
 
     /*
      * Callbacks, on the store's thread; each may be NULL.
-     * on_applied: the copy has applied `revision`; tell the peers (they call ks_store_peer_applied),
-     *             under the keystore_id that the status shows now: it changes with the epoch. 0
-     *             comes before that change: say nothing more until there is a higher one.
+     * on_applied: the copy has applied everything up to `revision`, and a record has changed since
+     *             the last time. Tell the peers (they call ks_store_peer_applied), under the
+     *             keystore_id that the status shows now: it changes with the epoch. Before it
+     *             changes, this is called with 0: tell nobody anything until the next call.
      * on_change:  a record changed, after its revision can be read; value {NULL, 0} is a deletion.
      *             After a copy was loaded anew, on_reload is called instead: read what you need.
      */

@@ -65,14 +65,19 @@ static void tell_changes(struct ks_replicated *engine, const struct ks_etcd_watc
     }
 }
 
-/* Changes first, as the embedded engine does: whoever hears of a revision has heard what is in it. */
+/*
+ * Changes first, as the embedded engine does: whoever hears of a revision has heard what is in it.
+ *
+ * What only heartbeats were in is not worth a word to the peers: nothing that is ever settled is
+ * newer than the newest change of a record, and a heartbeat carries what its keystore has applied.
+ */
 static void tell(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
-                 int64_t had)
+                 const struct ks_position *had)
 {
     const struct ks_store_options *options = &engine->store->options;
     atomic_store(&engine->store->applied, engine->position.applied);
-    tell_changes(engine, message, had);
-    if (options->on_applied) {
+    tell_changes(engine, message, had->applied);
+    if (options->on_applied && engine->position.data_revision > had->data_revision) {
         options->on_applied(options->user, engine->position.applied);
     }
 }
@@ -96,7 +101,7 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
 {
     struct ks_replicated *engine = user;
     struct ks_apply_result applied = {.verdict = KS_APPLY_DONE};
-    int64_t had = engine->position.applied;
+    struct ks_position had = engine->position;
     ks_result result = apply(engine, message, &applied);
     if (ks_failed(result)) {
         ks_follow_failed(engine, result);
@@ -112,9 +117,12 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
         ks_hello_again(engine, true);
         return;
     }
-    if (engine->position.applied > had) {
-        tell(engine, message, had);
+    if (engine->position.applied > had.applied) {
+        tell(engine, message, &had);
         ks_beat_look(engine);
+    }
+    if (applied.list_changed) {
+        ks_window_go_along(&engine->window, ks_now(engine));
     }
 }
 

@@ -448,13 +448,23 @@ static void follow(struct world *world, unsigned index)
         return;
     }
     uint64_t count = 1 + draw(world, 8);
+    bool has_changed = false;
+    bool has_beat = false;
     for (uint64_t i = 0; i < count && store->position.applied < world->revision; i++) {
         if (!apply_next(world, store)) {
             reload(world, store);
             return;
         }
+        has_changed = has_changed || world->log[store->position.applied].kind == MUTATION;
+        has_beat = has_beat || world->log[store->position.applied].kind == BEAT;
     }
-    tell_word(world, index);
+    if (has_changed) {
+        tell_word(world, index);
+    }
+    if (has_beat) {
+        look_at_window(world, store);
+        ks_window_go_along(&store->window, clock_of(world, store));
+    }
 }
 
 static void beat(struct world *world, unsigned index)

@@ -40,6 +40,15 @@ bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applie
            applied >= window->must_apply;
 }
 
+void ks_window_go_along(struct ks_window *window, int64_t now_ns)
+{
+    int64_t early_ns = window->length_ns / KS_WINDOW_BEATS / 2;
+    if (window->state == KS_BEAT_FREE && now_ns < window->due_ns &&
+        window->due_ns - now_ns <= early_ns) {
+        window->due_ns = now_ns;
+    }
+}
+
 uint64_t ks_window_send(struct ks_window *window, int64_t now_ns)
 {
     assert(window->state == KS_BEAT_FREE);

@@ -53,6 +53,14 @@ int64_t ks_window_next_ns(const struct ks_window *window);
  */
 bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applied);
 
+/*
+ * Another keystore's heartbeat was applied. One of the own that would be due within half the time
+ * between two is due now. So the heartbeats of a cell soon go together, and each of etcd's members
+ * wakes up and writes to its disk once for all of them. A heartbeat may be sent at any time, so
+ * nothing rests on this.
+ */
+void ks_window_go_along(struct ks_window *window, int64_t now_ns);
+
 /* [Keystore sends a heartbeat] now_ns was read before the request is made. Gives its number. */
 uint64_t ks_window_send(struct ks_window *window, int64_t now_ns);
 

@@ -169,9 +169,69 @@ static void closing_forgets_the_window_and_every_heartbeat(void **state)
     assert_true(ks_window_may_send(&window, BEGIN + 400, 0));
 }
 
+/* A window whose first heartbeat was sent at BEGIN and has opened it; the next is due at + 200. */
+static void open_first(struct ks_window *window)
+{
+    uint64_t beat = send_first(window);
+    ks_window_learn(window, beat, 42, BEGIN + 10);
+    ks_window_applied(window, 42, COPY);
+}
+
+static void goes_along_with_a_heartbeat_that_is_at_most_half_a_period_ahead(void **state)
+{
+    (void)state;
+    struct ks_window window;
+    open_first(&window);
+
+    ks_window_go_along(&window, BEGIN + 99);
+    assert_int_equal(ks_window_next_ns(&window), BEGIN + 200);
+    assert_false(ks_window_may_send(&window, BEGIN + 199, 42));
+    ks_window_go_along(&window, BEGIN + 100);
+
+    assert_int_equal(ks_window_next_ns(&window), BEGIN + 100);
+    assert_true(ks_window_may_send(&window, BEGIN + 100, 42));
+}
+
+/* The window of a heartbeat that goes along begins, as any, before it was sent. */
+static void one_that_went_along_lasts_no_longer(void **state)
+{
+    (void)state;
+    struct ks_window window;
+    open_first(&window);
+
+    ks_window_go_along(&window, BEGIN + 150);
+    assert_true(ks_window_may_send(&window, BEGIN + 150, 42));
+    uint64_t beat = ks_window_send(&window, BEGIN + 150);
+    ks_window_learn(&window, beat, 43, BEGIN + 160);
+    ks_window_applied(&window, 43, COPY);
+
+    assert_true(is_open(&window, BEGIN + 150 + D - 1));
+    assert_false(is_open(&window, BEGIN + 150 + D));
+    assert_int_equal(ks_window_next_ns(&window), BEGIN + 350);
+}
+
+static void none_goes_along_while_one_is_under_way_or_overdue(void **state)
+{
+    (void)state;
+    struct ks_window window;
+    uint64_t beat = send_first(&window);
+
+    ks_window_go_along(&window, BEGIN + 150);
+    ks_window_learn(&window, beat, 42, BEGIN + 151);
+    ks_window_go_along(&window, BEGIN + 152);
+    ks_window_applied(&window, 42, COPY);
+    assert_int_equal(ks_window_next_ns(&window), BEGIN + 200);
+    ks_window_go_along(&window, BEGIN + 250);
+
+    assert_int_equal(ks_window_next_ns(&window), BEGIN + 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(goes_along_with_a_heartbeat_that_is_at_most_half_a_period_ahead),
+        cmocka_unit_test(one_that_went_along_lasts_no_longer),
+        cmocka_unit_test(none_goes_along_while_one_is_under_way_or_overdue),
         cmocka_unit_test(opens_when_its_own_heartbeat_is_applied),
         cmocka_unit_test(counts_from_before_the_heartbeat_was_sent),
         cmocka_unit_test(an_answer_that_comes_after_the_window_opens_none),
