@@ -3,15 +3,12 @@
 #include <assert.h>
 
 #include "pkg/crypto/hash.h"
+#include "pkg/ekt/generation.h"
 #include "pkg/ekt/sealing.h"
 
 static_assert(KS_EKT_SALT_LEN == KS_SEALING_SALT_LEN, "the salt is the sealing's");
 static_assert(KS_EKT_EXTRA_LEN == KS_SEALING_HEAD_LEN + KS_SEALING_TAG_LEN, "head and tag");
-
-bool ks_is_generation(uint32_t number)
-{
-    return number > 0 && number <= KS_GENERATION_MAX;
-}
+static_assert(KS_SEALING_HEAD_LEN + KS_BINDING_LEN_MAX <= KS_SEALING_AAD_MAX, "a binding fits");
 
 static ks_result prepare(struct ks_crypto *crypto, struct ks_mac *domain, ks_bytes binding,
                          uint8_t ret_hash[static KS_SHA256_LEN], struct ks_sealing *ret_sealing)

@@ -19,13 +19,8 @@
 #define KS_EKT_EXTRA_LEN (1U + 4U + KS_EKT_SALT_LEN + 16U)
 #define KS_EKT_LEN_MAX   (KS_EKT_EXTRA_LEN + KS_SECRET_MAX)
 
-#define KS_GENERATION_MAX 99999999U /* the store's keys write it with 8 digits */
-
 struct ks_crypto;
 struct ks_mac;
-
-/* Whether number can be a generation: 1 to KS_GENERATION_MAX. */
-bool ks_is_generation(uint32_t number);
 
 /* How an HBK is sealed. All borrowed for the call. */
 struct ks_ekt_seal {

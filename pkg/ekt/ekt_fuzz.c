@@ -7,6 +7,7 @@
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/ekt/ekt.h"
+#include "pkg/ekt/generation.h"
 #include "pkg/ekt/wrap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,6 +10,7 @@
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/ekt/ekt.h"
+#include "pkg/ekt/generation.h"
 #include "pkg/ekt/material.h"
 #include "tests/vectors/ekt_json.h"
 #include "tests/vectors/vectors.h"

@@ -5,13 +5,12 @@
 #include "pkg/crypto/aead.h"
 #include "pkg/crypto/hash.h"
 #include "pkg/crypto/kdf.h"
-#include "pkg/ekt/ekt.h"
+#include "pkg/ekt/generation.h"
 #include "pkg/form/form.h"
 
 #define CONTEXT_MAX (KS_SEALING_SALT_LEN + KS_SHA256_LEN)
 
 static_assert(KS_SEALING_TAG_LEN == KS_AEAD_TAG_LEN, "the tag is the cipher's");
-static_assert(KS_SEALING_HEAD_LEN + KS_BINDING_LEN_MAX <= KS_SEALING_AAD_MAX, "a binding fits");
 
 ks_result ks_sealed_parse(ks_bytes bytes, struct ks_sealed *ret_sealed)
 {

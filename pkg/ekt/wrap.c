@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "pkg/ekt/ekt.h"
+#include "pkg/ekt/generation.h"
 #include "pkg/ekt/sealing.h"
 #include "pkg/form/form.h"
 #include "pkg/form/names.h"

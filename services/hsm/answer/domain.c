@@ -6,7 +6,7 @@
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/crypto/random.h"
-#include "pkg/ekt/ekt.h"
+#include "pkg/ekt/generation.h"
 #include "pkg/ekt/wrap.h"
 #include "pkg/transit/envelope.h"
 #include "services/hsm/answer/handlers.h"
