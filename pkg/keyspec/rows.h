@@ -17,21 +17,22 @@
 #define KS_KEYSPEC_KINDS(KIND) KIND(SYMMETRIC, symmetric)
 
 /* AWS KMS Developer Guide, "Key spec reference": spec, usages, algorithms of each usage. */
-/* clang-format off */
 #define KS_KEYSPEC_ROWS                                                                            \
     {                                                                                              \
         .number = 1,                                                                               \
         .name = "SYMMETRIC_DEFAULT",                                                               \
         .kind = KS_KEYSPEC_SYMMETRIC,                                                              \
         .offered = true,                                                                           \
-        .usage_if_absent = KS_USAGE_ENCRYPT_DECRYPT,                                                 \
-        /* AES-256 and HMAC-SHA-256 keys are derived from the material (proto/formats/blob-v1.md). */ \
-        .material_len = 32,                                                                        \
-        .uses = {                                                                                  \
-            {KS_USAGE_ENCRYPT_DECRYPT, {{1, "SYMMETRIC_DEFAULT", .data_len_max = 4096}}},            \
-        },                                                                                         \
+        .usage_if_absent = KS_USAGE_ENCRYPT_DECRYPT,                                               \
+        .material_len = 32, /* AES-256 and HMAC-SHA-256 keys derive from it */                     \
+        .uses =                                                                                    \
+            {                                                                                      \
+                {KS_USAGE_ENCRYPT_DECRYPT, {{1, "SYMMETRIC_DEFAULT", .data_len_max = 4096}}},      \
+            },                                                                                     \
     },
-/* clang-format on */
+
+/* AWS KMS API: CreateKey, KeySpec: the spec of a key that none was named for. */
+#define KS_KEYSPEC_IF_ABSENT 1U
 
 /* AWS KMS API: KeyUsage. A spec says which of them its keys may have. */
 #define KS_KEY_USAGES(USAGE)                                                                       \

@@ -29,55 +29,93 @@ static const uint8_t symmetric_default[] = {
     0,    /* symmetric */
 };
 
-static struct ks_mac *unwrap(struct hsm_node *node, struct ks_crypto *crypto, const HsmReply *made)
+static struct hsm_root root;
+static struct hsm_node node;
+static struct ks_crypto *crypto;
+static struct ks_mac *domain; /* keyed with the node's domain key */
+static struct hsm_key key;
+static uint8_t binding[ID_AT + KS_MATERIAL_ID_LEN + sizeof(symmetric_default)];
+
+static struct ks_mac *unwrap(const HsmReply *made)
 {
     const struct ks_wrap_place place = {KS_LITERAL(REGION), KS_LITERAL(ZONE), GENERATION};
     KS_MAC_AUTO *node_mac = NULL;
     KS_SECRET_AUTO domain_key = {.len = 0};
-    struct ks_mac *domain = NULL;
-    assert_int_equal(ks_mac_new(&node->node_key, &node_mac).code, KS_OK);
+    struct ks_mac *mac = NULL;
+    assert_int_equal(ks_mac_new(&node.node_key, &node_mac).code, KS_OK);
     assert_int_equal(ks_domain_key_unwrap(crypto, node_mac, &place,
                                           (ks_bytes){made->wrapped.data, made->wrapped.len},
                                           &domain_key)
                          .code,
                      KS_OK);
-    assert_int_equal(ks_mac_new(&domain_key, &domain).code, KS_OK);
-    return domain;
+    assert_int_equal(ks_mac_new(&domain_key, &mac).code, KS_OK);
+    return mac;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    hsm_root_init(&root, FIXTURE_NOW_S);
+    hsm_node_init(&node, &root, REGION, ZONE);
+    crypto = ks_crypto_new();
+    domain = unwrap(hsm_make_domain_key(&node, GENERATION));
+    key = hsm_new_key(&node, GENERATION);
+    memcpy(binding, before_id, ID_AT);
+    assert_true(
+        ks_hex_read(ks_bytes_of(key.binding.material_id), binding + ID_AT, KS_MATERIAL_ID_LEN));
+    memcpy(binding + ID_AT + KS_MATERIAL_ID_LEN, symmetric_default, sizeof(symmetric_default));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ks_mac_free(domain);
+    ks_crypto_free(crypto);
+    hsm_node_done(&node);
+    hsm_root_done(&root);
+    return 0;
 }
 
 static void an_ekt_of_a_symmetric_key_is_bound_to_these_bytes(void **state)
 {
     (void)state;
-    struct hsm_root root;
-    struct hsm_node node;
-    hsm_root_init(&root, FIXTURE_NOW_S);
-    hsm_node_init(&node, &root, REGION, ZONE);
-    struct ks_crypto *crypto = ks_crypto_new();
-    struct ks_mac *domain = unwrap(&node, crypto, hsm_make_domain_key(&node, GENERATION));
-    const struct hsm_key key = hsm_new_key(&node, GENERATION);
-
-    uint8_t binding[ID_AT + KS_MATERIAL_ID_LEN + sizeof(symmetric_default)];
-    memcpy(binding, before_id, ID_AT);
-    assert_true(
-        ks_hex_read(ks_bytes_of(key.binding.material_id), binding + ID_AT, KS_MATERIAL_ID_LEN));
-    memcpy(binding + ID_AT + KS_MATERIAL_ID_LEN, symmetric_default, sizeof(symmetric_default));
     KS_SECRET_AUTO hbk = {.len = 0};
+
     ks_result r = ks_ekt_open(crypto, domain, (ks_bytes){binding, sizeof(binding)},
                               (ks_bytes){key.ekt.data, key.ekt.len}, &hbk);
 
     assert_int_equal(r.code, KS_OK);
     assert_int_equal(hbk.len, 32);
     assert_int_equal(key.ekt.len, KS_EKT_EXTRA_LEN + 32);
-    ks_mac_free(domain);
-    ks_crypto_free(crypto);
-    hsm_node_done(&node);
-    hsm_root_done(&root);
 }
+
+/* Whoever could seal it holds the domain key; still the hsm uses no key that its spec can't have. */
+static void material_that_does_not_suit_the_spec_is_not_used(void **state)
+{
+    (void)state;
+    for (size_t len = 31; len <= 33; len++) {
+        const ks_secret hbk = {.len = len, .bytes = {1}};
+        const uint8_t salt[KS_EKT_SALT_LEN] = {(uint8_t)len};
+        const struct ks_ekt_seal how = {GENERATION, salt, {binding, sizeof(binding)}};
+        uint8_t ekt[KS_EKT_LEN_MAX];
+        struct hsm_key other = key;
+        other.ekt = (ProtobufCBinaryData){0, ekt};
+        assert_int_equal(ks_ekt_seal(crypto, domain, &how, &hbk, ekt, &other.ekt.len).code, KS_OK);
+
+        const HsmReply *reply = hsm_encrypt(&node, &other, KS_LITERAL("x"));
+
+        assert_int_equal(reply->code, len == 32 ? KS_OK : KS_CORRUPT);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_ekt_of_a_symmetric_key_is_bound_to_these_bytes),
+        TEST(an_ekt_of_a_symmetric_key_is_bound_to_these_bytes),
+        TEST(material_that_does_not_suit_the_spec_is_not_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

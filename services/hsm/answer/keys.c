@@ -11,14 +11,12 @@
 #include "services/hsm/answer/handlers.h"
 #include "services/hsm/memory/state.h"
 
-#define HBK_LEN                                                                                    \
-    32U /* bytes of a SYMMETRIC_DEFAULT key: AES-256 and HMAC-SHA-256 keys derive from it */
-
-static bool is_supported(const KeyBinding *message)
+/* Whether keys of that spec, usage and origin are made and used here; fills spec and use. */
+static bool is_supported(const KeyBinding *message, struct ks_hsm_binding *binding)
 {
-    return message->spec == KEYSTEAD__STORAGE__V1__KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT &&
-           message->usage == KEYSTEAD__STORAGE__V1__KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT &&
-           message->origin == KEYSTEAD__STORAGE__V1__KEY_ORIGIN__KEY_ORIGIN_AWS_KMS;
+    binding->spec = ks_keyspec_of(message->spec);
+    binding->use = binding->spec ? ks_keyspec_use_of(binding->spec, message->usage) : NULL;
+    return binding->use && message->origin == KEYSTEAD__STORAGE__V1__KEY_ORIGIN__KEY_ORIGIN_AWS_KMS;
 }
 
 /* All but the material id, which does not exist yet when a key is made. */
@@ -36,7 +34,7 @@ static ks_result read_name(const struct ks_hsm *hsm, const KeyBinding *message,
     if (!ks_bytes_equal(binding->name.region, ks_bytes_of(hsm->region))) {
         return KS_RES(ACCESS_DENIED);
     }
-    return is_supported(message) ? KS_RES(OK) : KS_RES(UNSUPPORTED);
+    return is_supported(message, binding) ? KS_RES(OK) : KS_RES(UNSUPPORTED);
 }
 
 static ks_result encode(const KeyBinding *message, struct ks_hsm_binding *binding)
@@ -44,8 +42,8 @@ static ks_result encode(const KeyBinding *message, struct ks_hsm_binding *bindin
     const struct ks_binding parts = {
         .name = binding->name,
         .material_id = binding->material_id,
-        .spec = (uint16_t)message->spec,
-        .usage = (uint8_t)message->usage,
+        .spec = binding->spec->number,
+        .usage = binding->use->usage,
         .origin = (uint8_t)message->origin,
     };
     return ks_binding_encode(&parts, binding->encoded, &binding->encoded_len);
@@ -81,14 +79,22 @@ static ks_result unseal(struct ks_hsm *hsm, const struct ks_hsm_binding *binding
     if (!domain) {
         return KS_RES(UNAVAILABLE);
     }
-    ks_result r = ks_ekt_open(hsm->crypto, domain->mac, encoding_of(binding), ekt, ret_hbk);
-    return r.code == KS_INVALID_CIPHERTEXT ? KS_RES(CORRUPT) : r;
+    KS_SECRET_AUTO hbk = {.len = 0};
+    ks_result r = ks_ekt_open(hsm->crypto, domain->mac, encoding_of(binding), ekt, &hbk);
+    if (ks_failed(r)) {
+        return r.code == KS_INVALID_CIPHERTEXT ? KS_RES(CORRUPT) : r;
+    }
+    if (!ks_hsm_spec_of(binding->spec)->fits(binding->spec, &hbk)) {
+        return KS_RES(CORRUPT);
+    }
+    ks_secret_move(ret_hbk, &hbk);
+    return KS_RES(OK);
 }
 
 ks_result ks_hsm_use_key(struct ks_hsm *hsm, const struct ks_hsm_binding *binding, ks_bytes ekt,
-                         struct ks_mac **ret_mac)
+                         void **ret_key)
 {
-    assert(hsm && binding && ret_mac);
+    assert(hsm && binding && ret_key);
 
     if (ekt.len > KS_EKT_LEN_MAX) {
         return KS_RES(CORRUPT);
@@ -98,14 +104,19 @@ ks_result ks_hsm_use_key(struct ks_hsm *hsm, const struct ks_hsm_binding *bindin
         .ekt = ekt,
         .binding = encoding_of(binding),
     };
-    struct ks_mac *held = ks_key_cache_find(hsm->cache, &id);
+    void *held = ks_key_cache_find(hsm->cache, &id);
     if (held) {
-        *ret_mac = held;
+        *ret_key = held;
         return KS_RES(OK);
     }
+    const struct ks_hsm_spec *spec = ks_hsm_spec_of(binding->spec);
+    struct ks_loaded_key loaded = {.unload = spec->unload};
     KS_SECRET_AUTO hbk = {.len = 0};
     KS_TRY(unseal(hsm, binding, ekt, &hbk));
-    return ks_key_cache_put(hsm->cache, &id, &hbk, ret_mac);
+    KS_TRY(spec->load(&hbk, &loaded.key));
+    ks_key_cache_put(hsm->cache, &id, loaded);
+    *ret_key = loaded.key;
+    return KS_RES(OK);
 }
 
 /* Seals hbk under a generation that is held, into the reply. */
@@ -138,7 +149,7 @@ ks_result ks_hsm_create_key(struct ks_hsm_call *call)
     }
     KS_SECRET_AUTO hbk = {.len = 0};
     KS_MAC_AUTO *mac = NULL;
-    KS_TRY(ks_random_secret(HBK_LEN, &hbk));
+    KS_TRY(ks_hsm_spec_of(binding.spec)->make(binding.spec, &hbk));
     KS_TRY(ks_mac_new(&hbk, &mac));
     KS_TRY(ks_material_id(mac, binding.name.account, binding.name.key_id, binding.material_id));
     KS_TRY(encode(message, &binding));

@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "pkg/base/mem.h"
-#include "pkg/crypto/mac.h"
 #include "pkg/ekt/ekt.h"
 
 struct entry {
-    struct ks_mac *mac; /* NULL: empty */
-    uint64_t used;      /* the cache's tick at the last use */
+    struct ks_loaded_key loaded; /* key NULL: empty */
+    uint64_t used;               /* the cache's tick at the last use */
     size_t ekt_len;
     size_t binding_len;
     uint8_t material_id[KS_MATERIAL_ID_LEN];
@@ -45,7 +44,9 @@ static size_t entry_count(const struct ks_key_cache *cache)
 
 static void wipe(struct entry *entry)
 {
-    ks_mac_free(entry->mac);
+    if (entry->loaded.key) {
+        entry->loaded.unload(entry->loaded.key);
+    }
     ks_wipe(entry, sizeof(*entry));
 }
 
@@ -69,8 +70,8 @@ static struct entry *bucket_of(struct ks_key_cache *cache, const uint8_t *materi
 
 static bool is_of(const struct entry *entry, const uint8_t *material_id)
 {
-    return entry->mac && ks_bytes_equal((ks_bytes){entry->material_id, KS_MATERIAL_ID_LEN},
-                                        (ks_bytes){material_id, KS_MATERIAL_ID_LEN});
+    return entry->loaded.key && ks_bytes_equal((ks_bytes){entry->material_id, KS_MATERIAL_ID_LEN},
+                                               (ks_bytes){material_id, KS_MATERIAL_ID_LEN});
 }
 
 static bool is(const struct entry *entry, const struct ks_key_cache_id *id)
@@ -80,7 +81,7 @@ static bool is(const struct entry *entry, const struct ks_key_cache_id *id)
            ks_bytes_equal((ks_bytes){entry->binding, entry->binding_len}, id->binding);
 }
 
-struct ks_mac *ks_key_cache_find(struct ks_key_cache *cache, const struct ks_key_cache_id *id)
+void *ks_key_cache_find(struct ks_key_cache *cache, const struct ks_key_cache_id *id)
 {
     assert(cache && id->material_id);
 
@@ -88,7 +89,7 @@ struct ks_mac *ks_key_cache_find(struct ks_key_cache *cache, const struct ks_key
     for (size_t i = 0; i < KS_KEY_CACHE_WAYS; i++) {
         if (is(&bucket[i], id)) {
             bucket[i].used = ++cache->tick;
-            return bucket[i].mac;
+            return bucket[i].loaded.key;
         }
     }
     return NULL;
@@ -109,23 +110,21 @@ static struct entry *victim_of(struct entry *bucket, const struct ks_key_cache_i
     return victim;
 }
 
-ks_result ks_key_cache_put(struct ks_key_cache *cache, const struct ks_key_cache_id *id,
-                           const ks_secret *hbk, struct ks_mac **ret_mac)
+void ks_key_cache_put(struct ks_key_cache *cache, const struct ks_key_cache_id *id,
+                      struct ks_loaded_key loaded)
 {
-    assert(cache && hbk && ret_mac);
+    assert(cache && loaded.key && loaded.unload);
     assert(id->ekt.len <= KS_EKT_LEN_MAX && id->binding.len <= KS_BINDING_LEN_MAX);
 
     struct entry *entry = victim_of(bucket_of(cache, id->material_id), id);
     wipe(entry);
-    KS_TRY(ks_mac_new(hbk, &entry->mac));
+    entry->loaded = loaded;
     entry->used = ++cache->tick;
     entry->ekt_len = id->ekt.len;
     entry->binding_len = id->binding.len;
     memcpy(entry->material_id, id->material_id, KS_MATERIAL_ID_LEN);
     memcpy(entry->ekt, id->ekt.ptr, id->ekt.len);
     memcpy(entry->binding, id->binding.ptr, id->binding.len);
-    *ret_mac = entry->mac;
-    return KS_RES(OK);
 }
 
 void ks_key_cache_evict(struct ks_key_cache *cache, const uint8_t *material_id)
@@ -147,7 +146,7 @@ void ks_key_cache_evict_generation(struct ks_key_cache *cache, uint32_t generati
     for (size_t i = 0; i < entry_count(cache); i++) {
         struct entry *entry = &cache->entries[i];
         uint32_t held = 0;
-        if (entry->mac &&
+        if (entry->loaded.key &&
             !ks_failed(ks_ekt_generation((ks_bytes){entry->ekt, entry->ekt_len}, &held)) &&
             held == generation) {
             wipe(entry);
@@ -159,7 +158,7 @@ size_t ks_key_cache_count(const struct ks_key_cache *cache)
 {
     size_t count = 0;
     for (size_t i = 0; i < entry_count(cache); i++) {
-        count += cache->entries[i].mac != NULL;
+        count += cache->entries[i].loaded.key != NULL;
     }
     return count;
 }

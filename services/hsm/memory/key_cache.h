@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #include "pkg/base/bytes.h"
-#include "pkg/base/secret.h"
 
 #define KS_KEY_CACHE_WAYS    8U
 #define KS_KEY_CACHE_MIN     64U
@@ -22,7 +21,12 @@
 #define KS_KEY_CACHE_ENTRY_B 2048U  /* bytes that an entry takes at most, OpenSSL's part included */
 
 struct ks_key_cache;
-struct ks_mac;
+
+/* A key that was made ready to be used; what it is, its spec knows (services/hsm/specs). */
+struct ks_loaded_key {
+    void *key;
+    void (*unload)(void *key); /* wipes and frees key */
+};
 
 /* entries is rounded up to a power of two. Never NULL; free with ks_key_cache_free. */
 struct ks_key_cache *ks_key_cache_new(size_t entries);
@@ -37,16 +41,15 @@ struct ks_key_cache_id {
     ks_bytes binding;           /* at most KS_BINDING_LEN_MAX */
 };
 
-/* Keyed with the HBK, borrowed until the next call that is not a find; NULL: not held. */
-struct ks_mac *ks_key_cache_find(struct ks_key_cache *cache, const struct ks_key_cache_id *id);
+/* Returns the key, borrowed until the next call that is not a find; NULL if it is not held. */
+void *ks_key_cache_find(struct ks_key_cache *cache, const struct ks_key_cache_id *id);
 
 /*
- * Holds an HBK that was unsealed from id's EKT; one with the same id is replaced.
- * ret_mac  keyed with it, borrowed as above; written on success only.
- * Fails: INTERNAL (OpenSSL).
+ * Holds a key that was unsealed from id's EKT; one with the same id is replaced.
+ * loaded  taken over: the cache unloads it.
  */
-KS_MUST_USE ks_result ks_key_cache_put(struct ks_key_cache *cache, const struct ks_key_cache_id *id,
-                                       const ks_secret *hbk, struct ks_mac **ret_mac);
+void ks_key_cache_put(struct ks_key_cache *cache, const struct ks_key_cache_id *id,
+                      struct ks_loaded_key loaded);
 
 /* Wipes what is held of one material. */
 void ks_key_cache_evict(struct ks_key_cache *cache, const uint8_t *material_id);

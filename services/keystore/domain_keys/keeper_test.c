@@ -367,7 +367,7 @@ static void make_key(size_t index)
     binding.region = ks_lend_text(REGION);
     binding.account = ks_lend_text(ACCOUNT);
     binding.key_id = key_id;
-    binding.spec = STORED_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
+    binding.spec = 1; /* SYMMETRIC_DEFAULT */
     binding.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
     binding.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
     INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);

@@ -5,6 +5,7 @@
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "pkg/codec/utf8.h"
 #include "pkg/crypto/random.h"
+#include "pkg/keyspec/keyspec.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/default_policy.h"
@@ -22,6 +23,8 @@
 
 /* What is decided before the hsm is asked, for the steps that follow. */
 struct plan {
+    const struct ks_keyspec *spec;
+    uint32_t usage; /* of spec */
     char key_id[KS_KEY_ID_LEN + 1];
     uint32_t generation;
     int64_t data_revision;    /* that a refusal rests on */
@@ -92,6 +95,31 @@ bool ks_check_create_key(struct ks_call *call)
            ks_limit_enum(call, "keySpec", (int)request->key_spec, "SYMMETRIC_DEFAULT") &&
            ks_limit_enum(call, "origin", (int)request->origin, "AWS_KMS") &&
            check_tags(call, request) && check_policy(call, request->policy);
+}
+
+/* Whether such keys are made; fills spec and usage. Answers the call and returns false if not. */
+static bool choose_spec(struct ks_call *call, struct plan *plan)
+{
+    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
+    uint32_t usage = (uint32_t)request->key_usage;
+    uint32_t number = (uint32_t)request->key_spec;
+    plan->spec = ks_keyspec_of(number == 0 ? KS_KEYSPEC_IF_ABSENT : number);
+    ks_result result =
+        plan->spec ? ks_keyspec_choose(plan->spec, usage, &plan->usage) : KS_RES(INTERNAL);
+    if (result.code == KS_UNSUPPORTED) {
+        ks_call_fail_text(call, KS_UNSUPPORTED, "Keys of KeySpec %s are not supported.",
+                          plan->spec->name);
+    } else if (result.code == KS_VALIDATION && usage == 0) {
+        ks_call_fail_text(call, KS_VALIDATION,
+                          "You must specify a KeyUsage value for all KMS keys except for symmetric "
+                          "encryption keys.");
+    } else if (result.code == KS_VALIDATION) {
+        ks_call_fail_text(call, KS_VALIDATION, "KeyUsage %s is not compatible with KeySpec %s",
+                          ks_key_usage_name(usage), plan->spec->name);
+    } else if (ks_failed(result)) {
+        ks_call_fail(call, result.code);
+    }
+    return !ks_failed(result);
 }
 
 /* RFC 9562 §5.4: a UUID of version 4. */
@@ -180,8 +208,8 @@ static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(H
     record.account = call->item->account;
     record.key_id = ks_lend_text(plan->key_id);
     record.state = STORED_ENUM(KEY_STATE__KEY_STATE_ENABLED);
-    record.spec = STORED_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
-    record.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    record.spec = plan->spec->number;
+    record.usage = (STORED(KeyUsage))plan->usage;
     record.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
     record.description = request->description;
     record.tags = tags_of(call, request);
@@ -198,8 +226,8 @@ static void ask_for_key(struct ks_call *call, const struct plan *plan)
     binding.region = ks_lend_text(call->env->region);
     binding.account = call->item->account;
     binding.key_id = ks_lend_text(plan->key_id);
-    binding.spec = STORED_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
-    binding.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    binding.spec = plan->spec->number;
+    binding.usage = (STORED(KeyUsage))plan->usage;
     binding.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
     INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);
     create.binding = &binding;
@@ -230,6 +258,9 @@ void ks_run_create_key(struct ks_call *call)
     struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
     call->state = plan;
     plan->data_revision = call->view.data_revision;
+    if (!choose_spec(call, plan)) {
+        return;
+    }
     ks_result result = read_current(call, plan);
     if (!ks_failed(result)) {
         result = draw_key_id(plan->key_id);

@@ -1,4 +1,5 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
+#include "pkg/keyspec/keyspec.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/binding.h"
@@ -44,16 +45,13 @@ static struct wish wish_without_plaintext_of(const struct ks_call *call)
 
 static int32_t bytes_of(const struct wish *wish)
 {
-    static const int32_t lengths[] = {
-        [KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_256)] = 32,
-        [KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_128)] = 16,
-    };
-    return wish->has_number ? wish->number : lengths[wish->spec];
+    const struct ks_data_keyspec *spec = ks_data_keyspec_of((uint32_t)wish->spec);
+    return wish->has_number || !spec ? wish->number : (int32_t)spec->len;
 }
 
 static bool check(struct ks_call *call, const struct wish *wish)
 {
-    if (wish->spec < 0 || wish->spec > (int)KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_128)) {
+    if (wish->spec != 0 && !ks_data_keyspec_of((uint32_t)wish->spec)) {
         ks_call_fail_text(call, KS_VALIDATION,
                           "1 validation error detected: Value '%d' at 'keySpec' failed to satisfy "
                           "constraint: Member must satisfy enum value set: [AES_256, AES_128]",

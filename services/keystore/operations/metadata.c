@@ -1,5 +1,6 @@
 #include "services/keystore/operations/metadata.h"
 
+#include "pkg/keyspec/keyspec.h"
 #include "services/keystore/records/key.h"
 
 #define MS_PER_S  1000
@@ -26,12 +27,32 @@ static KMS(KeyState) state_of(const STORED(KeyRecord) * record)
                                                     : KMS_ENUM(KEY_STATE__KEY_STATE_UNSPECIFIED);
 }
 
-/* One spec, usage and origin are stored so far. */
+/* What the key's spec and usage allow. A record of a spec that has no row names no algorithm. */
+static void fill_spec(struct ks_call *call, const STORED(KeyRecord) * record,
+                      KMS(KeyMetadata) * metadata)
+{
+    const struct ks_keyspec *spec = ks_keyspec_of(record->spec);
+    const struct ks_keyspec_use *use =
+        spec ? ks_keyspec_use_of(spec, (uint32_t)record->usage) : NULL;
+    metadata->key_usage = (KMS(KeyUsage))record->usage;
+    metadata->key_spec = (KMS(KeySpec))record->spec;
+    metadata->customer_master_key_spec = metadata->key_spec;
+    if (use && use->usage == KS_USAGE_ENCRYPT_DECRYPT) {
+        size_t count = ks_keyspec_algorithm_count(use);
+        metadata->encryption_algorithms =
+            ks_call_alloc(call, count, sizeof(*metadata->encryption_algorithms));
+        metadata->n_encryption_algorithms = count;
+        for (size_t i = 0; i < count; i++) {
+            metadata->encryption_algorithms[i] =
+                (KMS(EncryptionAlgorithm))use->algorithms[i].number;
+        }
+    }
+}
+
+/* One origin is stored so far. */
 KMS(KeyMetadata) *
     ks_metadata_of(struct ks_call *call, const STORED(KeyRecord) * record, const struct ks_arn *arn)
 {
-    static KMS(EncryptionAlgorithm)
-        algorithms[] = {KMS_ENUM(ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_SYMMETRIC_DEFAULT)};
     KMS(KeyMetadata) *metadata = ks_call_alloc(call, 1, sizeof(*metadata));
     *metadata = (KMS(KeyMetadata))KMS_NEW(KEY_METADATA);
     metadata->aws_account_id = record->account;
@@ -44,13 +65,9 @@ KMS(KeyMetadata) *
     if (record->deletion_at_ms > 0) {
         metadata->deletion_date = ks_metadata_time(call, record->deletion_at_ms);
     }
-    metadata->key_usage = KMS_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    fill_spec(call, record, metadata);
     metadata->origin = KMS_ENUM(ORIGIN__ORIGIN_AWS_KMS);
     metadata->key_manager = KMS_ENUM(KEY_MANAGER__KEY_MANAGER_CUSTOMER);
-    metadata->customer_master_key_spec = KMS_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
-    metadata->key_spec = KMS_ENUM(KEY_SPEC__KEY_SPEC_SYMMETRIC_DEFAULT);
-    metadata->encryption_algorithms = algorithms;
-    metadata->n_encryption_algorithms = KS_COUNT(algorithms);
     metadata->current_key_material_id = ks_record_current_material(record)->material_id;
     return metadata;
 }
