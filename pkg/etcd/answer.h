@@ -8,5 +8,8 @@
 #include "pkg/base/arena.h"
 #include "pkg/etcd/message.h"
 
-/* Where an answer's parts live; set its len_max before the first use. */
+/*
+ * The arena in which an answer's parts are. It is freed with the answer; set its len_max before the
+ * first use. Never NULL.
+ */
 struct ks_arena *ks_etcd_answer_arena(struct ks_etcd_answer *answer);

@@ -254,7 +254,7 @@ void ks_store_get_status(struct ks_store *store, struct ks_store_status *ret_sta
 /* Whether this keystore is the one on duty (housekeeping: compaction, expiry, deletion). */
 bool ks_store_on_duty(struct ks_store *store);
 
-/* ---- The mirror: records of another store, kept in this copy ---- */
+/* ---- The mirror: records of another store, in a database of their own beside the copy ---- */
 
 /*
  * Replaces (snapshot) or changes records of the mirror, in one step with the source's epoch and

@@ -26,7 +26,10 @@ struct ks_inbox {
     _Atomic(struct ks_message *) newest;
 };
 
-/* Takes the message over. Gives whether the inbox was empty: then its owner must be woken. */
+/*
+ * Takes the message over, in any case. Returns true if the inbox was empty before: the caller must
+ * then wake the thread that takes from it.
+ */
 bool ks_inbox_push(struct ks_inbox *inbox, struct ks_message *message);
 
 /* Everything that is there, oldest first, linked by next; NULL when empty. */

@@ -11,7 +11,7 @@
  *
  * The careful form costs etcd's JSON gateway a third more. So a group is plain first; one that
  * fails, or whose outcome is unknown, is repeated in the careful form, which tells the members
- * apart. Who looks as if it would fail is put into a careful group from the start.
+ * apart. A mutation that the local copy already contradicts is put into a careful group from the start.
  *
  * etcd looks at all compares before it does anything, and takes a key at most once among the puts
  * and deletions of the whole. So a mutation joins a group only if it touches no key that another

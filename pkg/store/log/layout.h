@@ -58,6 +58,9 @@ enum ks_layout_kind {
     KS_LAYOUT_EPOCH,
 };
 
-/* What an etcd key names; ret_name is the record's key or the keystore's id, borrowed from it. */
+/*
+ * What an etcd key names. ret_name is written for DATA (the record's key) and KEYSTORE (its id), and
+ * borrowed from etcd_key; for every other kind it is left as it was.
+ */
 enum ks_layout_kind ks_layout_parse(const struct ks_layout *layout, ks_bytes etcd_key,
                                     ks_bytes *ret_name);

@@ -44,7 +44,7 @@ void ks_follow_failed(struct ks_replicated *engine, ks_result failure)
         return;
     }
     engine->alarms.copy_is_full = true;
-    ks_hello_again(engine, false);
+    ks_hello_again(engine, KS_PHASE_ON_FULL);
     engine->hello_ns = ks_now(engine) + FULL_RETRY_NS;
 }
 
@@ -109,12 +109,12 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
     }
     engine->alarms.copy_is_full = false;
     if (applied.verdict == KS_APPLY_EPOCH) {
-        ks_hello_again(engine, false);
+        ks_hello_again(engine, KS_PHASE_ON_STRANGE);
         return;
     }
     if (applied.verdict == KS_APPLY_LOST) {
         ks_notice(engine, "etcd's watch has lost events: the copy is loaded anew");
-        ks_hello_again(engine, true);
+        ks_hello_again(engine, KS_PHASE_ON_LOST);
         return;
     }
     if (engine->position.applied > had.applied) {
@@ -134,7 +134,7 @@ static void on_end(void *user, const struct ks_etcd_watch_end *end)
     if (!engine->is_closing && end->cause == KS_ETCD_COMPACTED) {
         ks_notice(engine, "etcd has compacted what this keystore has not applied yet: the copy "
                           "is loaded anew");
-        ks_hello_again(engine, true);
+        ks_hello_again(engine, KS_PHASE_ON_LOST);
     }
 }
 
@@ -161,7 +161,7 @@ static void start_watch(struct ks_replicated *engine)
     }
 }
 
-void ks_follow_begin(struct ks_replicated *engine)
+void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event)
 {
     ks_result listed = ks_follow_read_list(engine);
     if (ks_failed(listed)) {
@@ -169,7 +169,7 @@ void ks_follow_begin(struct ks_replicated *engine)
         return;
     }
     const struct ks_store_options *options = &engine->store->options;
-    engine->phase = KS_PHASE_FOLLOWING;
+    ks_phase_step(&engine->phase, event);
     engine->watch_ns = 0;
     atomic_store(&engine->store->applied, engine->position.applied);
     if (options->on_applied) {
@@ -194,7 +194,7 @@ void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_
     }
     if (ks_copy_is_damaged(engine->store->copy)) {
         ks_notice(engine, "a record of the copy is damaged: the copy is loaded anew");
-        ks_hello_again(engine, true);
+        ks_hello_again(engine, KS_PHASE_ON_LOST);
         *next_ns = now_ns;
         return;
     }

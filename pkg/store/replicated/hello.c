@@ -28,17 +28,17 @@ void ks_refuse(struct ks_replicated *engine, const char *reason)
         ks_notice(engine, reason);
     }
     engine->alarms.refused = reason;
-    engine->phase = KS_PHASE_REFUSED;
+    ks_phase_step(&engine->phase, KS_PHASE_ON_REFUSE);
     engine->hello_ns = ks_now(engine) + REFUSED_RETRY_NS;
     ks_keep_publish(engine);
 }
 
-void ks_hello_again(struct ks_replicated *engine, bool load)
+void ks_hello_again(struct ks_replicated *engine, enum ks_phase_event event)
 {
     ks_window_close(&engine->window);
     ks_follow_stop(engine);
-    engine->must_load = engine->must_load || load;
-    engine->phase = KS_PHASE_HELLO;
+    engine->must_load = engine->must_load || event == KS_PHASE_ON_LOST;
+    ks_phase_step(&engine->phase, event);
     engine->hello_ns = ks_now(engine);
     ks_keep_publish(engine);
 }
@@ -50,7 +50,7 @@ bool ks_hello_is_same(struct ks_replicated *engine, const struct ks_etcd_answer 
                 answer->header.cluster_id == engine->source.cluster_id &&
                 answer->header.revision > after;
     if (!same && answer->cause == KS_ETCD_DONE && engine->phase == KS_PHASE_FOLLOWING) {
-        ks_hello_again(engine, false);
+        ks_hello_again(engine, KS_PHASE_ON_STRANGE);
     }
     return same;
 }
@@ -129,7 +129,7 @@ static void greeted(struct ks_replicated *engine, const struct ks_greeting *gree
     } else if (!has || engine->must_load) {
         ks_load_begin(engine, greeting);
     } else {
-        ks_follow_begin(engine);
+        ks_follow_begin(engine, KS_PHASE_ON_SAME);
     }
 }
 

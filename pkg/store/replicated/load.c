@@ -65,7 +65,7 @@ void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greet
         .rev_version = greeting->rev_version,
         .rev_revision = greeting->rev_revision,
     };
-    engine->phase = KS_PHASE_LOADING;
+    ks_phase_step(&engine->phase, KS_PHASE_ON_OTHER);
 }
 
 /* Starts over from a newer revision, once no page is under way. */
@@ -195,7 +195,7 @@ static void finish_load(struct ks_replicated *engine)
     if (options->on_reload) {
         options->on_reload(options->user, engine->position.applied);
     }
-    ks_follow_begin(engine);
+    ks_follow_begin(engine, KS_PHASE_ON_LOADED);
 }
 
 static bool is_idle(const struct ks_load *load)
@@ -215,7 +215,7 @@ static void start_over(struct ks_replicated *engine)
     }
     engine->load.is_aborted = false;
     if (engine->phase == KS_PHASE_LOADING) {
-        ks_hello_again(engine, true);
+        ks_hello_again(engine, KS_PHASE_ON_LOST);
     }
 }
 

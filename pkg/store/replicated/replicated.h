@@ -9,13 +9,7 @@
  *   acks.c    settlements (settle.h), answers, strikes
  *   keep.c    compaction, the members' health, alarms, the status
  *
- *   HELLO --same store, copy is good--> FOLLOWING <--done-- LOADING
- *     |  ^                                 |                   ^
- *     |  +----- lost events, epoch, -------+                   |
- *     |  |      compaction                                     |
- *     |  +------------ compacted meanwhile --------------------+
- *     +--copy is old, foreign or absent------------------------+
- *     +--etcd lacks what the copy has--> REFUSED --from time to time--> HELLO
+ * Its phases and the moves between them are those of phase.h.
  *
  * Threads: the store's, but for `published` and `may_serve`'s atomics.
  */
@@ -25,6 +19,7 @@
 #include "pkg/store/engine/engine.h"
 #include "pkg/store/log/group.h"
 #include "pkg/store/log/layout.h"
+#include "pkg/store/replicated/phase.h"
 #include "pkg/store/window/list.h"
 #include "pkg/store/window/settle.h"
 #include "pkg/store/window/window.h"
@@ -37,8 +32,6 @@
 
 /* Pages of a load under way at a time. */
 #define KS_LOAD_PAGES 4U
-
-enum ks_phase { KS_PHASE_HELLO, KS_PHASE_LOADING, KS_PHASE_FOLLOWING, KS_PHASE_REFUSED };
 
 struct ks_replicated;
 
@@ -95,7 +88,7 @@ struct ks_replicated {
     struct ks_store *store;
     struct ks_etcd *etcd;
     struct ks_layout layout;
-    enum ks_phase phase;
+    enum ks_phase phase; /* ks_phase_step alone assigns it */
     bool is_closing;
 
     struct ks_copy_source source; /* of the copy; constant while FOLLOWING */
@@ -140,8 +133,11 @@ void ks_notice(const struct ks_replicated *engine, const char *sentence);
 /* ---- hello.c ---- */
 void ks_hello_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
-/* Ends following: closes the window, stops the watch, and says hello again, then loads if `load`. */
-void ks_hello_again(struct ks_replicated *engine, bool load);
+/*
+ * Closes the window, stops the watch, and says hello again, as event (LOST, STRANGE or FULL) says;
+ * after LOST the hello is followed by a load, whatever the copy is.
+ */
+void ks_hello_again(struct ks_replicated *engine, enum ks_phase_event event);
 
 /* Ends following for good or for a while; reason is static and says what to do. */
 void ks_refuse(struct ks_replicated *engine, const char *reason);
@@ -164,7 +160,9 @@ void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greet
 void ks_load_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
 /* ---- follow.c ---- */
-void ks_follow_begin(struct ks_replicated *engine);
+
+/* The copy is good, by event SAME or LOADED: tells its owner, and starts the watch. */
+void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event);
 void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 void ks_follow_stop(struct ks_replicated *engine);
 

@@ -77,7 +77,10 @@ void ks_settling_say(struct ks_settling *settling, const char *id, int64_t revis
 void ks_settling_begin(struct ks_settling *settling, int64_t revision, const struct ks_list *list,
                        int64_t now_ns, struct ks_waiter *waiter);
 
-/* Lets the waiter wait for a settlement under way that covers revision; false if there is none. */
+/*
+ * Lets the waiter wait for a settlement under way that covers revision, which takes the waiter over.
+ * Returns false if there is none; the waiter is then still the caller's.
+ */
 bool ks_settling_join(struct ks_settling *settling, int64_t revision, struct ks_waiter *waiter);
 
 /* Of a settlement that ended by time: called for each who said nothing. */
@@ -92,8 +95,8 @@ int64_t ks_settling_step(struct ks_settling *settling, const struct ks_list *lis
 
 /*
  * Takes out a settlement that has ended, with its waiters; frees it after `strike` was called for
- * the silent. NULL when there is no (other) one. Waiters are linked by next, newest first.
- * ret_waiters  the caller's.
+ * the silent. Returns false when there is no (other) one.
+ * ret_waiters  the caller's, linked by next, newest first; left as it was if false is returned.
  */
 bool ks_settling_take(struct ks_settling *settling, int64_t now_ns, ks_settling_strike *strike,
                       void *user, struct ks_waiter **ret_waiters);

@@ -12,8 +12,8 @@
  * heartbeat's revision.
  *
  * One heartbeat is under way at a time; the window of the one before it stays open meanwhile.
- * None is sent before the copy has applied the last one that is known to be committed: who can't
- * keep up stops beating, and is struck.
+ * None is sent before the copy has applied the last one that is known to be committed: a keystore
+ * that can't keep up sends no more heartbeats, and is struck.
  *
  * Threads: the store's, but for ks_window_is_open, which any may call at any time.
  */
@@ -83,7 +83,8 @@ void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t gener
 void ks_window_close(struct ks_window *window);
 
 /*
- * [WINDOW] Whether a window is open at now_ns, which was read after the request came in. Who
- * answers takes the copy after this, and checks that it is of ret_generation.
+ * [WINDOW] Whether a window is open at now_ns, which was read after the request came in. The
+ * caller takes the copy after this, and checks that it is of ret_generation. ret_generation is
+ * written in either case, and means nothing if false is returned.
  */
 bool ks_window_is_open(const struct ks_window *window, int64_t now_ns, uint64_t *ret_generation);
