@@ -10,6 +10,7 @@ import compile_commands
 import folders
 import layers
 import links
+import tidy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -255,6 +256,37 @@ class Tidy(Tree):
     def test_a_null_dereference_is_found(self):
         self.assertIn("core.NullDereference", self.found(
             "int f(int *a);\nint f(int *a)\n{\n    return a ? 0 : *a;\n}\n"))
+
+    def state(self, root, base):
+        """The state of pkg/x.c in a copy of the tree below root, which Bazel built below base."""
+        generated = os.path.join(root, base)
+        for path, text in {"pkg/x.c": '#include "pkg/x.h"\n#include "g/y.pb-c.h"\n',
+                           "pkg/x.h": "int f(void);\n",
+                           base + "g/y.pb-c.h": "int g(void);\n"}.items():
+            os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                file.write(text)
+        entry = {"file": "pkg/x.c",
+                 "arguments": ["gcc", "-iquote", ".", "-isystem", generated, "-c", "pkg/x.c"]}
+        before, tidy.ROOT = tidy.ROOT, root
+        try:
+            return tidy.state_of(entry, b"profile")
+        finally:
+            tidy.ROOT = before
+
+    def test_a_state_holds_in_every_copy_of_the_tree(self):
+        one, other = os.path.join(self.root, "one"), os.path.join(self.root, "b/other")
+        first = self.state(one, "bazel/" + 32 * "0" + "/")
+        self.assertEqual(first, self.state(other, "bazel/" + 32 * "f" + "/"))
+        with open(os.path.join(one, "pkg/x.h"), "a", encoding="utf-8") as file:
+            file.write("int h(void);\n")
+        entry = {"file": "pkg/x.c", "arguments": ["gcc", "-iquote", ".", "-isystem",
+                 os.path.join(one, "bazel/" + 32 * "0" + "/"), "-c", "pkg/x.c"]}
+        before, tidy.ROOT = tidy.ROOT, one
+        try:
+            self.assertNotEqual(first, tidy.state_of(entry, b"profile"))
+        finally:
+            tidy.ROOT = before
 
 
 class CompileCommands(unittest.TestCase):

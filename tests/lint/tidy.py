@@ -4,7 +4,9 @@
 usage: tidy.py COMMANDS CACHE [PART]...     PART limits it to files whose path contains one
 
 Prints PASS or FAIL for each file. What passed is not checked again until the file, a header it
-reaches, its command or the profile changes: CACHE holds a name for each such state.
+reaches, its command or the profile changes: CACHE holds a name for each such state. The names hold
+for every copy of the tree, so that a new clone uses what another one has found: CACHE stands
+outside of the tree. A name that nobody has asked for in KEPT_DAYS is removed.
 """
 import concurrent.futures
 import hashlib
@@ -13,8 +15,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+KEPT_DAYS = 30
 INCLUDE = re.compile(rb'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
 
 
@@ -43,18 +47,36 @@ def reached(source, folders):
     return sorted(seen)
 
 
+# Bazel's folder of one copy of the tree; what stands in it is the same in all that are alike.
+EXECUTION_ROOT = re.compile(r"/[^ ]*/bazel/[0-9a-f]{32}/")
+
+
+def everywhere(text):
+    """text without what differs between two copies of the same tree."""
+    return EXECUTION_ROOT.sub("BAZEL/", text).replace(ROOT + "/", "")
+
+
 def state_of(entry, profile):
-    digest = hashlib.sha256(profile + json.dumps(entry["arguments"]).encode())
-    for path in reached(entry["file"], include_folders(entry["arguments"])):
+    digest = hashlib.sha256(profile)
+    digest.update(json.dumps([everywhere(word) for word in entry["arguments"]]).encode())
+    paths = reached(entry["file"], include_folders(entry["arguments"]))
+    for name, path in sorted((everywhere(path), path) for path in paths):
         with open(path, "rb") as file:
-            digest.update(hashlib.sha256(file.read()).digest())
+            digest.update(name.encode() + hashlib.sha256(file.read()).digest())
     return digest.hexdigest()
+
+
+def remove_old(cache):
+    for mark in os.scandir(cache):
+        if time.time() - mark.stat().st_mtime > KEPT_DAYS * 86400:
+            os.remove(mark.path)
 
 
 def tidy(entry, commands, cache, profile):
     """None when it passes, else what clang-tidy said."""
     mark = os.path.join(cache, state_of(entry, profile))
     if os.path.exists(mark):
+        os.utime(mark)
         return None
     done = subprocess.run(
         ["clang-tidy", "--quiet", "-p", os.path.dirname(commands), entry["file"]],
@@ -72,6 +94,7 @@ def version():
 def main():
     commands, cache, parts = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]
     os.makedirs(cache, exist_ok=True)
+    remove_old(cache)
     with open(commands, encoding="utf-8") as file:
         entries = [e for e in json.load(file)
                    if not parts or any(part in e["file"] for part in parts)]

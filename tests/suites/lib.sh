@@ -3,15 +3,16 @@
 
 logs=${KEYSTEAD_TEST_LOGS:-.cache/tests}
 mkdir -p "$logs"
+step=$logs/${0##*/}.step # another suite may run beside this one
 
 # report NAME COMMAND...: runs it and prints one line, and what it said when it failed.
 report() {
     name=$1
     shift
-    if "$@" >"$logs/step.log" 2>&1; then
+    if "$@" >"$step.log" 2>&1; then
         echo "PASS $name"
     else
-        cat "$logs/step.log"
+        cat "$step.log"
         echo "FAIL $name"
     fi
 }
@@ -21,12 +22,12 @@ report() {
 relay() {
     name=$1
     shift
-    rm -f "$logs/step.status"
-    { "$@" 2>&1 || echo $? >"$logs/step.status"; } | tee "$logs/step.log"
-    if [ -e "$logs/step.status" ]; then
-        grep -q '^FAIL ' "$logs/step.log" ||
-            echo "FAIL $name: ended with $(cat "$logs/step.status")"
+    rm -f "$step.status"
+    { "$@" 2>&1 || echo $? >"$step.status"; } | tee "$step.log"
+    if [ -e "$step.status" ]; then
+        grep -q '^FAIL ' "$step.log" ||
+            echo "FAIL $name: ended with $(cat "$step.status")"
     else
-        grep -Eq '^(PASS|FAIL) ' "$logs/step.log" || echo "PASS $name"
+        grep -Eq '^(PASS|FAIL) ' "$step.log" || echo "PASS $name"
     fi
 }
