@@ -10,6 +10,7 @@ import compile_commands
 import folders
 import layers
 import links
+import names
 import tidy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -228,6 +229,33 @@ class Folders(Tree):
 
     def test_a_new_name_on_the_top_level_is_found(self):
         self.assert_found(self.errors({"util/x.c": ""}), "util", "top level")
+
+
+class Names(unittest.TestCase):
+    ONE = "#pragma once\nstruct ks_view {\n    int a;\n};\nvoid ks_view_close(struct ks_view *v);\n"
+
+    def found(self, other, path="pkg/b/view.h"):
+        return names.twice({"pkg/a/view.h": self.ONE, path: other})
+
+    def test_a_struct_and_a_prefix_that_stand_twice_are_found(self):
+        files = ("pkg/a/view.h", "pkg/b/view.h")
+        self.assertEqual(self.found(self.ONE), {("ks_view", *files), ("ks_view_*", *files)})
+
+    def test_a_struct_inside_a_source_counts(self):
+        source = "typedef struct ks_view {\n    int b;\n} ks_view;\n"
+        self.assertEqual(self.found(source, "pkg/c.c"), {("ks_view", "pkg/a/view.h", "pkg/c.c")})
+
+    def test_a_declaration_a_use_and_another_name_are_none(self):
+        for other in ["struct ks_view;\n", "/* struct ks_view { */\nint x;\n",
+                      "static int f(void)\n{\n    ks_view_close(v);\n}\n",
+                      "struct ks_views {\n    int a;\n};\nvoid ks_other_do(struct ks_view *v);\n"]:
+            self.assertEqual(self.found(other), set(), other)
+
+    def test_an_allowance_must_be_needed(self):
+        entry = ("ks_view", "pkg/a.h", "pkg/b.h")
+        self.assertEqual(list(names.errors_of({entry}, {entry})), [])
+        self.assertEqual(len(list(names.errors_of({entry}, set()))), 1)
+        self.assertEqual(len(list(names.errors_of(set(), {entry}))), 1)
 
 
 class Tidy(Tree):
