@@ -185,7 +185,7 @@ grpc_protos = repository_rule(
     local = True,
 )
 
-_WELL_KNOWN = ["any", "duration", "timestamp"]
+_WELL_KNOWN = ["any", "descriptor", "duration", "timestamp"]
 
 _WELL_KNOWN_BUILD = """
 load("@keystead//bazel:proto.bzl", "ks_proto")

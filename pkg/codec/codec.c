@@ -22,6 +22,8 @@ struct checker {
     size_t field_count;
     size_t unknown_count;
     struct ks_codec_limits limits;
+    ks_codec_visit_fn visit; /* NULL: nobody wants to know */
+    void *user;
     struct ks_codec_fault fault;
 };
 
@@ -134,6 +136,8 @@ static ks_result check_value(struct checker *checker, const ProtobufCFieldDescri
 static ks_result check_field(struct checker *checker, struct frame *frame)
 {
     struct ks_wire_field value;
+    const uint8_t *begin = frame->rest.ptr;
+    bool outermost = checker->depth == 1;
     if (ks_failed(ks_wire_next(&frame->rest, &value))) {
         return refuse(checker, "", "the message is cut short or malformed");
     }
@@ -147,7 +151,12 @@ static ks_result check_field(struct checker *checker, struct frame *frame)
                    : refuse(checker, "", "the message has too many unknown fields");
     }
     KS_TRY(check_once(checker, frame, field));
-    return check_value(checker, field, &value);
+    ks_bytes raw = {begin, (size_t)(frame->rest.ptr - begin)};
+    KS_TRY(check_value(checker, field, &value));
+    if (outermost && checker->visit) {
+        checker->visit(checker->user, &value, raw);
+    }
+    return KS_RES(OK);
 }
 
 static ks_result check_all(struct checker *checker)
@@ -179,8 +188,9 @@ static struct ks_codec_limits limits_of(const struct ks_codec_limits *limits)
     };
 }
 
-ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *type, ks_bytes message,
-                         const struct ks_codec_limits *limits, struct ks_codec_fault *reterr_fault)
+ks_result ks_codec_scan(const struct ProtobufCMessageDescriptor *type, ks_bytes message,
+                        const struct ks_codec_limits *limits, ks_codec_visit_fn visit, void *user,
+                        struct ks_codec_fault *reterr_fault)
 {
     assert(type);
     assert(message.ptr || message.len == 0);
@@ -190,6 +200,8 @@ ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *type, ks_bytes
     checker.field_count = 0;
     checker.unknown_count = 0;
     checker.limits = limits_of(limits);
+    checker.visit = visit;
+    checker.user = user;
     ks_result result = message.len > checker.limits.len_max
                            ? refuse(&checker, "", "the message is too long")
                            : enter(&checker, type, message, "");
@@ -200,6 +212,12 @@ ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *type, ks_bytes
         *reterr_fault = checker.fault;
     }
     return result;
+}
+
+ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *type, ks_bytes message,
+                         const struct ks_codec_limits *limits, struct ks_codec_fault *reterr_fault)
+{
+    return ks_codec_scan(type, message, limits, NULL, NULL, reterr_fault);
 }
 
 static void *alloc_in_arena(void *arena, size_t len)
@@ -218,7 +236,12 @@ ks_result ks_codec_unpack(const struct ProtobufCMessageDescriptor *type, ks_byte
                           struct ProtobufCMessage **ret_message)
 {
     KS_TRY(ks_codec_check(type, message, limits, NULL));
+    return ks_codec_unpack_checked(type, message, arena, ret_message);
+}
 
+ks_result ks_codec_unpack_checked(const struct ProtobufCMessageDescriptor *type, ks_bytes message,
+                                  struct ks_arena *arena, struct ProtobufCMessage **ret_message)
+{
     ProtobufCAllocator allocator = {alloc_in_arena, free_with_arena, arena};
     ProtobufCMessage *unpacked =
         protobuf_c_message_unpack(type, &allocator, message.len, message.ptr);

@@ -29,6 +29,7 @@
 
 struct ProtobufCMessage;
 struct ProtobufCMessageDescriptor;
+struct ks_wire_field;
 
 /* 0 in a field means its default. */
 struct ks_codec_limits {
@@ -60,6 +61,21 @@ KS_MUST_USE ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *ty
                                      struct ks_codec_fault *reterr_fault);
 
 /*
+ * Is told of each field of the outermost message that its descriptor knows, in their order, when
+ * the field itself was found good; what is within it is looked at afterwards.
+ * raw  the whole field, its tag included; borrowed from the message.
+ */
+typedef void (*ks_codec_visit_fn)(void *user, const struct ks_wire_field *field, ks_bytes raw);
+
+/*
+ * ks_codec_check, which also tells visit of the fields, so that a caller that looks for some of
+ * them needs no scan of its own. What visit was told means nothing if the check fails.
+ */
+KS_MUST_USE ks_result ks_codec_scan(const struct ProtobufCMessageDescriptor *type, ks_bytes message,
+                                    const struct ks_codec_limits *limits, ks_codec_visit_fn visit,
+                                    void *user, struct ks_codec_fault *reterr_fault);
+
+/*
  * Checks a message as ks_codec_check does, then unpacks it into arena. The message is not freed by
  * itself: it is wiped and freed with the arena. Its first member is its struct ProtobufCMessage, so
  * that a cast gives the real type.
@@ -73,6 +89,16 @@ KS_MUST_USE ks_result ks_codec_unpack(const struct ProtobufCMessageDescriptor *t
                                       ks_bytes message, const struct ks_codec_limits *limits,
                                       struct ks_arena *arena,
                                       struct ProtobufCMessage **ret_message);
+
+/*
+ * Unpacks what ks_codec_check or ks_codec_scan has found good before; otherwise like
+ * ks_codec_unpack. Bytes that were not checked may be taken for another message than they are.
+ *
+ * Fails: LIMIT_EXCEEDED (the arena is full; ret_message is unchanged).
+ */
+KS_MUST_USE ks_result ks_codec_unpack_checked(const struct ProtobufCMessageDescriptor *type,
+                                              ks_bytes message, struct ks_arena *arena,
+                                              struct ProtobufCMessage **ret_message);
 
 /*
  * Appends the bytes of a message, which the caller passes as `&item.base`.

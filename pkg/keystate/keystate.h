@@ -25,6 +25,10 @@ typedef enum ks_key_state {
     KS_KEY_ENABLED,
     KS_KEY_DISABLED,
     KS_KEY_PENDING_DELETION,
+    KS_KEY_PENDING_IMPORT, /* these four belong to operations that are still to come */
+    KS_KEY_UNAVAILABLE,
+    KS_KEY_CREATING,
+    KS_KEY_UPDATING,
     KS_KEY_STATE_COUNT
 } ks_key_state;
 
@@ -36,34 +40,42 @@ typedef enum ks_key_event {
     KS_KEY_EVENT_COUNT
 } ks_key_event;
 
-/* What is done with a key: the rows of AWS's table that differ. */
-typedef enum ks_key_action {
-    KS_KEY_ACT_USE, /* Encrypt, Decrypt, ReEncrypt, GenerateDataKey… */
-    KS_KEY_ACT_DESCRIBE,
-    KS_KEY_ACT_LIST_ALIASES,
-    KS_KEY_ACT_ENABLE,
-    KS_KEY_ACT_DISABLE,
-    KS_KEY_ACT_SCHEDULE_DELETION,
-    KS_KEY_ACT_CANCEL_DELETION,
-    KS_KEY_ACT_UPDATE_DESCRIPTION,
-    KS_KEY_ACT_CREATE_ALIAS,      /* also the key that UpdateAlias points to from now on */
-    KS_KEY_ACT_UPDATE_ALIAS_FROM, /* the key that it pointed to so far */
-    KS_KEY_ACT_DELETE_ALIAS,
-    KS_KEY_ACTION_COUNT
-} ks_key_action;
+/*
+ * Which states allow a use of a key: the rows of AWS's table that differ. Each key that an operation
+ * names has one (keystead.api.v1.StateRule, from which pkg/operation's table takes the names).
+ */
+typedef enum ks_key_rule {
+    KS_KEY_RULE_ANY, /* DescribeKey, PutKeyPolicy, DeleteAlias, the key an alias pointed to so far */
+    KS_KEY_RULE_USE,               /* Encrypt, Decrypt, Sign, GetPublicKey ... */
+    KS_KEY_RULE_CHANGE,            /* CreateAlias, TagResource, UpdateKeyDescription ... */
+    KS_KEY_RULE_SWITCH,            /* EnableKey, DisableKey */
+    KS_KEY_RULE_SCHEDULE_DELETION, /* ScheduleKeyDeletion */
+    KS_KEY_RULE_CANCEL_DELETION,   /* CancelKeyDeletion */
+    KS_KEY_RULE_GRANT,             /* CreateGrant */
+    KS_KEY_RULE_SET_ROTATION,      /* EnableKeyRotation, DisableKeyRotation */
+    KS_KEY_RULE_GET_ROTATION,      /* GetKeyRotationStatus */
+    KS_KEY_RULE_LIST_ROTATIONS,    /* ListKeyRotations */
+    KS_KEY_RULE_ROTATE,            /* RotateKeyOnDemand */
+    KS_KEY_RULE_IMPORT_PARAMETERS, /* GetParametersForImport */
+    KS_KEY_RULE_IMPORT,            /* ImportKeyMaterial */
+    KS_KEY_RULE_DELETE_IMPORTED,   /* DeleteImportedKeyMaterial */
+    KS_KEY_RULE_REPLICATE,         /* ReplicateKey */
+    KS_KEY_RULE_MOVE_PRIMARY,      /* UpdatePrimaryRegion */
+    KS_KEY_RULE_COUNT
+} ks_key_rule;
 
-/* Whether a state allows an action. */
+/* Whether a state allows a use. */
 typedef struct ks_key_verdict {
-    ks_code code; /* OK, DISABLED or INVALID_STATE */
-    const char
-        *says; /* goes behind "<key ARN> " for the client: "is disabled."; "" if OK. Static */
+    ks_code code;     /* OK, DISABLED, INVALID_STATE or UNSUPPORTED */
+    const char *says; /* stands behind "<key ARN> " in the client's text: "is disabled."; static */
 } ks_key_verdict;
 
-ks_key_verdict ks_key_allows(ks_key_state state, ks_key_action action);
+/* Always answers; says is "" when the code is OK. */
+ks_key_verdict ks_key_allows(ks_key_state state, ks_key_rule rule);
 
 /*
  * Moves a key; the only code that does.
- * state  changed on success only.
+ * state  the state after the move; unchanged when it fails.
  * Fails: INVALID_STATE (there is no such move).
  */
 KS_MUST_USE ks_result ks_key_step(ks_key_state *state, ks_key_event event);

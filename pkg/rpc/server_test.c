@@ -47,8 +47,8 @@ static void refuse(void *user, struct ks_rpc_call *call)
         .metadata = {{"account", "111122223333"}, {"limit", "rps"}},
         .metadata_count = 2,
         .retry_delay_ms = 1250,
-        .violated_field = "grant.name",
-        .violation = "too long",
+        .violations = {{"grant.name", "too long"}},
+        .violation_count = 1,
     };
     ks_rpc_call_fail(call, &status);
 }

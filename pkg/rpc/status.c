@@ -16,7 +16,7 @@
 #define TYPE_PREFIX  "type.googleapis.com/google.rpc."
 
 /*
- * Room for google.rpc.Status: a text, six entries and a violation, each cut (about 3.2 KiB).
+ * Room for google.rpc.Status: a text, six entries and five violations, each cut (about 4.6 KiB).
  * In base64 it stays under the 8 KiB of metadata that clients accept by default.
  */
 #define DETAILS_LEN_MAX 5120U
@@ -115,16 +115,22 @@ static void put_retry_info(struct ks_buffer *to, const struct ks_rpc_status *sta
 
 static void put_bad_request(struct ks_buffer *to, const struct ks_rpc_status *status, bool *full)
 {
-    if (!status->violated_field) {
+    assert(status->violation_count <= KS_RPC_VIOLATIONS_MAX);
+
+    if (status->violation_count == 0) {
         return;
     }
-    KS_BUFFER_AUTO violation = {.len_max = DETAILS_LEN_MAX};
+    size_t text_len_max = status->violation_count == 1 ? KS_RPC_VALUE_MAX : KS_RPC_VIOLATION_MAX;
     KS_BUFFER_AUTO request = {.len_max = DETAILS_LEN_MAX};
-    ks_rpc_wire_put_bytes(&violation, VIOLATION_FIELD,
-                          cut(status->violated_field, KS_RPC_FIELD_MAX), full);
-    ks_rpc_wire_put_bytes(&violation, VIOLATION_DESCRIPTION,
-                          cut(status->violation, KS_RPC_VALUE_MAX), full);
-    ks_rpc_wire_put_bytes(&request, BAD_REQUEST_VIOLATIONS, ks_buffer_bytes(&violation), full);
+    for (size_t i = 0; i < status->violation_count; i++) {
+        const struct ks_rpc_entry *entry = &status->violations[i];
+        KS_BUFFER_AUTO violation = {.len_max = DETAILS_LEN_MAX};
+        ks_rpc_wire_put_bytes(&violation, VIOLATION_FIELD, cut(entry->name, KS_RPC_FIELD_MAX),
+                              full);
+        ks_rpc_wire_put_bytes(&violation, VIOLATION_DESCRIPTION, cut(entry->value, text_len_max),
+                              full);
+        ks_rpc_wire_put_bytes(&request, BAD_REQUEST_VIOLATIONS, ks_buffer_bytes(&violation), full);
+    }
     put_detail(to, TYPE_PREFIX "BadRequest", &request, full);
 }
 

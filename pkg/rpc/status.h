@@ -13,13 +13,15 @@
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
 
-#define KS_RPC_DOMAIN       "kms.keystead" /* ErrorInfo.domain */
-#define KS_RPC_METADATA_MAX 6U             /* entries of ErrorInfo.metadata */
-#define KS_RPC_TEXT_MAX     512U           /* bytes of the text; this and what follows is cut */
-#define KS_RPC_NAME_MAX     63U            /* of an entry's name, and of a reason */
-#define KS_RPC_VALUE_MAX    255U           /* of an entry's value, and of a violation */
-#define KS_RPC_FIELD_MAX    127U           /* of a violated field's path */
-#define KS_RPC_RETRY_MS     100            /* RetryInfo of a retryable code that names no delay */
+#define KS_RPC_DOMAIN         "kms.keystead" /* ErrorInfo.domain */
+#define KS_RPC_METADATA_MAX   6U             /* entries of ErrorInfo.metadata */
+#define KS_RPC_TEXT_MAX       768U           /* bytes of the text; this and what follows is cut */
+#define KS_RPC_NAME_MAX       63U            /* of an entry's name, and of a reason */
+#define KS_RPC_VALUE_MAX      255U           /* of an entry's value, and of a violation */
+#define KS_RPC_FIELD_MAX      127U           /* of a violated field's path */
+#define KS_RPC_VIOLATIONS_MAX 5U             /* fields of a BadRequest */
+#define KS_RPC_VIOLATION_MAX  160U /* of what is wrong with one, where there are several */
+#define KS_RPC_RETRY_MS       100  /* RetryInfo of a retryable code that names no delay */
 
 /* An entry of ErrorInfo.metadata. Borrowed, NUL-terminated. */
 struct ks_rpc_entry {
@@ -34,8 +36,8 @@ struct ks_rpc_status {
     struct ks_rpc_entry metadata[KS_RPC_METADATA_MAX];
     size_t metadata_count;
     int64_t retry_delay_ms; /* RetryInfo; 0: KS_RPC_RETRY_MS if the code is retryable, else none */
-    const char *violated_field; /* BadRequest; NULL: none */
-    const char *violation;      /* what is wrong with violated_field */
+    struct ks_rpc_entry violations[KS_RPC_VIOLATIONS_MAX]; /* BadRequest: field, what is wrong */
+    size_t violation_count;
 };
 
 /*

@@ -64,8 +64,10 @@ static void long_texts_are_cut(void **state)
                                    .text = text,
                                    .metadata_count = KS_RPC_METADATA_MAX,
                                    .retry_delay_ms = INT32_MAX,
-                                   .violated_field = text,
-                                   .violation = text};
+                                   .violation_count = KS_RPC_VIOLATIONS_MAX};
+    for (size_t i = 0; i < KS_RPC_VIOLATIONS_MAX; i++) {
+        status.violations[i] = (struct ks_rpc_entry){text, text};
+    }
     for (size_t i = 0; i < KS_RPC_METADATA_MAX; i++) {
         status.metadata[i] = (struct ks_rpc_entry){text, text};
     }
@@ -74,7 +76,7 @@ static void long_texts_are_cut(void **state)
 
     assert_int_equal(strlen(error.text), KS_RPC_TEXT_MAX / 3 * 3);
     assert_int_equal(strlen(error.violated_field), KS_RPC_FIELD_MAX / 3 * 3);
-    assert_int_equal(strlen(error.violation), KS_RPC_VALUE_MAX / 3 * 3);
+    assert_int_equal(strlen(error.violation), KS_RPC_VIOLATION_MAX / 3 * 3);
     assert_int_equal(error.metadata_count, KS_RPC_METADATA_MAX);
     assert_int_equal(strlen(error.metadata[5].value), KS_RPC_VALUE_MAX / 3 * 3);
     assert_int_equal(error.retry_delay_ms, INT32_MAX);
@@ -122,8 +124,8 @@ static void damaged_details_leave_the_status_a_failure(void **state)
     const struct ks_rpc_status status = {.code = KS_DISABLED,
                                          .metadata = {{"key_id", "k"}},
                                          .metadata_count = 1,
-                                         .violated_field = "f",
-                                         .violation = "v"};
+                                         .violations = {{"f", "v"}},
+                                         .violation_count = 1};
     struct ks_rpc_sent_status sent;
     ks_rpc_sent_status_init(&sent, &status);
     ks_bytes details = ks_rpc_slice_bytes(&sent.details.value);

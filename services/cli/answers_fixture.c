@@ -162,7 +162,8 @@ static void on_list_keys(struct fake_answer *answer)
     Keystead__Kms__V1__KeyListEntry *list[KEYS_PER_PAGE];
     char names[KEYS_PER_PAGE][16];
     char marker[16];
-    unsigned first = (unsigned)strtoul(request->marker, NULL, 10);
+    unsigned first =
+        (unsigned)strtoul(request->marker_presence_case ? request->marker : "", NULL, 10);
     for (unsigned i = 0; i < KEYS_PER_PAGE && first + i < FAKE_KEYS; i++) {
         snprintf(names[i], sizeof(names[i]), "key-%u", first + i);
         keystead__kms__v1__key_list_entry__init(&keys[i]);

@@ -256,9 +256,9 @@ static ks_result identify(struct call *call)
     char *as_written = *request_id;
     char drawn[2 * DRAWN_ID_LEN + 1];
     if (strlen(as_written) > REQUEST_ID_LEN_MAX) {
-        call->status.violated_field = "request_id";
-        call->status.violation = "request_id must have at most 128 bytes";
-        call->status.text = call->status.violation;
+        call->status.text = "request_id must have at most 128 bytes";
+        call->status.violations[0] = (struct ks_rpc_entry){"request_id", call->status.text};
+        call->status.violation_count = 1;
         return KS_RES(VALIDATION);
     }
     if (as_written[0] == '\0') {

@@ -8,8 +8,8 @@
 
 ks_result ks_admin_refuse(struct ks_admin_try *attempt, const char *field, const char *what)
 {
-    attempt->status->violated_field = field;
-    attempt->status->violation = what;
+    attempt->status->violations[0] = (struct ks_rpc_entry){field, what};
+    attempt->status->violation_count = 1;
     attempt->status->text = what;
     return KS_RES(VALIDATION);
 }

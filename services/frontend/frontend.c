@@ -21,7 +21,7 @@ struct ks_frontend {
     struct ks_home home;
     struct ks_rcu *identities;
     struct ks_service service;
-    struct ks_rpc_method methods[KS_SERVICE_METHODS_MAX];
+    struct ks_rpc_method methods[KS_OPERATION_COUNT];
     struct ks_rpc_server *server;
     struct ks_watch *watch;
 };

@@ -19,9 +19,9 @@
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
 #include "pkg/crypto/crypto.h"
+#include "pkg/operation/operation_fixture.h"
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
-#include "services/frontend/api/api_fixture.h"
 #include "services/frontend/fixture/certificates.h"
 #include "services/frontend/fixture/keystore.h"
 #include "services/frontend/identity/identity_fixture.h"
@@ -321,7 +321,8 @@ static void names_the_region_of_a_foreign_blob(void **state)
     fixture_blob("us-oregon-1", OWN, &blob);
     put(&request, 1, ks_buffer_bytes(&blob));
 
-    assert_int_equal(call(KMS "Decrypt", &request), KS_INVALID_CIPHERTEXT);
+    assert_int_equal(call(KMS "Decrypt", &request), KS_ACCESS_DENIED);
+    assert_non_null(strstr(error.text, "It is of region us-oregon-1."));
     assert_string_equal(ks_rpc_error_entry(&error, "region"), "us-oregon-1");
 }
 

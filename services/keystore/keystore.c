@@ -264,7 +264,7 @@ static void make_parts(struct ks_keystore *keystore)
         .clock = ks_clock_system,
         .partition = settings->partition,
         .region = settings->region,
-        .operation_of = ks_operation_of,
+        .run_of = ks_run_of,
         .later = later,
         .later_user = keystore,
     };

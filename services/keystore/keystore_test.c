@@ -22,6 +22,7 @@
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
 #include "pkg/crypto/crypto.h"
+#include "pkg/operation/list.h"
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
@@ -316,7 +317,7 @@ static void send_items(struct ks_rpc_stream *stream, size_t count)
     for (size_t i = 0; i < count; i++) {
         INTERNAL(Item) item = INTERNAL_NEW(ITEM);
         item.tag = i;
-        item.operation = INTERNAL_ENUM(OPERATION__OPERATION_LIST_KEYS);
+        item.operation = KS_NUMBER_LIST_KEYS;
         item.account = ks_lend_text("111122223333");
         item.principal = ks_lend_text("arn:aws:iam::111122223333:user/alice");
         item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);

@@ -30,7 +30,7 @@ enum ks_exit {
     KS_EXIT_COUNT
 };
 
-#define KS_FAILURE_TEXT_LEN 640U /* bytes, NUL included */
+#define KS_FAILURE_TEXT_LEN 1152U /* bytes, NUL included */
 #define KS_FAILURE_LINE_MAX 1024U
 
 /* {0}: none. */

@@ -38,6 +38,14 @@ static void *place_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor 
     return (char *)message + field->offset;
 }
 
+/* A field that says whether it is there is there from now on. */
+static void mark_present(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
+        *(uint32_t *)((char *)message + field->quantifier_offset) = field->id;
+    }
+}
+
 /* The setters: what stands in the message for each type that a word can give. */
 
 static bool set_text(void *place, const ProtobufCFieldDescriptor *field, const char *word)
@@ -126,22 +134,31 @@ ks_result ks_request_set(ProtobufCMessage *message, const char *name, const char
         return ks_fail(failure, KS_VALIDATION, "'%.60s' must be %s%s%s", word, setter->wants,
                        example[0] ? " " : "", example);
     }
-    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-        *(uint32_t *)((char *)message + field->quantifier_offset) = field->id;
-    }
+    mark_present(message, field);
     return KS_RES(OK);
 }
 
 /* ---- Pairs ---- */
 
 /* The two texts of a pair's message: its fields 1 and 2. */
-static char **text_at(ProtobufCMessage *pair, unsigned id)
+static const ProtobufCFieldDescriptor *part_of(const ProtobufCMessage *pair, unsigned id)
 {
     const ProtobufCFieldDescriptor *field =
         protobuf_c_message_descriptor_get_field(pair->descriptor, id);
     assert(field && field->type == PROTOBUF_C_TYPE_STRING);
+    return field;
+}
 
-    return place_of(pair, field);
+static const char *key_of(ProtobufCMessage *pair)
+{
+    return *(char **)place_of(pair, part_of(pair, 1));
+}
+
+static void set_part(ProtobufCMessage *pair, unsigned id, const char *text)
+{
+    const ProtobufCFieldDescriptor *field = part_of(pair, id);
+    *(char **)place_of(pair, field) = (char *)(uintptr_t)text;
+    mark_present(pair, field);
 }
 
 static ks_result add_pair(ProtobufCMessage **pairs, size_t count, const char *word,
@@ -156,12 +173,12 @@ static ks_result add_pair(ProtobufCMessage **pairs, size_t count, const char *wo
         return ks_fail(failure, KS_LIMIT_EXCEEDED, "the pairs are too long");
     }
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(*text_at(pairs[i], 1), key) == 0) {
+        if (strcmp(key_of(pairs[i]), key) == 0) {
             return ks_fail(failure, KS_VALIDATION, "the key '%.60s' stands twice", key);
         }
     }
-    *text_at(pairs[count], 1) = key;
-    *text_at(pairs[count], 2) = (char *)(uintptr_t)(equals + 1);
+    set_part(pairs[count], 1, key);
+    set_part(pairs[count], 2, equals + 1);
     return KS_RES(OK);
 }
 

@@ -6,20 +6,11 @@
 
 /* Numbers of the fields in internal.proto; item_test.c compares them with the generated code. */
 enum { TAG = 1, OPERATION, ACCOUNT, PRINCIPAL, REQUEST_ID, REQUEST, DECISION, VERSIONS };
-enum { KEY_VERSION = 1, ALIAS_VERSION };
 enum { RESULT_TAG = 1, CODE, RESPONSE, TEXT, VIEWS, DETAILS };
-enum { VIEW_VERSION = 1, VIEW_KEY_ARN, VIEW_POLICY };
+enum { VIEW_VERSION = 1, VIEW_FACTS };
 enum { DETAIL_KEY = 1, DETAIL_VALUE };
 
-#define VERSION_LEN_MAX 22U /* two varints with their tags */
-
-static ks_result put_version(const struct ks_item_version *version, struct ks_buffer *body)
-{
-    KS_BUFFER_AUTO inner = {.len_max = VERSION_LEN_MAX};
-    KS_TRY(ks_wire_put_varint(KEY_VERSION, (uint64_t)version->key, &inner));
-    KS_TRY(ks_wire_put_varint(ALIAS_VERSION, (uint64_t)version->alias, &inner));
-    return ks_wire_put_bytes(VERSIONS, ks_buffer_bytes(&inner), body);
-}
+#define TAG_LEN_MAX 11U /* a varint with its tag */
 
 ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body)
 {
@@ -32,14 +23,14 @@ ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body)
     KS_TRY(ks_wire_put_bytes(REQUEST, item->request, body));
     KS_TRY(ks_wire_put_varint(DECISION, (uint64_t)item->decision, body));
     for (size_t i = 0; i < item->version_count; i++) {
-        KS_TRY(put_version(&item->versions[i], body));
+        KS_TRY(ks_wire_put_bytes(VERSIONS, item->versions[i], body));
     }
     return KS_RES(OK);
 }
 
 ks_result ks_item_add(uint64_t tag, ks_bytes body, struct ks_buffer *message)
 {
-    KS_BUFFER_AUTO head = {.len_max = VERSION_LEN_MAX};
+    KS_BUFFER_AUTO head = {.len_max = TAG_LEN_MAX};
     KS_TRY(ks_wire_put_varint(TAG, tag, &head));
     size_t len = head.len + body.len;
     size_t whole = ks_wire_head_len(KS_EXECUTE_ITEMS_FIELD, len) + len;
@@ -65,30 +56,20 @@ static bool next_field(ks_bytes *rest, struct ks_wire_field *field)
     return rest->len > 0 && !ks_failed(ks_wire_next(rest, field));
 }
 
-static void read_version(ks_bytes bytes, struct ks_view *view)
-{
-    struct ks_wire_field field;
-    while (next_field(&bytes, &field)) {
-        if (field.number == KEY_VERSION) {
-            view->key_version = (int64_t)field.value;
-        } else if (field.number == ALIAS_VERSION) {
-            view->alias_version = (int64_t)field.value;
-        }
-    }
-}
-
+/* The facts stand one after the other, behind the version, as the keystore writes them. */
 static struct ks_view read_view(ks_bytes bytes)
 {
     struct ks_view view = {0};
     struct ks_wire_field field;
+    ks_bytes before = bytes;
     while (next_field(&bytes, &field)) {
         if (field.number == VIEW_VERSION) {
-            read_version(field.bytes, &view);
-        } else if (field.number == VIEW_KEY_ARN) {
-            view.key_arn = field.bytes;
-        } else if (field.number == VIEW_POLICY) {
-            view.policy = field.bytes;
+            view.version = field.bytes;
+        } else if (field.number == VIEW_FACTS) {
+            view.facts = before;
+            break;
         }
+        before = bytes;
     }
     return view;
 }
@@ -110,7 +91,7 @@ static struct ks_item_detail read_detail(ks_bytes bytes)
 static void read_repeated(const struct ks_wire_field *field, struct ks_item_result *result)
 {
     if (field->number == VIEWS) {
-        if (result->view_count < KS_IDENTIFIERS_MAX) {
+        if (result->view_count < KS_OPERATION_KEYS_MAX) {
             result->views[result->view_count] = read_view(field->bytes);
         }
         result->view_count++;

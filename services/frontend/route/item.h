@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pkg/authorize/facts.h"
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
+#include "pkg/operation/operation.h"
 #include "proto/keystead/internal/v1/limits.h"
-#include "services/frontend/api/operation.h"
-#include "services/frontend/route/views.h"
 
 #define KS_ITEM_DETAILS_MAX    4U
 #define KS_EXECUTE_ITEMS_FIELD 1U /* number of `items` and of `results` */
@@ -30,10 +30,7 @@ struct ks_item {
     ks_bytes request_id; /* empty unless it is a mutation */
     ks_bytes request;
     enum ks_decision decision;
-    struct ks_item_version {
-        int64_t key;
-        int64_t alias;
-    } versions[KS_IDENTIFIERS_MAX];
+    ks_bytes versions[KS_OPERATION_KEYS_MAX]; /* of the views that the decision rests on */
     size_t version_count;
 };
 
@@ -55,8 +52,8 @@ struct ks_item_result {
     ks_code code;
     ks_bytes response;
     ks_bytes text;
-    struct ks_view views[KS_IDENTIFIERS_MAX];
-    size_t view_count; /* as sent; only the first KS_IDENTIFIERS_MAX are in views */
+    struct ks_view views[KS_OPERATION_KEYS_MAX];
+    size_t view_count; /* as sent; only the first KS_OPERATION_KEYS_MAX are in views */
     struct ks_item_detail {
         ks_bytes name;
         ks_bytes value;

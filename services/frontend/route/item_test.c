@@ -18,17 +18,17 @@
 typedef Keystead__Internal__V1__Item proto_item;
 typedef Keystead__Internal__V1__ItemResult proto_result;
 typedef Keystead__Internal__V1__View proto_view;
-typedef Keystead__Internal__V1__ViewVersion proto_version;
+typedef Keystead__Internal__V1__Fact proto_fact;
 typedef Keystead__Internal__V1__Detail proto_detail;
 
 static const struct ks_item sample = {
-    .operation = NAME(OPERATION__OPERATION_RE_ENCRYPT),
+    .operation = 15,
     .account = {(const uint8_t *)"111122223333", 12},
     .principal = {(const uint8_t *)"arn", 3},
     .request_id = {(const uint8_t *)"id", 2},
     .request = {(const uint8_t *)"a\0b", 3},
     .decision = KS_DENIED,
-    .versions = {{.key = INT64_MAX, .alias = 2}, {.key = 3, .alias = 0}},
+    .versions = {{(const uint8_t *)"v\0w", 3}, {NULL, 0}},
     .version_count = 2,
 };
 
@@ -52,7 +52,7 @@ static void writes_what_protobuf_reads(void **state)
     assert_int_equal(request->n_items, 2);
     const proto_item *item = request->items[0];
     assert_true(item->tag == UINT64_MAX);
-    assert_int_equal(item->operation, NAME(OPERATION__OPERATION_RE_ENCRYPT));
+    assert_int_equal(item->operation, 15);
     assert_string_equal(item->account, "111122223333");
     assert_string_equal(item->principal, "arn");
     assert_string_equal(item->request_id, "id");
@@ -60,9 +60,9 @@ static void writes_what_protobuf_reads(void **state)
     assert_memory_equal(item->request.data, "a\0b", 3);
     assert_int_equal(item->decision, NAME(DECISION__DECISION_DENY));
     assert_int_equal(item->n_versions, 2);
-    assert_true(item->versions[0]->key_version == INT64_MAX);
-    assert_int_equal(item->versions[0]->alias_version, 2);
-    assert_int_equal(item->versions[1]->key_version, 3);
+    assert_int_equal(item->versions[0].len, 3);
+    assert_memory_equal(item->versions[0].data, "v\0w", 3);
+    assert_int_equal(item->versions[1].len, 0);
     assert_int_equal(request->items[1]->tag, 1);
 }
 
@@ -140,13 +140,17 @@ static bool says(ks_bytes got, const char *want)
 /* Appends a result with views and details. */
 static void put_result(struct ks_buffer *message)
 {
-    proto_version version = NAME(VIEW_VERSION__INIT);
-    version.key_version = 5;
-    version.alias_version = 6;
+    proto_fact arn = NAME(FACT__INIT);
+    arn.name = (char *)KS_FACT_KEY_ARN;
+    arn.value = (ProtobufCBinaryData){5, (uint8_t *)"arn:x"};
+    proto_fact policy = NAME(FACT__INIT);
+    policy.name = (char *)KS_FACT_KEY_POLICY;
+    policy.value = (ProtobufCBinaryData){2, (uint8_t *)"{}"};
+    proto_fact *facts[] = {&arn, &policy};
     proto_view view = NAME(VIEW__INIT);
-    view.version = &version;
-    view.key_arn = (char *)"arn:x";
-    view.policy = (char *)"{}";
+    view.version = (ProtobufCBinaryData){2, (uint8_t *)"56"};
+    view.facts = facts;
+    view.n_facts = KS_COUNT(facts);
     proto_view *views[] = {&view, &view, &view};
     proto_detail detail = NAME(DETAIL__INIT);
     detail.key = (char *)"region";
@@ -181,10 +185,11 @@ static void reads_what_protobuf_writes(void **state)
     assert_int_equal(got.response.len, 2);
     assert_true(says(got.text, "text"));
     assert_int_equal(got.view_count, 3); /* as sent, though only two are read */
-    assert_int_equal(got.views[1].key_version, 5);
-    assert_int_equal(got.views[1].alias_version, 6);
-    assert_true(says(got.views[1].key_arn, "arn:x"));
-    assert_true(says(got.views[1].policy, "{}"));
+    assert_true(says(got.views[1].version, "56"));
+    struct ks_facts facts;
+    assert_int_equal(ks_facts_read(got.views[1].facts, &facts).code, KS_OK);
+    assert_true(says(ks_facts_find(&facts, KS_FACT_KEY_ARN), "arn:x"));
+    assert_true(says(ks_facts_find(&facts, KS_FACT_KEY_POLICY), "{}"));
     assert_int_equal(got.detail_count, KS_ITEM_DETAILS_MAX);
     assert_true(says(got.details[0].name, "region"));
     assert_true(says(got.details[0].value, "us-oregon-1"));

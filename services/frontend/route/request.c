@@ -3,36 +3,20 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pkg/authorize/authorize.h"
 #include "pkg/base/clock.h"
-#include "pkg/codec/wire.h"
 #include "pkg/crypto/random.h"
 #include "pkg/form/names.h"
-#include "pkg/policy/policy.h"
-#include "services/frontend/api/check.h"
 
 #define MADE_ID_LEN 16U /* random bytes; 32 hex digits */
-
-static ks_bytes find_request_id(ks_bytes message)
-{
-    while (message.len > 0) {
-        struct ks_wire_field field;
-        if (ks_failed(ks_wire_next(&message, &field))) {
-            break;
-        }
-        if (field.number == KS_REQUEST_ID_FIELD) {
-            return field.bytes;
-        }
-    }
-    return (ks_bytes){0};
-}
 
 /* The client's request_id, or a new one: our own retries need it in any case. */
 static ks_result set_request_id(struct ks_request *request)
 {
-    if (!request->operation->mutating) {
+    if (request->operation->kind != KS_OPERATION_MUTATION) {
         return KS_RES(OK);
     }
-    ks_bytes given = find_request_id(request->message);
+    ks_bytes given = request->checked.request_id;
     assert(given.len <= KS_REQUEST_ID_MAX);
     if (given.len > 0) {
         memcpy(request->request_id, given.ptr, given.len);
@@ -44,32 +28,28 @@ static ks_result set_request_id(struct ks_request *request)
     return KS_RES(OK);
 }
 
-/* Whether the caller may do this with one identifier, going by what is known of it. */
-static bool is_allowed(const struct ks_request *request, const struct ks_identifier *identifier,
-                       const struct ks_view *view)
+/* Decides on views, one for each key that is named. Fails: INTERNAL (a view that cannot be read). */
+static ks_result decide(struct ks_request *request, const struct ks_view *views)
 {
-    struct ks_policy_request question = {
-        .action = ks_bytes_of(request->operation->action),
-        .principal_arn = ks_bytes_of(request->principal),
-        .principal_account = ks_bytes_of(request->account),
-        .resource_account = identifier ? identifier->account : (ks_bytes){0},
-        .key_arn = view ? view->key_arn : (ks_bytes){0},
-        .key_policy = view ? view->policy : (ks_bytes){0},
-    };
-    return ks_policy_decide(&question).effect == KS_POLICY_ALLOW;
-}
-
-/* Decides on views, one for each identifier. */
-static void decide(struct ks_request *request, const struct ks_view *views)
-{
+    const struct ks_checked *checked = &request->checked;
     struct ks_item *item = &request->item;
-    bool allowed = request->identifiers.count > 0 || is_allowed(request, NULL, NULL);
-    for (size_t i = 0; i < request->identifiers.count; i++) {
-        allowed = is_allowed(request, &request->identifiers.items[i], &views[i]) && allowed;
-        item->versions[i] = (struct ks_item_version){views[i].key_version, views[i].alias_version};
+    struct ks_facts facts[KS_OPERATION_KEYS_MAX];
+    for (size_t i = 0; i < checked->key_count; i++) {
+        if (ks_failed(ks_facts_read(views[i].facts, &facts[i]))) {
+            return KS_RES(INTERNAL);
+        }
+        item->versions[i] = views[i].version;
     }
-    item->version_count = request->identifiers.count;
-    item->decision = allowed ? KS_ALLOWED : KS_DENIED;
+    const struct ks_question question = {
+        .operation = request->operation,
+        .checked = checked,
+        .account = ks_bytes_of(request->account),
+        .principal = ks_bytes_of(request->principal),
+        .keys = facts,
+    };
+    item->version_count = checked->key_count;
+    item->decision = ks_authorize(&question) ? KS_ALLOWED : KS_DENIED;
+    return KS_RES(OK);
 }
 
 static void leave_undecided(struct ks_request *request)
@@ -83,21 +63,21 @@ static void leave_undecided(struct ks_request *request)
  * is denied takes that longer way, too: nothing can be remembered of what is absent, and the time
  * must not tell it from what is there and forbidden.
  */
-static void decide_from_memory(struct ks_request *request)
+static ks_result decide_from_memory(struct ks_request *request)
 {
-    struct ks_view views[KS_IDENTIFIERS_MAX];
-    for (size_t i = 0; i < request->identifiers.count; i++) {
-        const struct ks_identifier *identifier = &request->identifiers.items[i];
-        if (!ks_views_find(request->router->views, identifier->account, identifier->name,
-                           &views[i])) {
-            leave_undecided(request);
-            return;
+    struct ks_view views[KS_OPERATION_KEYS_MAX];
+    leave_undecided(request);
+    for (size_t i = 0; i < request->checked.key_count; i++) {
+        const struct ks_key_naming *key = &request->checked.keys[i];
+        if (!ks_views_find(request->router->views, key->account, key->name, &views[i])) {
+            return KS_RES(OK);
         }
     }
-    decide(request, views);
-    if (request->item.decision == KS_DENIED) {
+    KS_TRY(decide(request, views));
+    if (request->item.decision == KS_DENIED && request->checked.key_count > 0) {
         leave_undecided(request);
     }
+    return KS_RES(OK);
 }
 
 static void on_result(struct ks_upstream_item *outgoing, const struct ks_item_result *result);
@@ -109,7 +89,7 @@ static ks_result send(struct ks_request *request)
     outgoing->body.len_max = KS_EXECUTE_BODY_MAX;
     KS_TRY(ks_item_write(&request->item, &outgoing->body));
     outgoing->share = ks_upstream_share(request->item.account);
-    outgoing->mutating = request->operation->mutating;
+    outgoing->mutating = request->operation->kind == KS_OPERATION_MUTATION;
     outgoing->deadline_ns = request->deadline_ns;
     outgoing->done = on_result;
     outgoing->user = request;
@@ -121,18 +101,18 @@ static ks_result send(struct ks_request *request)
 /* A keystore says that things have changed: decides anew on what it knows. */
 static ks_result decide_again(struct ks_request *request, const struct ks_item_result *result)
 {
-    const struct ks_identifiers *identifiers = &request->identifiers;
-    if (result->view_count != identifiers->count) {
+    const struct ks_checked *checked = &request->checked;
+    if (result->view_count != checked->key_count) {
         return KS_RES(INTERNAL);
     }
     if (request->rounds == KS_REQUEST_ROUNDS_MAX) {
         return KS_RES(UNAVAILABLE);
     }
-    for (size_t i = 0; i < identifiers->count; i++) {
-        ks_views_put(request->router->views, identifiers->items[i].account,
-                     identifiers->items[i].name, &result->views[i]);
+    for (size_t i = 0; i < checked->key_count; i++) {
+        ks_views_put(request->router->views, checked->keys[i].account, checked->keys[i].name,
+                     &result->views[i]);
     }
-    decide(request, result->views);
+    KS_TRY(decide(request, result->views));
     return send(request);
 }
 
@@ -143,10 +123,10 @@ static void take_refusal(struct ks_request *request, const struct ks_item_result
     /* What passes between our processes only is no business of a client. */
     bool inner = result->code == KS_STALE_VIEW || result->code == KS_CORRUPT;
     if (inner) {
-        (void)ks_refuse_plainly(refusal, KS_INTERNAL);
+        (void)ks_refusal_set_code(refusal, KS_INTERNAL);
         return;
     }
-    (void)ks_refuse_plainly(refusal, result->code);
+    (void)ks_refusal_set_code(refusal, result->code);
     ks_refusal_set_text(refusal, result->text);
     for (size_t i = 0; i < result->detail_count; i++) {
         ks_refusal_add(refusal, result->details[i].name, result->details[i].value);
@@ -156,7 +136,8 @@ static void take_refusal(struct ks_request *request, const struct ks_item_result
 /* Whether it was done is not known: with this request_id a retry finds out, and does it once. */
 static void tell_request_id(struct ks_request *request)
 {
-    if (request->operation->mutating && request->refusal.code == KS_UNAVAILABLE) {
+    bool mutation = request->operation->kind == KS_OPERATION_MUTATION;
+    if (mutation && request->refusal.code == KS_UNAVAILABLE) {
         ks_refusal_add(&request->refusal, KS_LITERAL("request_id"),
                        ks_bytes_of(request->request_id));
     }
@@ -170,7 +151,7 @@ static void on_result(struct ks_upstream_item *outgoing, const struct ks_item_re
         if (!ks_failed(again)) {
             return;
         }
-        (void)ks_refuse_plainly(&request->refusal, again.code);
+        (void)ks_refusal_set_code(&request->refusal, again.code);
     } else if (result->code != KS_OK) {
         take_refusal(request, result);
     }
@@ -183,10 +164,8 @@ static ks_result prepare(struct ks_request *request)
 {
     const struct ks_operation *operation = request->operation;
     const struct ks_home *home = request->router->home;
-    KS_TRY(
-        ks_check_members(operation, home, request->account, request->message, &request->refusal));
-    KS_TRY(ks_identifiers_find(operation, home, request->account, request->message,
-                               &request->identifiers, &request->refusal));
+    KS_TRY(ks_operation_check(operation, home, request->account, request->message,
+                              &request->checked, &request->refusal));
     KS_TRY(set_request_id(request));
     request->item = (struct ks_item){
         .operation = operation->number,
@@ -205,11 +184,13 @@ ks_result ks_request_start(struct ks_request *request)
 
     ks_result result = prepare(request);
     if (!ks_failed(result)) {
-        decide_from_memory(request);
+        result = decide_from_memory(request);
+    }
+    if (!ks_failed(result)) {
         result = send(request);
     }
     if (ks_failed(result) && request->refusal.code == KS_OK) {
-        (void)ks_refuse_plainly(&request->refusal, result.code);
+        (void)ks_refusal_set_code(&request->refusal, result.code);
     }
     return result;
 }

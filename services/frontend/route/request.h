@@ -1,10 +1,10 @@
 /*
  * request: one request of the API from its bytes to its outcome; a call is one, a batch is many.
  *
- *     check ─► find identifiers ─► decide on what is known ─► send to a keystore
- *                                        ▲                         │
- *                                        └── STALE_VIEW: newer ◄───┤
- *                                            views                 └──► done
+ *     check ─► decide on what is known ─► send to a keystore
+ *                      ▲                         │
+ *                      └── STALE_VIEW: newer ◄───┤
+ *                          views                 └──► done
  *
  * Everything goes to a keystore, also what is decided as denied: only a keystore knows whether the
  * decision rests on what is true now.
@@ -18,10 +18,7 @@
 #include <stdint.h>
 
 #include "pkg/base/bytes.h"
-#include "services/frontend/api/home.h"
-#include "services/frontend/api/identifier.h"
-#include "services/frontend/api/operation.h"
-#include "services/frontend/api/refusal.h"
+#include "pkg/operation/check.h"
 #include "services/frontend/route/item.h"
 #include "services/frontend/route/upstream.h"
 #include "services/frontend/route/views.h"
@@ -47,8 +44,8 @@ struct ks_request {
     const struct ks_operation *operation; /* no batch */
     const char *account;                  /* of the caller */
     const char *principal;                /* its ARN */
-    ks_bytes message;                     /* has passed ks_check_wire */
-    int64_t deadline_ns;                  /* CLOCK_BOOTTIME */
+    ks_bytes message;
+    int64_t deadline_ns; /* CLOCK_BOOTTIME */
     /*
      * Once, later, unless ks_request_start failed. response is borrowed for the call, and counts if
      * refusal.code is KS_OK.
@@ -61,7 +58,7 @@ struct ks_request {
     char request_id[KS_REQUEST_ID_MAX + 1]; /* the client's or the one that was made; "": none */
 
     /* The request's own. */
-    struct ks_identifiers identifiers;
+    struct ks_checked checked; /* borrows from message */
     struct ks_item item;
     struct ks_upstream_item outgoing;
     unsigned rounds;

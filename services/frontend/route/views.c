@@ -7,17 +7,15 @@
 
 #define WAYS 4U
 
-/* One view with its texts behind it: account, name, ARN, policy. */
+/* One view with its bytes behind it: account, name, version, facts. */
 struct entry {
     uint64_t hash;
     uint64_t used; /* number of the use, for the age */
-    int64_t key_version;
-    int64_t alias_version;
     size_t account_len;
     size_t name_len;
-    size_t arn_len;
-    size_t policy_len;
-    uint8_t texts[];
+    size_t version_len;
+    size_t facts_len;
+    uint8_t bytes[];
 };
 
 struct ks_views {
@@ -68,12 +66,12 @@ static uint64_t hash_of(ks_bytes account, ks_bytes name)
 
 static ks_bytes account_of(const struct entry *entry)
 {
-    return (ks_bytes){entry->texts, entry->account_len};
+    return (ks_bytes){entry->bytes, entry->account_len};
 }
 
 static ks_bytes name_of(const struct entry *entry)
 {
-    return (ks_bytes){entry->texts + entry->account_len, entry->name_len};
+    return (ks_bytes){entry->bytes + entry->account_len, entry->name_len};
 }
 
 static struct entry **set_of(struct ks_views *views, uint64_t hash)
@@ -102,18 +100,16 @@ bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
         return false;
     }
     struct entry *entry = *place;
-    const uint8_t *arn = entry->texts + entry->account_len + entry->name_len;
+    const uint8_t *version = entry->bytes + entry->account_len + entry->name_len;
     entry->used = ++views->uses;
     *ret_view = (struct ks_view){
-        .key_version = entry->key_version,
-        .alias_version = entry->alias_version,
-        .key_arn = {arn, entry->arn_len},
-        .policy = {arn + entry->arn_len, entry->policy_len},
+        .version = {version, entry->version_len},
+        .facts = {version + entry->version_len, entry->facts_len},
     };
     return true;
 }
 
-static uint8_t *put_text(uint8_t *place, ks_bytes text)
+static uint8_t *put(uint8_t *place, ks_bytes text)
 {
     if (text.len > 0) {
         memcpy(place, text.ptr, text.len);
@@ -125,16 +121,14 @@ static struct entry *entry_new(uint64_t hash, ks_bytes account, ks_bytes name,
                                const struct ks_view *view)
 {
     struct entry *entry =
-        ks_alloc(1, sizeof(*entry) + account.len + name.len + view->key_arn.len + view->policy.len);
+        ks_alloc(1, sizeof(*entry) + account.len + name.len + view->version.len + view->facts.len);
     entry->hash = hash;
-    entry->key_version = view->key_version;
-    entry->alias_version = view->alias_version;
     entry->account_len = account.len;
     entry->name_len = name.len;
-    entry->arn_len = view->key_arn.len;
-    entry->policy_len = view->policy.len;
-    uint8_t *end = put_text(put_text(entry->texts, account), name);
-    (void)put_text(put_text(end, view->key_arn), view->policy);
+    entry->version_len = view->version.len;
+    entry->facts_len = view->facts.len;
+    uint8_t *end = put(put(entry->bytes, account), name);
+    (void)put(put(end, view->version), view->facts);
     return entry;
 }
 
@@ -159,8 +153,8 @@ void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
     uint64_t hash = hash_of(account, name);
     struct entry **set = set_of(views, hash);
     struct entry **place = place_of(set, hash, account, name);
-    bool wanted = view->key_version != 0 && name.len <= KS_VIEW_NAME_MAX &&
-                  view->policy.len <= KS_VIEW_POLICY_MAX;
+    bool wanted = view->version.len > 0 && name.len <= KS_VIEW_NAME_MAX &&
+                  view->version.len <= KS_VIEW_VERSION_MAX && view->facts.len <= KS_VIEW_FACTS_MAX;
     if (!wanted && !place) {
         return;
     }

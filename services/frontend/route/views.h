@@ -1,7 +1,7 @@
 /*
  * views: what was needed to decide about a key identifier, remembered: for each account and name
- * the versions of the records and the policy. Nothing rests on it being fresh: a keystore confirms
- * the versions of each decision, or sends newer ones.
+ * the facts and the version that covers them, both as bytes into which nobody here looks. Nothing
+ * rests on it being fresh: a keystore confirms the version of each decision, or sends a newer view.
  *
  * A table of fixed size, four places for each hash; the one used longest ago gives way.
  *
@@ -13,20 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pkg/authorize/facts.h"
 #include "pkg/base/bytes.h"
 
-#define KS_VIEW_NAME_MAX   256U /* bytes of a key id or alias */
-#define KS_VIEW_POLICY_MAX (128U * 1024U)
+#define KS_VIEW_NAME_MAX    256U /* bytes of a key id or alias */
+#define KS_VIEW_VERSION_MAX 64U
+#define KS_VIEW_FACTS_MAX   (128U * 1024U)
 
 struct ks_views;
-
-/* What is known about an identifier. */
-struct ks_view {
-    int64_t key_version;   /* 0: it names nothing */
-    int64_t alias_version; /* 0: it is no alias */
-    ks_bytes key_arn;
-    ks_bytes policy; /* empty: the default policy */
-};
 
 /* Room for count_max views, at least 4. Free with ks_views_free; NULL is fine. */
 struct ks_views *ks_views_new(size_t count_max);

@@ -1,6 +1,7 @@
 #include <assert.h>
 
 #include "pkg/base/mem.h"
+#include "services/frontend/serve/answer.h"
 #include "services/frontend/serve/call.h"
 #include "services/frontend/serve/gather.h"
 
@@ -28,8 +29,9 @@ struct batch {
 static void fail(struct batch *batch)
 {
     ks_asked_log(&batch->asked, "", batch->refusal.code);
-    struct ks_rpc_status status = ks_refusal_status(&batch->refusal);
-    ks_rpc_call_fail(batch->asked.call, &status);
+    struct ks_answer_status status;
+    ks_answer_status(&batch->refusal, &status);
+    ks_rpc_call_fail(batch->asked.call, &status.status);
 }
 
 static ks_result gather(struct batch *batch, struct ks_buffer *response)
@@ -47,7 +49,7 @@ static void finish(struct batch *batch)
 {
     KS_BUFFER_AUTO response = {.len_max = KS_GATHER_LEN_MAX};
     if (batch->refusal.code == KS_OK && ks_failed(gather(batch, &response))) {
-        (void)ks_refuse_plainly(&batch->refusal, KS_INTERNAL);
+        (void)ks_refusal_set_code(&batch->refusal, KS_INTERNAL);
     }
     if (batch->refusal.code != KS_OK) {
         fail(batch);
@@ -68,7 +70,7 @@ static void on_done(struct ks_request *request, ks_bytes response)
     struct entry *entry = request->user;
     struct batch *batch = entry->batch;
     if (request->refusal.code == KS_OK && ks_failed(ks_buffer_append(&entry->response, response))) {
-        (void)ks_refuse_plainly(&request->refusal, KS_INTERNAL);
+        (void)ks_refusal_set_code(&request->refusal, KS_INTERNAL);
     }
     batch->pending--;
     if (batch->pending == 0 && !batch->starting) {
@@ -110,8 +112,8 @@ void ks_batch_handle(void *user, struct ks_rpc_call *call)
     ks_bytes messages[KS_BATCH_ITEMS_MAX];
     ks_result result = ks_asked_init(user, call, &batch->asked, &batch->refusal);
     if (!ks_failed(result)) {
-        result =
-            ks_gather_entries(ks_rpc_call_request(call), messages, &batch->count, &batch->refusal);
+        result = ks_operation_entries(batch->asked.operation, ks_rpc_call_request(call), messages,
+                                      &batch->count, &batch->refusal);
     }
     if (ks_failed(result)) {
         finish(batch);

@@ -4,7 +4,6 @@
 
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
-#include "services/frontend/api/check.h"
 
 static struct ks_lane *lane_of(const struct ks_service *service, const struct ks_rpc_call *call)
 {
@@ -36,9 +35,9 @@ ks_result ks_asked_init(const struct ks_endpoint *endpoint, struct ks_rpc_call *
     ks_result let_in =
         ks_session_check(session, service->identities, ks_clock_wall_ms(service->clock));
     if (ks_failed(let_in)) {
-        return ks_refuse_plainly(refusal, let_in.code);
+        return ks_refusal_set_code(refusal, let_in.code);
     }
-    return ks_check_wire(endpoint->operation, ks_rpc_call_request(call), refusal);
+    return KS_RES(OK);
 }
 
 void ks_asked_request(const struct ks_asked *asked, const struct ks_operation *operation,
@@ -56,7 +55,7 @@ void ks_asked_settle(const struct ks_asked *asked, struct ks_refusal *refusal)
 {
     if (refusal->code == KS_UNAVAILABLE &&
         ks_clock_boot_ns(asked->clock) >= asked->client_deadline_ns) {
-        (void)ks_refuse_plainly(refusal, KS_DEADLINE);
+        (void)ks_refusal_set_code(refusal, KS_DEADLINE);
     }
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "services/frontend/api/refusal.h"
+#include "pkg/operation/check.h"
 #include "services/frontend/identity/session.h"
 #include "services/frontend/serve/service.h"
 
@@ -23,8 +23,8 @@ struct ks_asked {
 };
 
 /*
- * Lets the caller in and checks the wire form.
- * Fails: UNAUTHENTICATED, UNAVAILABLE (no identities yet), VALIDATION; refusal says why.
+ * Lets the caller in. asked is filled in any case.
+ * Fails: UNAUTHENTICATED, UNAVAILABLE (no identities yet); refusal says why.
  */
 KS_MUST_USE ks_result ks_asked_init(const struct ks_endpoint *endpoint, struct ks_rpc_call *call,
                                     struct ks_asked *asked, struct ks_refusal *refusal);

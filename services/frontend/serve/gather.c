@@ -3,38 +3,12 @@
 #include "keystead/kms/v1/batch.pb-c.h"
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
-#include "services/frontend/api/constraint.h"
 
 /* Numbers in batch.proto, the same in every batch; gather_test.c compares them. */
 enum { RESULTS = 1 };
 enum { RESULT_RESPONSE = 1, RESULT_ERROR = 2 };
 
 #define ERROR_LEN_MAX 2048U /* bytes: the text, a reason and four entries of metadata */
-
-ks_result ks_gather_entries(ks_bytes message, ks_bytes *ret_entries, size_t *ret_count,
-                            struct ks_refusal *refusal)
-{
-    struct ks_member entries = {.path = "entries"};
-    size_t count = 0;
-    while (message.len > 0) {
-        struct ks_wire_field field;
-        KS_TRY(ks_wire_next(&message, &field));
-        if (field.number != KS_ENTRIES_FIELD) {
-            continue;
-        }
-        if (count == KS_BATCH_ITEMS_MAX) {
-            refusal->field = entries.path;
-            return ks_refuse_length(refusal, &entries, KS_AT_MOST, (int32_t)KS_BATCH_ITEMS_MAX);
-        }
-        ret_entries[count++] = field.bytes;
-    }
-    if (count == 0) {
-        refusal->field = entries.path;
-        return ks_refuse_length(refusal, &entries, KS_AT_LEAST, 1);
-    }
-    *ret_count = count;
-    return KS_RES(OK);
-}
 
 typedef Keystead__Kms__V1__BatchError batch_error;
 typedef Keystead__Kms__V1__BatchError__MetadataEntry metadata_entry;

@@ -1,6 +1,5 @@
 /*
- * gather: the parts of a batch: its entries, cut out of the request as they stand, and its results,
- * put together to the response (proto/keystead/kms/v1/batch.proto).
+ * gather: the results of a batch, put together to its response (proto/keystead/kms/v1/batch.proto).
  *
  * Threads: pure; any.
  */
@@ -8,20 +7,15 @@
 
 #include <stddef.h>
 
-#include "services/frontend/api/operation.h"
-#include "services/frontend/api/refusal.h"
+#include "pkg/operation/operation.h"
+#include "pkg/operation/refusal.h"
 
 /* Bytes of a response: a hundred of the largest results, each with room for a text. */
 #define KS_GATHER_LEN_MAX (2U * 1024U * 1024U)
 
 /*
- * The entries of a batch that has passed ks_check_wire, borrowed from it.
- * ret_entries  KS_BATCH_ITEMS_MAX of them.
- * Fails: VALIDATION (none, or too many); refusal says why.
+ * Appends one result: the response, or the refusal if its code is not KS_OK.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap); what batch holds then is not a whole response.
  */
-KS_MUST_USE ks_result ks_gather_entries(ks_bytes message, ks_bytes *ret_entries, size_t *ret_count,
-                                        struct ks_refusal *refusal);
-
-/* Appends one result: a response, or a refusal if its code is not KS_OK. Fails: LIMIT_EXCEEDED. */
 KS_MUST_USE ks_result ks_gather_result(const struct ks_refusal *refusal, ks_bytes response,
                                        struct ks_buffer *batch);

@@ -11,37 +11,6 @@
 #include "keystead/kms/v1/batch.pb-c.h"
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
-#include "pkg/codec/wire.h"
-
-static ks_code entries_of(size_t count, ks_bytes *entries, size_t *ret_count)
-{
-    KS_BUFFER_AUTO message = {.len_max = 1U << 20};
-    struct ks_refusal refusal = {.code = KS_OK};
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(
-            ks_wire_put_bytes(1, (ks_bytes){(const uint8_t *)"abc", i % 4}, &message).code, KS_OK);
-        /* Unknown fields in between are passed over. */
-        assert_int_equal(ks_wire_put_varint(50, i, &message).code, KS_OK);
-    }
-    ks_result r = ks_gather_entries(ks_buffer_bytes(&message), entries, ret_count, &refusal);
-    assert_int_equal(refusal.code, r.code);
-    return r.code;
-}
-
-static void takes_one_to_a_hundred_entries(void **state)
-{
-    (void)state;
-    ks_bytes entries[KS_BATCH_ITEMS_MAX];
-    size_t count = 0;
-
-    assert_int_equal(entries_of(0, entries, &count), KS_VALIDATION);
-    assert_int_equal(entries_of(101, entries, &count), KS_VALIDATION);
-    assert_int_equal(entries_of(1, entries, &count), KS_OK);
-    assert_int_equal(count, 1);
-    assert_int_equal(entries_of(100, entries, &count), KS_OK);
-    assert_int_equal(count, 100);
-    assert_int_equal(entries[99].len, 3);
-}
 
 static void writes_what_protobuf_reads(void **state)
 {
@@ -52,10 +21,10 @@ static void writes_what_protobuf_reads(void **state)
     assert_int_equal(ks_codec_pack(&response.base, &bytes).code, KS_OK);
     struct ks_refusal good = {.code = KS_OK};
     struct ks_refusal bad = {.code = KS_OK};
-    (void)ks_refuse(&bad, KS_INVALID_CIPHERTEXT, "%s", "words");
+    (void)ks_refusal_set(&bad, KS_INVALID_CIPHERTEXT, "%s", "words");
     ks_refusal_add(&bad, KS_LITERAL("region"), KS_LITERAL("us-oregon-1"));
     struct ks_refusal plain = {.code = KS_OK};
-    (void)ks_refuse_plainly(&plain, KS_ACCESS_DENIED);
+    (void)ks_refusal_set_code(&plain, KS_ACCESS_DENIED);
     KS_BUFFER_AUTO batch = {.len_max = KS_GATHER_LEN_MAX};
 
     assert_int_equal(ks_gather_result(&good, ks_buffer_bytes(&bytes), &batch).code, KS_OK);
@@ -109,7 +78,7 @@ static void has_room_for_the_largest(void **state)
 {
     (void)state;
     struct ks_refusal bad = {.code = KS_DISABLED};
-    memset(bad.text, 'a', KS_RPC_TEXT_MAX);
+    memset(bad.text, 'a', KS_REFUSAL_TEXT_MAX);
     char name[KS_REFUSAL_NAME_MAX];
     char value[KS_REFUSAL_VALUE_MAX];
     memset(name, 'n', sizeof(name));
@@ -131,7 +100,6 @@ static void has_room_for_the_largest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_one_to_a_hundred_entries),
         cmocka_unit_test(writes_what_protobuf_reads),
         cmocka_unit_test(every_batch_has_the_same_form),
         cmocka_unit_test(has_room_for_the_largest),

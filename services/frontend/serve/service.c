@@ -5,15 +5,14 @@
 #include "services/frontend/serve/call.h"
 
 /*
- * The largest request of each kind: ten grant tokens of 8,192 characters of up to four bytes each,
- * beside all other members at their limits; a batch has the whole message to itself.
+ * What is longer is refused unread. A request that is shorter and still too long is read, so that
+ * its caller learns which member is.
  */
-#define REQUEST_BYTES_MAX (512U * 1024U)
-#define BATCH_BYTES_MAX   (4U * 1024U * 1024U)
+#define MESSAGE_BYTES_MAX (4U * 1024U * 1024U)
 
 size_t ks_service_methods(struct ks_service *service, struct ks_rpc_method *ret_methods)
 {
-    assert(ks_operation_count <= KS_SERVICE_METHODS_MAX);
+    assert(ks_operation_count == KS_OPERATION_COUNT);
 
     for (size_t i = 0; i < ks_operation_count; i++) {
         const struct ks_operation *operation = ks_operations[i];
@@ -22,7 +21,7 @@ size_t ks_service_methods(struct ks_service *service, struct ks_rpc_method *ret_
             .path = operation->path,
             .unary = operation->entry ? ks_batch_handle : ks_unary_handle,
             .user = &service->endpoints[i],
-            .request_bytes_max = operation->entry ? BATCH_BYTES_MAX : REQUEST_BYTES_MAX,
+            .request_bytes_max = MESSAGE_BYTES_MAX,
         };
     }
     return ks_operation_count;

@@ -9,11 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pkg/operation/operation.h"
 #include "pkg/rpc/server.h"
-#include "services/frontend/api/operation.h"
 #include "services/frontend/route/lane.h"
-
-#define KS_SERVICE_METHODS_MAX 32U
 
 struct ks_rcu;
 struct ks_service;
@@ -33,8 +31,12 @@ struct ks_service {
     const struct ks_clock *clock;
     int64_t timeout_ms; /* of a request whose client waits for longer */
 
-    struct ks_endpoint endpoints[KS_SERVICE_METHODS_MAX]; /* filled by ks_service_methods */
+    /* Filled by ks_service_methods: one for each of its methods. */
+    struct ks_endpoint endpoints[KS_OPERATION_COUNT];
 };
 
-/* Writes a row for each operation to ret_methods, which has room for KS_SERVICE_METHODS_MAX. */
+/*
+ * Writes a row for each operation to ret_methods, which has room for KS_OPERATION_COUNT, and
+ * returns their number.
+ */
 size_t ks_service_methods(struct ks_service *service, struct ks_rpc_method *ret_methods);

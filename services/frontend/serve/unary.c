@@ -1,4 +1,5 @@
 #include "pkg/base/mem.h"
+#include "services/frontend/serve/answer.h"
 #include "services/frontend/serve/call.h"
 
 /* A call that is one request. */
@@ -15,8 +16,9 @@ static void answer(struct unary *unary, ks_bytes response)
     if (refusal->code == KS_OK) {
         ks_rpc_call_reply(unary->asked.call, response);
     } else {
-        struct ks_rpc_status status = ks_refusal_status(refusal);
-        ks_rpc_call_fail(unary->asked.call, &status);
+        struct ks_answer_status status;
+        ks_answer_status(refusal, &status);
+        ks_rpc_call_fail(unary->asked.call, &status.status);
     }
     ks_request_done(&unary->request);
     ks_free(unary);

@@ -1,7 +1,6 @@
 #include "services/keystore/execute/call.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 #include "pkg/base/log.h"
 #include "pkg/codec/codec.h"
 #include "services/keystore/execute/execute.h"
-#include "services/keystore/execute/operation.h"
 #include "services/keystore/execute/request.h"
 
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size)
@@ -108,26 +106,6 @@ void ks_call_fail_text(struct ks_call *call, ks_code code, const char *format, .
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     answer(call, code, ks_call_dup(call, ks_bytes_of(text)));
-}
-
-void ks_call_fail_range(struct ks_call *call, const char *member, int64_t value, int64_t min,
-                        int64_t max)
-{
-    bool low = value < min;
-    ks_call_fail_text(call, KS_VALIDATION,
-                      "1 validation error detected: Value '%" PRId64
-                      "' at '%s' failed to satisfy constraint: Member must have value %s than or "
-                      "equal to %" PRId64,
-                      value, member, low ? "greater" : "less", low ? min : max);
-}
-
-/* All members that have a length here need one of at least 1. */
-void ks_call_fail_length(struct ks_call *call, const char *member, size_t len, size_t max)
-{
-    ks_call_fail_text(call, KS_VALIDATION,
-                      "1 validation error detected: Value at '%s' failed to satisfy constraint: "
-                      "Member must have length %s than or equal to %zu",
-                      member, len == 0 ? "greater" : "less", len == 0 ? 1 : max);
 }
 
 void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response)

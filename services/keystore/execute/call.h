@@ -21,19 +21,22 @@
 #include "pkg/arn/arn.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/clock.h"
+#include "pkg/operation/check.h"
 #include "pkg/record/change.h"
 #include "pkg/store/store.h"
 #include "services/keystore/hsmlink/link.h"
 #include "services/keystore/records/message.h"
 
-#define KS_CALL_TARGETS_MAX  2U
-#define KS_CALL_TRIES_MAX    8U   /* of a mutation whose compares don't hold; then UNAVAILABLE */
-#define KS_CALL_TEXT_MAX     600U /* bytes of a text for the client */
+#define KS_CALL_TRIES_MAX    8U /* of a mutation whose compares don't hold; then UNAVAILABLE */
+#define KS_CALL_TEXT_MAX     KS_REFUSAL_TEXT_MAX  /* bytes of a text for the client */
 #define KS_CALL_RESPONSE_MAX (512U * 1024U)       /* a list of 1000 keys takes 150 KiB */
 #define KS_CALL_ARENA_MAX    (4U * 1024U * 1024U) /* request, records of some tries, response */
 
-struct ks_operation;
+struct ks_call;
 struct ks_quota;
+
+/* Carries an operation out: what operations/handlers.h says. */
+typedef void (*ks_run_fn)(struct ks_call *call);
 
 /* What calls work with; as long as any of them. */
 struct ks_execute_env {
@@ -43,8 +46,7 @@ struct ks_execute_env {
     struct ks_clock clock;
     const char *partition;
     const char *region;
-    /* The operation's row, which is constant; NULL if there is none of this number. */
-    const struct ks_operation *(*operation_of)(INTERNAL(Operation) number);
+    ks_run_fn (*run_of)(uint32_t number); /* NULL: there is no operation of this number */
     /* Runs fn(argument) on some thread after delay_ms. Never at once. */
     void (*later)(void *user, int64_t delay_ms, void (*fn)(void *argument), void *argument);
     void *later_user;
@@ -73,12 +75,13 @@ struct ks_call {
     struct ks_arena arena;
     const INTERNAL(Item) * item;
     const struct ks_operation *operation;
-    ProtobufCMessage *request; /* of operation->request_type */
+    struct ks_checked checked; /* what the request says; borrows from item */
+    ProtobufCMessage *request; /* of the type operation->request */
     unsigned tries;
 
     /* Of one try. */
-    struct ks_store_view view; /* open while the call resolves and runs */
-    struct ks_target targets[KS_CALL_TARGETS_MAX];
+    struct ks_store_view view;                       /* open while the call resolves and runs */
+    struct ks_target targets[KS_OPERATION_KEYS_MAX]; /* of checked.keys, in their order */
     size_t target_count;
     int64_t rests_on; /* newest revision that the answer rests on; 0: on none */
     void *state;      /* the operation's own, in the arena, between its steps */
@@ -101,11 +104,6 @@ void ks_call_fail(struct ks_call *call, ks_code code);
 /* The same with a text for the client. */
 __attribute__((format(printf, 3, 4))) void ks_call_fail_text(struct ks_call *call, ks_code code,
                                                              const char *format, ...);
-
-/* VALIDATION in AWS's words: "1 validation error detected: Value '0' at 'limit' failed ...". */
-void ks_call_fail_range(struct ks_call *call, const char *member, int64_t value, int64_t min,
-                        int64_t max);
-void ks_call_fail_length(struct ks_call *call, const char *member, size_t len, size_t max);
 
 /* Answers with a response; the second takes it packed. */
 void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response);

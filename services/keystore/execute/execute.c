@@ -3,23 +3,46 @@
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
 #include "proto/keystead/internal/v1/limits.h"
-#include "services/keystore/execute/operation.h"
+#include "services/keystore/execute/confirm.h"
 #include "services/keystore/execute/request.h"
 #include "services/keystore/execute/resolve.h"
 
 #define TAG_NUMBER 1U /* Item.tag */
 
+/* The request against the limits of its operation, once more. False: the call is answered. */
+static bool check_request(struct ks_call *call)
+{
+    const struct ks_home home = {.partition = call->env->partition, .region = call->env->region};
+    struct ks_refusal refusal = {.code = KS_OK};
+    ks_result result =
+        ks_operation_check(call->operation, &home, call->item->account,
+                           ks_bytes_in(call->item->request), &call->checked, &refusal);
+    if (ks_failed(result) && refusal.text[0] != '\0') {
+        ks_call_fail_text(call, refusal.code, "%s", refusal.text);
+    } else if (ks_failed(result)) {
+        ks_call_fail(call, refusal.code);
+    }
+    return !ks_failed(result);
+}
+
 /* What the bytes say; false: the call is answered. */
 static bool take_request(struct ks_call *call)
 {
-    call->operation = call->env->operation_of(call->item->operation);
-    if (!call->operation) {
+    call->operation = ks_operation_of(call->item->operation);
+    if (!call->operation || !call->env->run_of(call->operation->number)) {
         ks_call_fail(call, KS_UNSUPPORTED);
         return false;
     }
-    if (!ks_account_is_valid(ks_bytes_of(call->item->account)) ||
-        ks_failed(ks_codec_unpack(call->operation->request_type, ks_bytes_in(call->item->request),
-                                  NULL, &call->arena, &call->request))) {
+    if (!ks_account_is_valid(ks_bytes_of(call->item->account))) {
+        ks_call_fail(call, KS_VALIDATION);
+        return false;
+    }
+    if (!check_request(call)) {
+        return false;
+    }
+    if (ks_failed(ks_codec_unpack_checked(call->operation->request,
+                                          ks_bytes_in(call->item->request), &call->arena,
+                                          &call->request))) {
         ks_call_fail(call, KS_VALIDATION);
         return false;
     }
@@ -30,15 +53,12 @@ void ks_execute_begin(struct ks_call *call)
 {
     const struct ks_operation *operation = call->operation;
     call->rests_on = 0;
-    if (operation->check && !operation->check(call)) {
-        return;
-    }
     /* The window is looked at first, the copy is taken then: promise 2. */
     if (ks_failed(ks_store_serve(call->env->store, &call->view))) {
         ks_call_fail(call, KS_UNAVAILABLE);
         return;
     }
-    if (!ks_resolve(call) || !ks_resolve_confirm(call)) {
+    if (!ks_resolve(call) || !ks_confirm(call)) {
         return;
     }
     if (operation->kind == KS_OPERATION_MUTATION && ks_request_replay(call)) {
@@ -47,7 +67,7 @@ void ks_execute_begin(struct ks_call *call)
     if (!ks_resolve_allow(call)) {
         return;
     }
-    operation->run(call);
+    call->env->run_of(operation->number)(call);
 }
 
 /* Answers what is no Item by the tag that it holds. Fails: VALIDATION (it holds none). */

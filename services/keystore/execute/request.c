@@ -5,7 +5,6 @@
 
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/hash.h"
-#include "services/keystore/execute/operation.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
@@ -53,8 +52,8 @@ static ks_result name_of(const struct ks_call *call, struct ks_name *ret_name)
 /* Over the request without its request_id, packed by us: how a client packs it does not count. */
 static ks_result hash_request(const struct ks_call *call, uint8_t ret_digest[static KS_SHA256_LEN])
 {
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(
-        call->operation->request_type, REQUEST_ID_FIELD);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(call->operation->request, REQUEST_ID_FIELD);
     assert(field && field->type == PROTOBUF_C_TYPE_STRING);
     char **request_id = (char **)(void *)((char *)call->request + field->offset);
 

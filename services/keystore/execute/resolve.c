@@ -1,25 +1,12 @@
 #include "services/keystore/execute/resolve.h"
 
-#include <assert.h>
 #include <string.h>
 
-#include "services/keystore/execute/ciphertext.h"
-#include "services/keystore/execute/operation.h"
+#include "pkg/form/names.h"
+#include "pkg/keyspec/keyspec.h"
+#include "pkg/keystate/keystate.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-
-/* Reading a field of a request whose type only its descriptor knows. */
-
-static const char *text_at(const struct ks_call *call, size_t offset)
-{
-    return *(char *const *)(const void *)((const char *)call->request + offset);
-}
-
-static ks_bytes bytes_at(const struct ks_call *call, size_t offset)
-{
-    return ks_bytes_in(
-        *(const ProtobufCBinaryData *)(const void *)((const char *)call->request + offset));
-}
 
 static struct ks_arn_home home_of(const struct ks_call *call, const char *account)
 {
@@ -82,183 +69,40 @@ static bool find(struct ks_call *call, struct ks_target *target)
     return true;
 }
 
-/* What the client wrote */
+/* What the request names; its form was checked. */
 
-static void fail_malformed(struct ks_call *call, ks_code code, const char *text)
-{
-    if (code == KS_INVALID_ARN) {
-        ks_call_fail_text(call, KS_INVALID_ARN, "Invalid arn %.*s", 256, text);
-        return;
-    }
-    ks_call_fail_text(call, KS_NOT_FOUND, "Invalid keyId '%.*s'", 256, text);
-}
-
-static bool is_elsewhere(const struct ks_call *call, const struct ks_key_ref *ref)
-{
-    return ref->region.len > 0 && !ks_bytes_equal(ref->region, ks_bytes_of(call->env->region));
-}
-
-static bool is_foreign_partition(const struct ks_call *call, const struct ks_key_ref *ref)
-{
-    return ref->partition.len > 0 &&
-           !ks_bytes_equal(ref->partition, ks_bytes_of(call->env->partition));
-}
-
-/* False: the call is answered. */
-static bool name_target(struct ks_call *call, const char *text, bool alias_allowed,
+static void name_target(struct ks_call *call, ks_bytes account, ks_bytes name,
                         struct ks_target *target)
 {
-    struct ks_key_ref ref;
-    ks_result result = ks_key_ref_parse(ks_bytes_of(text), &ref);
-    if (!ks_failed(result) && ks_key_ref_is_alias(&ref) && !alias_allowed) {
-        result = ref.kind == KS_KEY_REF_ALIAS ? KS_RES(NOT_FOUND) : KS_RES(INVALID_ARN);
-    }
-    if (!ks_failed(result) && is_foreign_partition(call, &ref)) {
-        result = KS_RES(INVALID_ARN);
-    }
-    if (ks_failed(result)) {
-        fail_malformed(call, result.code, text);
-        return false;
-    }
-    if (is_elsewhere(call, &ref)) {
-        ks_call_fail_text(call, KS_NOT_FOUND, "Invalid arn %.*s", (int)ref.region.len,
-                          (const char *)ref.region.ptr);
-        return false;
-    }
-    const char *name = ks_call_dup(call, ref.name);
-    target->account = ref.account.len > 0 ? ks_call_dup(call, ref.account) : call->item->account;
-    target->alias = ks_key_ref_is_alias(&ref) ? name : NULL;
-    target->key_id = target->alias ? NULL : name;
-    return true;
+    const char *text = ks_call_dup(call, name);
+    bool is_alias = ks_bytes_starts_with(name, KS_LITERAL(KS_ALIAS_PREFIX));
+    target->account = ks_call_dup(call, account);
+    target->alias = is_alias ? text : NULL;
+    target->key_id = is_alias ? NULL : text;
 }
 
-static bool resolve_text(struct ks_call *call, const struct ks_identifier *identifier,
-                         struct ks_target *target)
+static void name_material(struct ks_call *call, ks_bytes material_id, struct ks_target *target)
 {
-    const char *text = text_at(call, identifier->offset);
-    return name_target(call, text, identifier->form == KS_IDENTIFIER_ANY, target) &&
-           find(call, target);
-}
-
-/* The operation's check has looked at the form. */
-static bool resolve_alias(struct ks_call *call, const struct ks_identifier *identifier,
-                          struct ks_target *target)
-{
-    target->alias = text_at(call, identifier->offset);
-    target->account = call->item->account;
-    return find(call, target);
-}
-
-/* A blob of another region is no ciphertext here; a frontend that knows the region has said so. */
-static bool resolve_blob(struct ks_call *call, const struct ks_identifier *identifier,
-                         struct ks_target *target)
-{
-    struct ks_ciphertext header;
-    if (!ks_ciphertext_read(bytes_at(call, identifier->offset), &header) ||
-        !ks_bytes_equal(header.region, ks_bytes_of(call->env->region)) ||
-        !ks_key_id_is_valid(header.key_id)) {
-        ks_call_fail(call, KS_INVALID_CIPHERTEXT);
-        return false;
-    }
+    char *hex = ks_call_alloc(call, 2 * KS_MATERIAL_ID_LEN + 1, 1);
+    ks_hex_write(material_id, hex);
     target->in_blob = true;
-    target->account = ks_call_dup(call, header.account);
-    target->key_id = ks_call_dup(call, header.key_id);
-    target->material_id = ks_call_dup(call, ks_bytes_of(header.material_id));
-    return find(call, target);
+    target->material_id = hex;
 }
 
 bool ks_resolve(struct ks_call *call)
 {
-    static bool (*const resolvers[])(struct ks_call *, const struct ks_identifier *,
-                                     struct ks_target *) = {
-        [KS_IDENTIFIER_KEY] = resolve_text,  [KS_IDENTIFIER_KEY_OPT] = resolve_text,
-        [KS_IDENTIFIER_ANY] = resolve_text,  [KS_IDENTIFIER_ALIAS] = resolve_alias,
-        [KS_IDENTIFIER_BLOB] = resolve_blob,
-    };
     call->target_count = 0;
-    for (size_t i = 0; i < KS_CALL_TARGETS_MAX; i++) {
-        const struct ks_identifier *identifier = &call->operation->identifiers[i];
-        if (identifier->form == KS_IDENTIFIER_NONE ||
-            (identifier->form == KS_IDENTIFIER_KEY_OPT &&
-             text_at(call, identifier->offset)[0] == '\0')) {
-            continue;
-        }
-        struct ks_target *target = &call->targets[call->target_count];
+    for (size_t i = 0; i < call->checked.key_count; i++) {
+        const struct ks_key_naming *key = &call->checked.keys[i];
+        struct ks_target *target = &call->targets[call->target_count++];
         *target = (struct ks_target){.in_blob = false};
-        if (!resolvers[identifier->form](call, identifier, target)) {
+        name_target(call, key->account, key->name, target);
+        if (key->material_id.len > 0) {
+            name_material(call, key->material_id, target);
+        }
+        if (!find(call, target)) {
             return false;
         }
-        call->target_count++;
-    }
-    return true;
-}
-
-/* The frontend's decision */
-
-static bool is_as_decided(const struct ks_call *call)
-{
-    const INTERNAL(Item) *item = call->item;
-    if (item->decision == INTERNAL_ENUM(DECISION__DECISION_UNSPECIFIED) ||
-        item->n_versions != call->target_count) {
-        return false;
-    }
-    for (size_t i = 0; i < call->target_count; i++) {
-        if (item->versions[i]->key_version != call->targets[i].key_revision ||
-            item->versions[i]->alias_version != call->targets[i].alias_revision) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static INTERNAL(View) * new_view(struct ks_call *call, const struct ks_target *target)
-{
-    INTERNAL(View) *view = ks_call_alloc(call, 1, sizeof(*view));
-    INTERNAL(ViewVersion) *version = ks_call_alloc(call, 1, sizeof(*version));
-    *view = (INTERNAL(View))INTERNAL_NEW(VIEW);
-    *version = (INTERNAL(ViewVersion))INTERNAL_NEW(VIEW_VERSION);
-    version->key_version = target->key_revision;
-    version->alias_version = target->alias_revision;
-    view->version = version;
-    if (target->key) {
-        view->key_arn = ks_lend_text(target->arn.text);
-        view->policy = target->key->policy;
-    }
-    return view;
-}
-
-/* Only the frontend sees it, and comes back with what it decided: nothing needs to be settled. */
-static void answer_stale(struct ks_call *call)
-{
-    call->views = ks_call_pointers(call, KS_CALL_TARGETS_MAX);
-    for (size_t i = 0; i < call->target_count; i++) {
-        call->views[i] = new_view(call, &call->targets[i]);
-    }
-    call->view_count = call->target_count;
-    call->rests_on = 0;
-    ks_call_fail(call, KS_STALE_VIEW);
-}
-
-static bool names_another_account(const struct ks_call *call)
-{
-    for (size_t i = 0; i < call->target_count; i++) {
-        if (strcmp(call->targets[i].account, call->item->account) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool ks_resolve_confirm(struct ks_call *call)
-{
-    if (!is_as_decided(call)) {
-        answer_stale(call);
-        return false;
-    }
-    if (call->item->decision != INTERNAL_ENUM(DECISION__DECISION_ALLOW) ||
-        (names_another_account(call) && !call->operation->other_accounts)) {
-        ks_call_fail(call, KS_ACCESS_DENIED);
-        return false;
     }
     return true;
 }
@@ -282,19 +126,16 @@ static bool is_there(struct ks_call *call, const struct ks_target *target)
     return false;
 }
 
-/* The text besides a ciphertext, if given, must name the key that the ciphertext names. */
-static bool is_the_given_one(struct ks_call *call, const struct ks_identifier *identifier,
+/* The name beside a ciphertext, if given, must be of the key that the ciphertext names. */
+static bool is_the_given_one(struct ks_call *call, const struct ks_key_naming *key,
                              const struct ks_target *target)
 {
-    if (identifier->form != KS_IDENTIFIER_BLOB) {
-        return true;
-    }
-    const char *text = text_at(call, identifier->given_offset);
-    if (text[0] == '\0') {
+    if (key->confirmed_name.len == 0) {
         return true;
     }
     struct ks_target given = {.in_blob = false};
-    if (!name_target(call, text, true, &given) || !find(call, &given)) {
+    name_target(call, key->confirmed_account, key->confirmed_name, &given);
+    if (!find(call, &given)) {
         return false;
     }
     if (!given.key || strcmp(given.account, target->account) != 0 ||
@@ -322,7 +163,7 @@ static bool state_of(const STORED(KeyRecord) * key, ks_key_state *ret_state)
     return true;
 }
 
-static bool is_in_state(struct ks_call *call, const struct ks_identifier *identifier,
+static bool is_in_state(struct ks_call *call, const struct ks_resource *resource,
                         const struct ks_target *target)
 {
     ks_key_state state;
@@ -330,7 +171,7 @@ static bool is_in_state(struct ks_call *call, const struct ks_identifier *identi
         ks_call_fail(call, KS_INTERNAL);
         return false;
     }
-    ks_key_verdict verdict = ks_key_allows(state, identifier->action);
+    ks_key_verdict verdict = ks_key_allows(state, resource->states);
     if (verdict.code != KS_OK) {
         ks_call_fail_text(call, verdict.code, "%s %s", target->arn.text, verdict.says);
         return false;
@@ -338,21 +179,41 @@ static bool is_in_state(struct ks_call *call, const struct ks_identifier *identi
     return true;
 }
 
+static bool has_usage(struct ks_call *call, const struct ks_resource *resource,
+                      const struct ks_target *target)
+{
+    if (resource->usage == 0) {
+        return true;
+    }
+    uint32_t usage = (uint32_t)target->key->usage;
+    ks_result result =
+        ks_keyspec_allows((uint32_t)target->key->spec, usage, (enum ks_key_usage)resource->usage);
+    if (result.code == KS_INVALID_KEY_USAGE) {
+        ks_call_fail_text(call, KS_INVALID_KEY_USAGE,
+                          "%s key usage is %s which is not valid for %s.", target->arn.text,
+                          ks_key_usage_name(usage), call->operation->name);
+    } else if (ks_failed(result)) {
+        ks_call_fail(call, KS_INTERNAL);
+    }
+    return !ks_failed(result);
+}
+
 bool ks_resolve_allow(struct ks_call *call)
 {
-    const struct ks_identifier *identifiers = call->operation->identifiers;
+    const struct ks_key_naming *keys = call->checked.keys;
     for (size_t i = 0; i < call->target_count; i++) {
         if (!is_there(call, &call->targets[i])) {
             return false;
         }
     }
     for (size_t i = 0; i < call->target_count; i++) {
-        if (!is_the_given_one(call, &identifiers[i], &call->targets[i])) {
+        if (!is_the_given_one(call, &keys[i], &call->targets[i])) {
             return false;
         }
     }
     for (size_t i = 0; i < call->target_count; i++) {
-        if (!is_in_state(call, &identifiers[i], &call->targets[i])) {
+        if (!is_in_state(call, keys[i].resource, &call->targets[i]) ||
+            !has_usage(call, keys[i].resource, &call->targets[i])) {
             return false;
         }
     }

@@ -1,6 +1,6 @@
 /*
- * resolve: from what the client wrote to the keys it means, and whether what the frontend decided
- * on is what stands in the view.
+ * resolve: from what a request names to the keys behind it, and whether they are there, are the
+ * right ones, and may be used.
  *
  * Threads: as the call.
  */
@@ -10,20 +10,11 @@
 
 #include "services/keystore/execute/call.h"
 
-/*
- * Fills call->targets from the request and the view, and notes what that rests on. A key that is not
- * there is a target, too. Answers the call and returns false when an identifier is malformed.
- */
+/* Looks up what call->checked names. False: the call is answered (INTERNAL). */
 bool ks_resolve(struct ks_call *call);
 
 /*
- * Whether the frontend's decision rests on what is true. Answers the call and returns false if it
- * does not (STALE_VIEW with the views to decide on) and when it is to deny.
- */
-bool ks_resolve_confirm(struct ks_call *call);
-
-/*
- * Whether every key is there, is the one that a ciphertext's request names besides, and is in a
- * state that allows the operation. Answers the call and returns false if not.
+ * Once the caller may: that the keys are there, that a ciphertext's is the one that was given, and
+ * that state and usage allow the operation. False: the call is answered.
  */
 bool ks_resolve_allow(struct ks_call *call);

@@ -7,41 +7,6 @@
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
-static bool check_name(struct ks_call *call, const char *alias)
-{
-    ks_bytes name = ks_bytes_of(alias);
-    if (name.len == 0 || name.len > KS_ALIAS_LEN_MAX) {
-        ks_call_fail_length(call, "aliasName", name.len, KS_ALIAS_LEN_MAX);
-        return false;
-    }
-    if (!ks_bytes_starts_with(name, KS_LITERAL(KS_ALIAS_PREFIX))) {
-        ks_call_fail_text(call, KS_VALIDATION,
-                          "Alias must start with the prefix \"alias/\". Please see "
-                          "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html");
-        return false;
-    }
-    if (!ks_alias_is_valid(name) || ks_alias_is_reserved(name)) {
-        ks_call_fail(call, KS_INVALID_ALIAS_NAME);
-        return false;
-    }
-    return true;
-}
-
-bool ks_check_create_alias(struct ks_call *call)
-{
-    return check_name(call, ((const KMS(CreateAliasRequest) *)call->request)->alias_name);
-}
-
-bool ks_check_update_alias(struct ks_call *call)
-{
-    return check_name(call, ((const KMS(UpdateAliasRequest) *)call->request)->alias_name);
-}
-
-bool ks_check_delete_alias(struct ks_call *call)
-{
-    return check_name(call, ((const KMS(DeleteAliasRequest) *)call->request)->alias_name);
-}
-
 /* Quota */
 
 static bool count_one(void *user, const struct ks_store_record *record)

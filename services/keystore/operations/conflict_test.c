@@ -153,6 +153,8 @@ static void *describe_or_disable(void *argument)
     KMS(UpdateKeyDescriptionRequest) describe = KMS_NEW(UPDATE_KEY_DESCRIPTION_REQUEST);
     KMS(DisableKeyRequest) disable = KMS_NEW(DISABLE_KEY_REQUEST);
     describe.key_id = made[0];
+    describe.description_presence_case =
+        KMS_ENUM(UPDATE_KEY_DESCRIPTION_REQUEST__DESCRIPTION_PRESENCE_DESCRIPTION);
     describe.description = ks_lend_text("kept");
     disable.key_id = made[0];
     const struct cell_request request = {

@@ -1,13 +1,10 @@
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "keystead/kms/v1/keys.pb-c.h"
-#include "pkg/codec/utf8.h"
 #include "pkg/crypto/random.h"
 #include "pkg/keyspec/keyspec.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/default_policy.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
@@ -15,11 +12,7 @@
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
-#define TAGS_MAX      50U
-#define TAG_KEY_MAX   128U
-#define TAG_VALUE_MAX 256U
-#define TAG_RESERVED  "aws:"
-#define UUID_LEN      16U
+#define UUID_LEN 16U
 
 /* What is decided before the hsm is asked, for the steps that follow. */
 struct plan {
@@ -31,70 +24,17 @@ struct plan {
     int64_t current_revision; /* of domain/current: the key is sealed under what is current */
 };
 
-static bool check_tag_lengths(struct ks_call *call, const KMS(Tag) * tag, size_t number)
+/* No other policy than the default one is obeyed yet. False: the call is answered. */
+static bool check_policy(struct ks_call *call)
 {
-    size_t key_len = ks_utf8_count(ks_bytes_of(tag->tag_key));
-    size_t value_len = ks_utf8_count(ks_bytes_of(tag->tag_value));
-    char member[64];
-    snprintf(member, sizeof(member), "tags.%zu.member.tagKey", number);
-    if (!ks_limit_length(call, member, key_len, TAG_KEY_MAX)) {
-        return false;
-    }
-    snprintf(member, sizeof(member), "tags.%zu.member.tagValue", number);
-    return value_len == 0 || ks_limit_length(call, member, value_len, TAG_VALUE_MAX);
-}
-
-/* At most TAGS_MAX: the pairs are few. */
-static bool is_repeated(const KMS(CreateKeyRequest) * request, size_t index)
-{
-    for (size_t i = 0; i < index; i++) {
-        if (strcmp(request->tags[i]->tag_key, request->tags[index]->tag_key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool check_tags(struct ks_call *call, const KMS(CreateKeyRequest) * request)
-{
-    if (request->n_tags > TAGS_MAX) {
-        ks_call_fail_text(call, KS_TAG, "Too many tags");
-        return false;
-    }
-    for (size_t i = 0; i < request->n_tags; i++) {
-        if (!check_tag_lengths(call, request->tags[i], i + 1)) {
-            return false;
-        }
-        if (strncasecmp(request->tags[i]->tag_key, TAG_RESERVED, strlen(TAG_RESERVED)) == 0) {
-            ks_call_fail_text(call, KS_TAG, "Tags beginning with aws: are reserved");
-            return false;
-        }
-        if (is_repeated(request, i)) {
-            ks_call_fail_text(call, KS_TAG, "Duplicate tag keys");
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_policy(struct ks_call *call, const char *policy)
-{
-    if (policy[0] == '\0' ||
-        ks_policy_is_default(ks_bytes_of(policy), call->env->partition, call->item->account)) {
+    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
+    if (request->policy_presence_case == 0 ||
+        ks_policy_is_default(ks_bytes_of(request->policy), call->env->partition,
+                             call->item->account)) {
         return true;
     }
     ks_call_fail_text(call, KS_UNSUPPORTED, "Only the default key policy is supported.");
     return false;
-}
-
-bool ks_check_create_key(struct ks_call *call)
-{
-    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
-    return ks_limit_description(call, request->description) &&
-           ks_limit_enum(call, "keyUsage", (int)request->key_usage, "ENCRYPT_DECRYPT") &&
-           ks_limit_enum(call, "keySpec", (int)request->key_spec, "SYMMETRIC_DEFAULT") &&
-           ks_limit_enum(call, "origin", (int)request->origin, "AWS_KMS") &&
-           check_tags(call, request) && check_policy(call, request->policy);
 }
 
 /* Whether such keys are made; fills spec and usage. Answers the call and returns false if not. */
@@ -154,7 +94,7 @@ static ks_result read_current(struct ks_call *call, struct plan *plan)
 
 static STORED(Tag) * *tags_of(struct ks_call *call, const KMS(CreateKeyRequest) * request)
 {
-    STORED(Tag) **tags = ks_call_pointers(call, TAGS_MAX);
+    STORED(Tag) **tags = ks_call_pointers(call, request->n_tags);
     for (size_t i = 0; i < request->n_tags; i++) {
         tags[i] = ks_call_alloc(call, 1, sizeof(*tags[i]));
         *tags[i] = (STORED(Tag))STORED_NEW(TAG);
@@ -255,6 +195,9 @@ static void counted(void *user, ks_result result)
 
 void ks_run_create_key(struct ks_call *call)
 {
+    if (!check_policy(call)) {
+        return;
+    }
     struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
     call->state = plan;
     plan->data_revision = call->view.data_revision;

@@ -1,7 +1,6 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "pkg/keyspec/keyspec.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/key.h"
@@ -13,7 +12,6 @@ struct wish {
     int32_t number;
     const void *context;
     size_t context_count;
-    size_t grant_token_count;
     bool dry_run;
     bool without_plaintext;
 };
@@ -23,8 +21,7 @@ struct wish {
         .spec = (int)(request)->key_spec,                                                          \
         .has_number = (request)->number_of_bytes_presence_case != 0,                               \
         .number = (request)->number_of_bytes, .context = (request)->encryption_context,            \
-        .context_count = (request)->n_encryption_context,                                          \
-        .grant_token_count = (request)->n_grant_tokens, .dry_run = (request)->dry_run              \
+        .context_count = (request)->n_encryption_context, .dry_run = (request)->dry_run            \
     }
 
 static struct wish wish_of(const struct ks_call *call)
@@ -47,24 +44,6 @@ static int32_t bytes_of(const struct wish *wish)
 {
     const struct ks_data_keyspec *spec = ks_data_keyspec_of((uint32_t)wish->spec);
     return wish->has_number || !spec ? wish->number : (int32_t)spec->len;
-}
-
-static bool check(struct ks_call *call, const struct wish *wish)
-{
-    if (wish->spec != 0 && !ks_data_keyspec_of((uint32_t)wish->spec)) {
-        ks_call_fail_text(call, KS_VALIDATION,
-                          "1 validation error detected: Value '%d' at 'keySpec' failed to satisfy "
-                          "constraint: Member must satisfy enum value set: [AES_256, AES_128]",
-                          wish->spec);
-        return false;
-    }
-    if (wish->has_number == (wish->spec != 0)) {
-        ks_call_fail_text(call, KS_VALIDATION,
-                          "Please specify either number of bytes or key spec.");
-        return false;
-    }
-    return ks_limit_range(call, "numberOfBytes", bytes_of(wish), 1, KS_LIMIT_RANDOM) &&
-           ks_limit_grant_tokens(call, wish->grant_token_count);
 }
 
 static void ask_hsm(struct ks_call *call, const struct wish *wish,
@@ -93,12 +72,6 @@ static char *material_id_of(const struct ks_call *call)
 
 /* GenerateDataKey */
 
-bool ks_check_generate_data_key(struct ks_call *call)
-{
-    const struct wish wish = wish_of(call);
-    return check(call, &wish);
-}
-
 static void is_generated(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {
     if (ks_failed(result)) {
@@ -126,12 +99,6 @@ void ks_run_generate_data_key(struct ks_call *call)
 }
 
 /* GenerateDataKeyWithoutPlaintext */
-
-bool ks_check_generate_data_key_without_plaintext(struct ks_call *call)
-{
-    const struct wish wish = wish_without_plaintext_of(call);
-    return check(call, &wish);
-}
 
 static void is_generated_without_plaintext(struct ks_call *call, ks_result result,
                                            const INTERNAL(HsmReply) * reply)

@@ -1,18 +1,8 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/key.h"
-
-bool ks_check_decrypt(struct ks_call *call)
-{
-    const KMS(DecryptRequest) *request = (const KMS(DecryptRequest) *)call->request;
-    return ks_limit_length(call, "ciphertextBlob", request->ciphertext_blob.len,
-                           KS_LIMIT_CIPHERTEXT) &&
-           ks_limit_grant_tokens(call, request->n_grant_tokens) &&
-           ks_limit_algorithm(call, "encryptionAlgorithm", (int)request->encryption_algorithm);
-}
 
 static void is_decrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {

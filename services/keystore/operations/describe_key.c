@@ -1,14 +1,7 @@
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
-
-bool ks_check_describe_key(struct ks_call *call)
-{
-    const KMS(DescribeKeyRequest) *request = (const KMS(DescribeKeyRequest) *)call->request;
-    return ks_limit_grant_tokens(call, request->n_grant_tokens);
-}
 
 /* Any state. AWS KMS API: DescribeKey. */
 void ks_run_describe_key(struct ks_call *call)

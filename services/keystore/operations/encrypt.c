@@ -1,17 +1,8 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/key.h"
-
-bool ks_check_encrypt(struct ks_call *call)
-{
-    const KMS(EncryptRequest) *request = (const KMS(EncryptRequest) *)call->request;
-    return ks_limit_length(call, "plaintext", request->plaintext.len, KS_LIMIT_PLAINTEXT) &&
-           ks_limit_grant_tokens(call, request->n_grant_tokens) &&
-           ks_limit_algorithm(call, "encryptionAlgorithm", (int)request->encryption_algorithm);
-}
 
 static void is_encrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {

@@ -4,14 +4,11 @@
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "pkg/keystate/keystate.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
-#define WINDOW_DAYS_MIN     7
-#define WINDOW_DAYS_MAX     30
 #define WINDOW_DAYS_DEFAULT 30
 #define MS_PER_DAY          (24LL * 3600 * 1000)
 
@@ -80,14 +77,6 @@ static int32_t window_days(const KMS(ScheduleKeyDeletionRequest) * request)
                                                               : request->pending_window_in_days;
 }
 
-bool ks_check_schedule_key_deletion(struct ks_call *call)
-{
-    const KMS(ScheduleKeyDeletionRequest) *request =
-        (const KMS(ScheduleKeyDeletionRequest) *)call->request;
-    return ks_limit_range(call, "pendingWindowInDays", window_days(request), WINDOW_DAYS_MIN,
-                          WINDOW_DAYS_MAX);
-}
-
 void ks_run_schedule_key_deletion(struct ks_call *call)
 {
     const KMS(ScheduleKeyDeletionRequest) *request =
@@ -119,13 +108,6 @@ void ks_run_cancel_key_deletion(struct ks_call *call)
     KMS(CancelKeyDeletionResponse) response = KMS_NEW(CANCEL_KEY_DELETION_RESPONSE);
     response.key_id = call->targets[0].arn.text;
     commit_change(call, &record, &response.base);
-}
-
-bool ks_check_update_key_description(struct ks_call *call)
-{
-    const KMS(UpdateKeyDescriptionRequest) *request =
-        (const KMS(UpdateKeyDescriptionRequest) *)call->request;
-    return ks_limit_description(call, request->description);
 }
 
 void ks_run_update_key_description(struct ks_call *call)

@@ -5,14 +5,12 @@
 #include "keystead/kms/v1/aliases.pb-c.h"
 #include "pkg/record/marker.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
-#define LIMIT_MAX     100 /* AWS KMS API: ListAliases */
-#define LIMIT_DEFAULT 50
+#define LIMIT_DEFAULT 50 /* AWS KMS API: ListAliases */
 
 /* A page while it is filled: one more than its limit tells that there is another. */
 struct page {
@@ -27,12 +25,6 @@ struct page {
 static int32_t limit_of(const KMS(ListAliasesRequest) * request)
 {
     return request->limit_presence_case == 0 ? LIMIT_DEFAULT : request->limit;
-}
-
-bool ks_check_list_aliases(struct ks_call *call)
-{
-    const KMS(ListAliasesRequest) *request = (const KMS(ListAliasesRequest) *)call->request;
-    return ks_limit_range(call, "limit", limit_of(request), 1, LIMIT_MAX);
 }
 
 static bool add(struct page *page, ks_bytes value)
@@ -117,7 +109,7 @@ void ks_run_list_aliases(struct ks_call *call)
     const char *key_id = call->target_count > 0 ? call->targets[0].key_id : NULL;
     const struct ks_marker_list list = {"ListAliases", call->item->account, key_id ? key_id : ""};
     char position[KS_MARKER_LEN_MAX] = "";
-    if (request->marker[0] != '\0') {
+    if (request->marker_presence_case != 0) {
         ks_result result = ks_marker_read(&list, request->marker, position);
         if (ks_failed(result)) {
             ks_call_fail(call, result.code);

@@ -5,12 +5,10 @@
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "pkg/record/marker.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/name.h"
 
-#define LIMIT_MAX     1000 /* AWS KMS API: ListKeys */
-#define LIMIT_DEFAULT 100
+#define LIMIT_DEFAULT 100 /* AWS KMS API: ListKeys */
 
 /* A page while it is filled: one more than its limit tells that there is another. */
 struct page {
@@ -25,12 +23,6 @@ struct page {
 static int32_t limit_of(const KMS(ListKeysRequest) * request)
 {
     return request->limit_presence_case == 0 ? LIMIT_DEFAULT : request->limit;
-}
-
-bool ks_check_list_keys(struct ks_call *call)
-{
-    const KMS(ListKeysRequest) *request = (const KMS(ListKeysRequest) *)call->request;
-    return ks_limit_range(call, "limit", limit_of(request), 1, LIMIT_MAX);
 }
 
 static KMS(KeyListEntry) * entry_of(struct ks_call *call, ks_bytes key_id)
@@ -82,7 +74,7 @@ void ks_run_list_keys(struct ks_call *call)
     const KMS(ListKeysRequest) *request = (const KMS(ListKeysRequest) *)call->request;
     const struct ks_marker_list list = {"ListKeys", call->item->account, ""};
     char position[KS_MARKER_LEN_MAX] = "";
-    if (request->marker[0] != '\0') {
+    if (request->marker_presence_case != 0) {
         ks_result result = ks_marker_read(&list, request->marker, position);
         if (ks_failed(result)) {
             ks_call_fail(call, result.code);

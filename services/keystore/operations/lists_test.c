@@ -141,7 +141,7 @@ static void alias_names_keep_their_form(void **state)
     expect(&prefix, "VALIDATION");
     assert_non_null(strstr(prefix.text, "Alias must start with the prefix \"alias/\"."));
     expect(&bare, "INVALID_ALIAS_NAME");
-    expect(&odd, "INVALID_ALIAS_NAME");
+    expect(&odd, "VALIDATION");
     expect(&reserved, "INVALID_ALIAS_NAME");
 }
 
@@ -190,7 +190,10 @@ static struct cell_answer list_keys(const char *account, int32_t limit, const ch
     KMS(ListKeysRequest) message = KMS_NEW(LIST_KEYS_REQUEST);
     message.limit_presence_case = limit == -1 ? 0 : 1;
     message.limit = limit;
-    message.marker = ks_lend_text(marker);
+    if (marker[0] != '\0') {
+        message.marker_presence_case = KMS_ENUM(LIST_KEYS_REQUEST__MARKER_PRESENCE_MARKER);
+        message.marker = ks_lend_text(marker);
+    }
     const struct cell_request request = {.operation = OP(LIST_KEYS),
                                          .account = account,
                                          .message = &message.base,
@@ -201,10 +204,16 @@ static struct cell_answer list_keys(const char *account, int32_t limit, const ch
 static struct cell_answer list_aliases(const char *key, int32_t limit, const char *marker)
 {
     KMS(ListAliasesRequest) message = KMS_NEW(LIST_ALIASES_REQUEST);
-    message.key_id = ks_lend_text(key);
+    if (key[0] != '\0') {
+        message.key_id_presence_case = KMS_ENUM(LIST_ALIASES_REQUEST__KEY_ID_PRESENCE_KEY_ID);
+        message.key_id = ks_lend_text(key);
+    }
     message.limit_presence_case = limit == -1 ? 0 : 2;
     message.limit = limit;
-    message.marker = ks_lend_text(marker);
+    if (marker[0] != '\0') {
+        message.marker_presence_case = KMS_ENUM(LIST_ALIASES_REQUEST__MARKER_PRESENCE_MARKER);
+        message.marker = ks_lend_text(marker);
+    }
     const struct cell_request request = {.operation = OP(LIST_ALIASES),
                                          .message = &message.base,
                                          .response_type = KMS_TYPE(list_aliases_response)};

@@ -54,8 +54,8 @@ static void pack_item(struct cell *cell, const char *key_id, struct ks_buffer *p
     item.principal = ks_lend_text("arn:aws:iam::" CELL_ACCOUNT ":user/alice");
     item.request = ks_lend_bytes(ks_buffer_bytes(&request));
     CELL_ANSWER_AUTO undecided = cell_send(cell, &item, NULL);
-    INTERNAL(ViewVersion) * versions[] = {&undecided.versions[0]};
-    item.versions = versions;
+    ProtobufCBinaryData versions = ks_lend_bytes(undecided.versions[0]);
+    item.versions = &versions;
     item.n_versions = 1;
     item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);
     assert_int_equal(ks_codec_pack(&item.base, packed).code, KS_OK);

@@ -1,17 +1,6 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/handlers.h"
-
-bool ks_check_generate_random(struct ks_call *call)
-{
-    const KMS(GenerateRandomRequest) *request = (const KMS(GenerateRandomRequest) *)call->request;
-    if (request->number_of_bytes_presence_case == 0) {
-        ks_call_fail_text(call, KS_VALIDATION, "NumberOfBytes is required.");
-        return false;
-    }
-    return ks_limit_range(call, "numberOfBytes", request->number_of_bytes, 1, KS_LIMIT_RANDOM);
-}
 
 static void is_drawn(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {

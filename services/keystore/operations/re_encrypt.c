@@ -1,24 +1,11 @@
 #include "keystead/kms/v1/crypto.pb-c.h"
 #include "services/keystore/execute/call.h"
-#include "services/keystore/execute/limits.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/key.h"
 
 /* Places in call->targets. */
 enum { SOURCE, DESTINATION };
-
-bool ks_check_re_encrypt(struct ks_call *call)
-{
-    const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
-    return ks_limit_length(call, "ciphertextBlob", request->ciphertext_blob.len,
-                           KS_LIMIT_CIPHERTEXT) &&
-           ks_limit_grant_tokens(call, request->n_grant_tokens) &&
-           ks_limit_algorithm(call, "sourceEncryptionAlgorithm",
-                              (int)request->source_encryption_algorithm) &&
-           ks_limit_algorithm(call, "destinationEncryptionAlgorithm",
-                              (int)request->destination_encryption_algorithm);
-}
 
 static void is_re_encrypted(struct ks_call *call, ks_result result,
                             const INTERNAL(HsmReply) * reply)

@@ -82,6 +82,7 @@ static struct cell_answer create_golden_key(void)
 {
     KMS(Tag) tag = KMS_NEW(TAG);
     tag.tag_key = ks_lend_text("a");
+    tag.tag_value_presence_case = KMS_ENUM(TAG__TAG_VALUE_PRESENCE_TAG_VALUE);
     tag.tag_value = ks_lend_text("1");
     KMS(Tag) * tags[] = {&tag};
     KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);

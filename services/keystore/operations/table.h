@@ -1,18 +1,13 @@
 /*
- * table: what a keystore can do, one row for each operation, in the order of their numbers. The
- * process that owns the calls hands it to them (struct ks_execute_env), so that execute/ knows no
- * handler.
+ * table: the function that carries each operation out. Everything else about an operation stands in
+ * pkg/operation. The process that owns the calls hands the table to them (struct ks_execute_env), so
+ * that execute/ knows no handler.
  *
  * Threads: constant.
  */
 #pragma once
 
-#include <stddef.h>
+#include "services/keystore/execute/call.h"
 
-#include "services/keystore/execute/operation.h"
-
-extern const struct ks_operation ks_operations[];
-extern const size_t ks_operation_count;
-
-/* Returns the operation's row, which is constant; NULL if there is no operation of this number. */
-const struct ks_operation *ks_operation_of(INTERNAL(Operation) number);
+/* Returns the function behind an operation's number; NULL if no operation has it. */
+ks_run_fn ks_run_of(uint32_t number);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "pkg/authorize/facts.h"
 #include "pkg/base/bytes.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
@@ -18,8 +19,8 @@
 #define RESULTS_NUMBER   1U              /* ExecuteResponse.results */
 #define BATCH_LEN_ENOUGH (1024U * 1024U) /* goes out though the last one is being written */
 
-/* Two heads of their own, tag, code, response, text; a view: itself, version with two, two texts. */
-#define RESULT_FIELDS_MAX (6U + KS_CALL_TARGETS_MAX * 6U)
+/* Tag, code, response, text and two in reserve; a view: itself, version, facts of three fields. */
+#define RESULT_FIELDS_MAX (6U + KS_OPERATION_KEYS_MAX * (2U + 3U * KS_FACTS_MAX))
 
 static_assert(RESULT_FIELDS_MAX <= KS_EXECUTE_RESULT_FIELDS_MAX, "frontends read what is packed");
 static_assert(KS_CALL_RESPONSE_MAX + BATCH_LEN_ENOUGH < KS_EXECUTE_RESPONSE_MAX,

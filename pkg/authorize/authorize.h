@@ -1,0 +1,28 @@
+/*
+ * authorize: may this caller do what a request asks for? Every resource that the request touches is
+ * decided on with its own action; the request is allowed if each of them is.
+ *
+ * Frontends decide so on the views that they have, keystores on their own records, by the same
+ * function: a frontend's ALLOW alone opens nothing.
+ *
+ * Threads: pure; any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pkg/authorize/facts.h"
+#include "pkg/operation/check.h"
+
+/* All borrowed for the call. */
+struct ks_question {
+    const struct ks_operation *operation;
+    const struct ks_checked *checked; /* what the request says */
+    ks_bytes account;                 /* of the caller */
+    ks_bytes principal;               /* its ARN */
+    const struct ks_facts *keys;      /* of each of checked->keys: what is known of it */
+};
+
+/* Whether everything that the request asks for is allowed. Always answers. */
+bool ks_authorize(const struct ks_question *question);

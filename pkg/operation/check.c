@@ -1,0 +1,194 @@
+#include "pkg/operation/check.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
+#include "pkg/operation/constraint.h"
+#include "pkg/operation/lists.h"
+#include "pkg/operation/naming.h"
+
+_Static_assert(KS_OPERATION_LEN_MAX <= KS_REQUEST_LEN_MAX,
+               "a request that keeps all its limits is not too long");
+
+/* One request that is being looked at. */
+struct pass {
+    const struct ks_operation *operation;
+    struct ks_checked *checked;
+    struct ks_refusal *refusal;
+    size_t counts[KS_OPERATION_MEMBERS_MAX]; /* how often each member stood */
+};
+
+bool ks_checked_has(const struct ks_checked *checked, uint8_t index)
+{
+    return index != KS_MEMBER_NONE && (checked->present >> index & 1);
+}
+
+static bool is_list(const struct ks_member *member)
+{
+    return member->type == KS_MEMBER_TEXTS || member->type == KS_MEMBER_TAGS ||
+           member->type == KS_MEMBER_CONTEXT;
+}
+
+/* The value of a single member, or the run of fields from a list's first element to its last. */
+static void keep_value(struct pass *pass, size_t index, const struct ks_wire_field *field,
+                       ks_bytes raw)
+{
+    ks_bytes *value = &pass->checked->values[index];
+    if (!is_list(&pass->operation->members[index])) {
+        *value = field->bytes;
+    } else if (!value->ptr) {
+        *value = raw;
+    } else {
+        value->len = (size_t)(raw.ptr + raw.len - value->ptr);
+    }
+}
+
+static void visit(void *user, const struct ks_wire_field *field, ks_bytes raw)
+{
+    struct pass *pass = user;
+    const struct ks_member *member = ks_operation_member(pass->operation, field->number);
+    if (!member || (member->type == KS_MEMBER_ENUM && field->value == 0)) {
+        return;
+    }
+    size_t index = (size_t)(member - pass->operation->members);
+    pass->counts[index]++;
+    pass->checked->present |= 1ULL << index;
+    keep_value(pass, index, field, raw);
+    ks_constraint_value(member, field, pass->counts[index], pass->refusal);
+}
+
+static ks_result refuse_wire(struct ks_refusal *refusal, const struct ks_codec_fault *fault)
+{
+    return fault->field[0] ? ks_refusal_blame(refusal, KS_VALIDATION, fault->field, "%s %s",
+                                              fault->field, fault->what)
+                           : ks_refusal_set(refusal, KS_VALIDATION, "%s", fault->what);
+}
+
+/* Fields that keep no limit are counted, too: what is too many must get that far to be told. */
+static ks_result scan(struct pass *pass, ks_bytes message)
+{
+    struct ks_codec_limits limits = {.field_count_max =
+                                         pass->operation->fields_max + KS_CODEC_FIELD_COUNT};
+    struct ks_codec_fault fault = {"", ""};
+    ks_result read = ks_codec_scan(pass->operation->request, message, &limits, visit, pass, &fault);
+    return ks_failed(read) ? refuse_wire(pass->refusal, &fault) : KS_RES(OK);
+}
+
+static ks_result check_constraints(struct pass *pass)
+{
+    const struct ks_operation *operation = pass->operation;
+    for (size_t i = 0; i < operation->member_count; i++) {
+        ks_constraint_whole(&operation->members[i], pass->counts[i], pass->refusal);
+    }
+    return ks_refusal_conclude(pass->refusal);
+}
+
+static ks_result check_choices(struct pass *pass)
+{
+    const struct ks_operation *operation = pass->operation;
+    for (size_t i = 0; i < operation->choice_count; i++) {
+        const struct ks_choice *choice = &operation->choices[i];
+        uint64_t there = pass->checked->present & choice->members;
+        bool one = there != 0 && (there & (there - 1)) == 0;
+        if (!one) {
+            return ks_refusal_blame(pass->refusal, KS_VALIDATION,
+                                    operation->members[choice->first].name, "%s", choice->text);
+        }
+    }
+    return KS_RES(OK);
+}
+
+/* A range that has a text of its own: the number stands in the message once, at most. */
+static ks_result check_range(struct pass *pass, const struct ks_member *member, ks_bytes message)
+{
+    struct ks_wire_field field;
+    while (message.len > 0 && !ks_failed(ks_wire_next(&message, &field))) {
+        int32_t value = (int32_t)(uint32_t)field.value;
+        if (field.number == member->field && (value < member->min || value > member->max)) {
+            return ks_refusal_blame(pass->refusal, KS_VALIDATION, member->name, "%s", member->text);
+        }
+    }
+    return KS_RES(OK);
+}
+
+static ks_result check_lists(struct pass *pass, ks_bytes message)
+{
+    const struct ks_operation *operation = pass->operation;
+    for (size_t i = 0; i < operation->member_count; i++) {
+        const struct ks_member *member = &operation->members[i];
+        ks_bytes run = pass->checked->values[i];
+        if (pass->counts[i] == 0) {
+            continue;
+        }
+        if (member->type == KS_MEMBER_TAGS) {
+            KS_TRY(ks_lists_check_tags(member, run, pass->refusal));
+        } else if (member->type == KS_MEMBER_CONTEXT) {
+            KS_TRY(ks_lists_check_context(member, run, pass->refusal));
+        } else if (member->type == KS_MEMBER_TEXTS) {
+            KS_TRY(ks_lists_check_count(member, run, pass->refusal));
+        } else if (member->type == KS_MEMBER_NUMBER && member->text) {
+            KS_TRY(check_range(pass, member, message));
+        }
+    }
+    return KS_RES(OK);
+}
+
+static ks_result check_len(struct pass *pass, ks_bytes message)
+{
+    return message.len <= KS_REQUEST_LEN_MAX
+               ? KS_RES(OK)
+               : ks_refusal_set(pass->refusal, KS_VALIDATION,
+                                "The request has %zu bytes; it must have at most %u.", message.len,
+                                KS_REQUEST_LEN_MAX);
+}
+
+ks_result ks_operation_check(const struct ks_operation *operation, const struct ks_home *home,
+                             const char *account, ks_bytes message, struct ks_checked *ret_checked,
+                             struct ks_refusal *refusal)
+{
+    assert(!operation->entry);
+    assert(refusal->code == KS_OK);
+
+    *ret_checked = (struct ks_checked){0};
+    struct pass pass = {.operation = operation, .checked = ret_checked, .refusal = refusal};
+    KS_TRY(scan(&pass, message));
+    KS_TRY(check_constraints(&pass));
+    KS_TRY(check_len(&pass, message));
+    KS_TRY(check_choices(&pass));
+    KS_TRY(check_lists(&pass, message));
+    if (operation->request_id != KS_MEMBER_NONE) {
+        ret_checked->request_id = ret_checked->values[operation->request_id];
+    }
+    const struct ks_naming_scene scene = {operation, home, account};
+    return ks_naming_find(&scene, ret_checked, refusal);
+}
+
+ks_result ks_operation_entries(const struct ks_operation *operation, ks_bytes message,
+                               ks_bytes *ret_entries, size_t *ret_count, struct ks_refusal *refusal)
+{
+    assert(operation->entry);
+
+    const struct ks_member *entries = &operation->members[0];
+    size_t count = 0;
+    size_t unknown = 0;
+    while (message.len > 0) {
+        struct ks_wire_field field;
+        if (ks_failed(ks_wire_next(&message, &field)) || unknown > KS_CODEC_UNKNOWN_COUNT) {
+            return ks_refusal_set(refusal, KS_VALIDATION, "The message is malformed.");
+        }
+        if (field.number != entries->field || field.type != KS_WIRE_BYTES) {
+            unknown++;
+            continue;
+        }
+        if (count < (size_t)entries->max) {
+            ret_entries[count] = field.bytes;
+        }
+        count++;
+    }
+    ks_constraint_whole(entries, count, refusal);
+    KS_TRY(ks_refusal_conclude(refusal));
+    *ret_count = count;
+    return KS_RES(OK);
+}
