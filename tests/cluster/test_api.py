@@ -431,9 +431,44 @@ def test_exactly_once(cluster):
 
 
 def test_dry_run(cluster):
-    kms = cluster.kms()
-    made = kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x", dry_run=True))
-    assert made.dry_run and not made.ciphertext_blob
+    """A dry run does all but the effect: a ciphertext that would not open is told."""
+    kms, key = cluster.kms(), cluster.key()
+    context = {"a": "b"}
+    blob = kms.Encrypt(
+        cr.EncryptRequest(key_id=key, plaintext=b"x", encryption_context=context)
+    ).ciphertext_blob
+    flipped = blob[:-1] + bytes([blob[-1] ^ 1])
+
+    def decrypt(blob, context):
+        return kms.Decrypt(
+            cr.DecryptRequest(ciphertext_blob=blob, encryption_context=context, dry_run=True)
+        )
+
+    def re_encrypt(blob, context):
+        return kms.ReEncrypt(
+            cr.ReEncryptRequest(
+                ciphertext_blob=blob,
+                source_encryption_context=context,
+                destination_key_id=key,
+                dry_run=True,
+            )
+        )
+
+    assert kms.Encrypt(
+        cr.EncryptRequest(key_id=key, plaintext=b"x", dry_run=True)
+    ) == cr.EncryptResponse(dry_run=True)
+    assert kms.GenerateDataKey(
+        cr.GenerateDataKeyRequest(key_id=key, number_of_bytes=8, dry_run=True)
+    ) == cr.GenerateDataKeyResponse(dry_run=True)
+    assert kms.GenerateDataKeyWithoutPlaintext(
+        cr.GenerateDataKeyWithoutPlaintextRequest(key_id=key, number_of_bytes=8, dry_run=True)
+    ) == cr.GenerateDataKeyWithoutPlaintextResponse(dry_run=True)
+    assert decrypt(blob, context) == cr.DecryptResponse(dry_run=True)
+    assert re_encrypt(blob, context) == cr.ReEncryptResponse(dry_run=True)
+    for run in (decrypt, re_encrypt):
+        for wrong in ((flipped, context), (blob, {"a": "c"}), (blob, {})):
+            with refused("InvalidCiphertextException"):
+                run(*wrong)
 
 
 def test_revoked_certificates_and_deleted_users(cluster):

@@ -90,7 +90,7 @@ static void an_ekt_of_a_symmetric_key_is_bound_to_these_bytes(void **state)
     assert_int_equal(key.ekt.len, KS_EKT_EXTRA_LEN + 32);
 }
 
-/* Whoever could seal it holds the domain key; still the hsm uses no key that its spec can't have. */
+/* Only an hsm can seal such an EKT. This one still refuses a key that its spec can't have. */
 static void material_that_does_not_suit_the_spec_is_not_used(void **state)
 {
     (void)state;

@@ -222,6 +222,60 @@ static HsmReply *re_encrypt(const struct hsm_key *from, ProtobufCBinaryData blob
     return hsm_ask(&node, &request);
 }
 
+/* A request that is done dry, and its reply, which must hold its code alone. */
+static ks_code dry(HsmRequest request)
+{
+    request.dry_run = true;
+    HsmReply empty = KEYSTEAD__INTERNAL__V1__HSM_REPLY__INIT;
+    const HsmReply *reply = hsm_ask(&node, &request);
+    empty.code = reply->code;
+    assert_memory_equal(reply, &empty, sizeof(empty));
+    return reply->code;
+}
+
+static ks_code decrypt_dry(const struct hsm_key *with, ProtobufCBinaryData blob)
+{
+    KeyBinding binding = with->binding;
+    HsmDecrypt decrypt = KEYSTEAD__INTERNAL__V1__HSM_DECRYPT__INIT;
+    decrypt.binding = &binding;
+    decrypt.ekt = with->ekt;
+    decrypt.blob = blob;
+    return dry(HSM_REQUEST(DECRYPT, decrypt, &decrypt));
+}
+
+static void a_dry_run_finds_what_the_real_one_would_and_gives_nothing(void **state)
+{
+    (void)state;
+    const struct hsm_key other = hsm_new_key(&node, 1);
+    ProtobufCBinaryData blob = copy_of(hsm_encrypt(&node, &key, KS_LITERAL("x"))->blob);
+    KeyBinding binding = key.binding;
+    HsmGenerateDataKey wish = KEYSTEAD__INTERNAL__V1__HSM_GENERATE_DATA_KEY__INIT;
+    wish.binding = &binding;
+    wish.ekt = key.ekt;
+    wish.number_of_bytes = 32;
+    const HsmRequest request = HSM_REQUEST(GENERATE_DATA_KEY, generate_data_key, &wish);
+
+    assert_int_equal(decrypt_dry(&key, blob), KS_OK);
+    assert_int_equal(decrypt_dry(&other, blob), KS_INVALID_CIPHERTEXT);
+    blob.data[blob.len - 1] ^= 1;
+    assert_int_equal(decrypt_dry(&key, blob), KS_INVALID_CIPHERTEXT);
+    assert_int_equal(dry(request), KS_OK);
+    wish.ekt = other.ekt;
+    assert_int_equal(dry(request), KS_CORRUPT);
+}
+
+/* What the hsm holds cannot be changed and not be changed. */
+static void what_changes_the_hsm_has_no_dry_run(void **state)
+{
+    (void)state;
+    Keystead__Internal__V1__HsmDropDomainKey drop =
+        KEYSTEAD__INTERNAL__V1__HSM_DROP_DOMAIN_KEY__INIT;
+    drop.generation = 1;
+
+    assert_int_equal(dry(HSM_REQUEST(DROP_DOMAIN_KEY, drop_domain_key, &drop)), KS_VALIDATION);
+    assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_OK);
+}
+
 static void moves_a_blob_to_another_key_without_showing_it(void **state)
 {
     (void)state;
@@ -494,6 +548,7 @@ static void answers_a_frame_of_the_requests_with_the_most_fields(void **state)
     move.destination_context = context;
     move.n_destination_context = PAIRS_MAX;
     HsmRequest request = HSM_REQUEST(RE_ENCRYPT, re_encrypt, &move);
+    request.dry_run = true;
     HsmRequest *requests[KS_HSM_BATCH_MAX];
     for (size_t i = 0; i < KS_HSM_BATCH_MAX; i++) {
         requests[i] = &request;
@@ -573,6 +628,8 @@ int main(void)
         TEST(keeps_both_sides_of_the_plaintext_limits),
         TEST(makes_data_keys_that_decrypt),
         TEST(keeps_a_data_key_to_itself_if_told_to),
+        TEST(a_dry_run_finds_what_the_real_one_would_and_gives_nothing),
+        TEST(what_changes_the_hsm_has_no_dry_run),
         TEST(moves_a_blob_to_another_key_without_showing_it),
         TEST(gives_as_many_random_bytes_as_asked_for),
         TEST(a_dropped_generation_takes_its_keys_along),

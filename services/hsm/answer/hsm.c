@@ -13,28 +13,32 @@
 #include "services/hsm/answer/handlers.h"
 #include "services/hsm/memory/state.h"
 
-#define HANDLER(NAME, function)                                                                    \
-    [KEYSTEAD__INTERNAL__V1__HSM_REQUEST__OPERATION_##NAME] = ks_hsm_##function
+#define ROW(NAME, function, dry)                                                                   \
+    [KEYSTEAD__INTERNAL__V1__HSM_REQUEST__OPERATION_##NAME] = {ks_hsm_##function, dry}
+#define CHANGES(NAME, function) ROW(NAME, function, false)
+#define USES(NAME, function)    ROW(NAME, function, true)
 
-typedef ks_result (*handler_fn)(struct ks_hsm_call *call);
-
-static const handler_fn handlers[] = {
-    HANDLER(STATUS, status),
-    HANDLER(INSTALL_ROSTER, install_roster),
-    HANDLER(MAKE_DOMAIN_KEY, make_domain_key),
-    HANDLER(LOAD_DOMAIN_KEY, load_domain_key),
-    HANDLER(DROP_DOMAIN_KEY, drop_domain_key),
-    HANDLER(CHALLENGE, challenge),
-    HANDLER(SEAL_DOMAIN_KEY, seal_domain_key),
-    HANDLER(OPEN_DOMAIN_KEY, open_domain_key),
-    HANDLER(CREATE_KEY, create_key),
-    HANDLER(ENCRYPT, encrypt),
-    HANDLER(DECRYPT, decrypt),
-    HANDLER(GENERATE_DATA_KEY, generate_data_key),
-    HANDLER(RE_ENCRYPT, re_encrypt),
-    HANDLER(GENERATE_RANDOM, generate_random),
-    HANDLER(RESEAL, reseal),
-    HANDLER(EVICT, evict),
+/* CHANGES: what the hsm holds is another afterwards. USES: it is the same, but for the cache. */
+static const struct {
+    ks_result (*run)(struct ks_hsm_call *call);
+    bool can_be_dry;
+} handlers[] = {
+    USES(STATUS, status),
+    CHANGES(INSTALL_ROSTER, install_roster),
+    CHANGES(MAKE_DOMAIN_KEY, make_domain_key),
+    CHANGES(LOAD_DOMAIN_KEY, load_domain_key),
+    CHANGES(DROP_DOMAIN_KEY, drop_domain_key),
+    CHANGES(CHALLENGE, challenge),
+    USES(SEAL_DOMAIN_KEY, seal_domain_key),
+    CHANGES(OPEN_DOMAIN_KEY, open_domain_key),
+    USES(CREATE_KEY, create_key),
+    USES(ENCRYPT, encrypt),
+    USES(DECRYPT, decrypt),
+    USES(GENERATE_DATA_KEY, generate_data_key),
+    USES(RE_ENCRYPT, re_encrypt),
+    USES(GENERATE_RANDOM, generate_random),
+    USES(RESEAL, reseal),
+    CHANGES(EVICT, evict),
 };
 
 /* Who this hsm is, by its own certificate; it must be what its configuration says. */
@@ -136,7 +140,17 @@ const char *ks_hsm_node_id(const struct ks_hsm *hsm)
     return hsm->node_id;
 }
 
-/* After a failure a reply carries its code and nothing else. */
+static ks_result run(struct ks_hsm_call *call)
+{
+    const HsmRequest *request = call->request;
+    if (!handlers[request->operation_case].run ||
+        (request->dry_run && !handlers[request->operation_case].can_be_dry)) {
+        return KS_RES(VALIDATION);
+    }
+    return handlers[request->operation_case].run(call);
+}
+
+/* After a failure, and after a dry run, a reply carries its code and nothing else. */
 void ks_hsm_handle(struct ks_hsm *hsm, const HsmRequest *request, struct ks_arena *arena,
                    HsmReply *ret_reply)
 {
@@ -145,9 +159,8 @@ void ks_hsm_handle(struct ks_hsm *hsm, const HsmRequest *request, struct ks_aren
 
     keystead__internal__v1__hsm_reply__init(ret_reply);
     struct ks_hsm_call call = {hsm, request, arena, ret_reply};
-    handler_fn handler = handlers[request->operation_case];
-    ks_result r = handler ? handler(&call) : KS_RES(VALIDATION);
-    if (ks_failed(r)) {
+    ks_result r = run(&call);
+    if (ks_failed(r) || request->dry_run) {
         keystead__internal__v1__hsm_reply__init(ret_reply);
         ret_reply->code = r.code;
     }

@@ -51,7 +51,8 @@ void ks_hsm_free(struct ks_hsm *hsm);
 const char *ks_hsm_node_id(const struct ks_hsm *hsm);
 
 /*
- * Answers one request; a failure is in the reply's code.
+ * Answers one request; a failure is in the reply's code. What a dry run has made stays in arena,
+ * which is wiped with everything in it, and is not in the reply.
  *
  * arena      what the reply points to lives there.
  * ret_reply  initialised here; lasts as long as arena.

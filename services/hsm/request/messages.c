@@ -6,10 +6,10 @@
 #include "pkg/frame/frame.h"
 
 /*
- * The largest request is a ReEncrypt: 8 fields of its own, 14 of its two bindings, and two contexts
+ * The largest request is a ReEncrypt: 9 fields of its own, 14 of its two bindings, and two contexts
  * of 128 pairs of 3 fields. A frame full of the smallest fields has more than that.
  */
-#define FIELD_COUNT_MAX (KS_HSM_BATCH_MAX * (8U + 14U + 2U * 3U * 128U))
+#define FIELD_COUNT_MAX (KS_HSM_BATCH_MAX * (9U + 14U + 2U * 3U * 128U))
 
 ks_result ks_hsm_batch_read(ks_bytes frame, struct ks_arena *arena, HsmBatch **ret_batch)
 {

@@ -349,24 +349,112 @@ static void a_plaintext_has_1_to_4096_bytes(void **state)
                                    "equal to 4096");
 }
 
-static void a_dry_run_does_nothing_and_says_so(void **state)
+/* A response that says that it was a dry run, and nothing else. */
+static void expect_dry(const struct cell_answer *answer)
+{
+    static const uint8_t dry_run[] = {0xa8, 0x06, 0x01}; /* field 101: true */
+    uint8_t packed[sizeof(dry_run)];
+    expect(answer, "OK");
+    assert_int_equal(protobuf_c_message_get_packed_size(answer->response), sizeof(dry_run));
+    protobuf_c_message_pack(answer->response, packed);
+    assert_memory_equal(packed, dry_run, sizeof(dry_run));
+}
+
+static struct cell_answer dry_decrypt(ProtobufCBinaryData blob, const char *context)
+{
+    KMS(DecryptRequest__EncryptionContextEntry)
+    entry = KMS_NEW(DECRYPT_REQUEST__ENCRYPTION_CONTEXT_ENTRY);
+    KMS(DecryptRequest__EncryptionContextEntry) * entries[] = {&entry};
+    KMS(DecryptRequest) message = KMS_NEW(DECRYPT_REQUEST);
+    entry.key = ks_lend_text("a");
+    entry.value = ks_lend_text(context);
+    message.ciphertext_blob = blob;
+    message.encryption_context = entries;
+    message.n_encryption_context = 1;
+    message.dry_run = true;
+    const struct cell_request request = {.operation = OP(DECRYPT),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(decrypt_response)};
+    return cell_call(&cell, &request);
+}
+
+static struct cell_answer dry_re_encrypt(ProtobufCBinaryData blob, const char *context)
+{
+    KMS(ReEncryptRequest__SourceEncryptionContextEntry)
+    entry = KMS_NEW(RE_ENCRYPT_REQUEST__SOURCE_ENCRYPTION_CONTEXT_ENTRY);
+    KMS(ReEncryptRequest__SourceEncryptionContextEntry) * entries[] = {&entry};
+    KMS(ReEncryptRequest) message = KMS_NEW(RE_ENCRYPT_REQUEST);
+    entry.key = ks_lend_text("a");
+    entry.value = ks_lend_text(context);
+    message.ciphertext_blob = blob;
+    message.source_encryption_context = entries;
+    message.n_source_encryption_context = 1;
+    message.destination_key_id = key_id;
+    message.dry_run = true;
+    const struct cell_request request = {.operation = OP(RE_ENCRYPT),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(re_encrypt_response)};
+    return cell_call(&cell, &request);
+}
+
+/* A caller that asks whether a ciphertext would open learns it. */
+static void a_dry_run_opens_the_ciphertext_and_gives_nothing(void **state)
 {
     (void)state;
-    KMS(EncryptRequest) message = KMS_NEW(ENCRYPT_REQUEST);
-    message.key_id = key_id;
-    message.plaintext = ks_lend_bytes(KS_LITERAL("x"));
-    message.dry_run = true;
-    const struct cell_request request = {.operation = OP(ENCRYPT),
-                                         .message = &message.base,
-                                         .response_type = KMS_TYPE(encrypt_response)};
-    size_t before = ks_fake_hsm_request_count(cell.hsm);
+    CELL_ANSWER_AUTO encrypted = cell_encrypt(&cell, key_id, "secret", "x");
+    ProtobufCBinaryData blob = blob_of(&encrypted);
+    CELL_ANSWER_AUTO decrypted = dry_decrypt(blob, "x");
+    CELL_ANSWER_AUTO other_context = dry_decrypt(blob, "y");
+    CELL_ANSWER_AUTO moved = dry_re_encrypt(blob, "x");
+    CELL_ANSWER_AUTO moved_other_context = dry_re_encrypt(blob, "y");
+    blob.data[blob.len - 1] ^= 1;
+    CELL_ANSWER_AUTO flipped = dry_decrypt(blob, "x");
+    CELL_ANSWER_AUTO moved_flipped = dry_re_encrypt(blob, "x");
 
-    CELL_ANSWER_AUTO answer = cell_call(&cell, &request);
+    expect_dry(&decrypted);
+    expect_dry(&moved);
+    expect(&other_context, "INVALID_CIPHERTEXT");
+    expect(&moved_other_context, "INVALID_CIPHERTEXT");
+    expect(&flipped, "INVALID_CIPHERTEXT");
+    expect(&moved_flipped, "INVALID_CIPHERTEXT");
+}
 
-    expect(&answer, "OK");
-    assert_true(((KMS(EncryptResponse) *)answer.response)->dry_run);
-    assert_int_equal(((KMS(EncryptResponse) *)answer.response)->ciphertext_blob.len, 0);
-    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before);
+/* Each of them uses the key, and gives nothing. */
+static void a_dry_run_fails_where_the_key_cannot_be_used(void **state)
+{
+    (void)state;
+    KMS(EncryptRequest) encrypt = KMS_NEW(ENCRYPT_REQUEST);
+    encrypt.key_id = key_id;
+    encrypt.plaintext = ks_lend_bytes(KS_LITERAL("x"));
+    encrypt.dry_run = true;
+    KMS(GenerateDataKeyRequest) generate = KMS_NEW(GENERATE_DATA_KEY_REQUEST);
+    generate.key_id = key_id;
+    generate.key_spec = KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_256);
+    generate.dry_run = true;
+    KMS(GenerateDataKeyWithoutPlaintextRequest)
+    without = KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_REQUEST);
+    without.key_id = key_id;
+    without.key_spec = KMS_ENUM(DATA_KEY_SPEC__DATA_KEY_SPEC_AES_256);
+    without.dry_run = true;
+    const struct cell_request requests[] = {
+        {.operation = OP(ENCRYPT),
+         .message = &encrypt.base,
+         .response_type = KMS_TYPE(encrypt_response)},
+        {.operation = OP(GENERATE_DATA_KEY),
+         .message = &generate.base,
+         .response_type = KMS_TYPE(generate_data_key_response)},
+        {.operation = OP(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT),
+         .message = &without.base,
+         .response_type = KMS_TYPE(generate_data_key_without_plaintext_response)},
+    };
+    for (size_t i = 0; i < KS_COUNT(requests); i++) {
+        CELL_ANSWER_AUTO done = cell_call(&cell, &requests[i]);
+        ks_fake_hsm_fail(cell.hsm, 0, 1, KS_CORRUPT);
+        CELL_ANSWER_AUTO damaged = cell_call(&cell, &requests[i]);
+
+        expect_dry(&done);
+        expect(&damaged, "INTERNAL");
+    }
 }
 
 static bool is_back(void)
@@ -424,7 +512,8 @@ int main(void)
         TEST(a_data_key_without_plaintext_has_none),
         TEST(random_bytes_are_as_many_as_asked_for_within_limits),
         TEST(a_plaintext_has_1_to_4096_bytes),
-        TEST(a_dry_run_does_nothing_and_says_so),
+        TEST(a_dry_run_opens_the_ciphertext_and_gives_nothing),
+        TEST(a_dry_run_fails_where_the_key_cannot_be_used),
         TEST(without_an_hsm_the_answer_is_unavailable_until_it_is_back),
         TEST(what_only_the_inside_can_have_done_wrong_is_internal),
     };

@@ -60,6 +60,7 @@ static void ask_hsm(struct ks_call *call, const struct wish *wish,
     generate.context = ks_binding_context(call, wish->context, wish->context_count);
     generate.n_context = wish->context_count;
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
+    ask.dry_run = wish->dry_run;
     ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_DATA_KEY);
     ask.generate_data_key = &generate;
     ks_call_ask(call, &ask, then);
@@ -79,6 +80,11 @@ static void is_generated(struct ks_call *call, ks_result result, const INTERNAL(
         return;
     }
     KMS(GenerateDataKeyResponse) response = KMS_NEW(GENERATE_DATA_KEY_RESPONSE);
+    if (wish_of(call).dry_run) {
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
     response.ciphertext_blob = reply->blob;
     response.plaintext = reply->plaintext;
     response.key_id = call->targets[0].arn.text;
@@ -89,12 +95,6 @@ static void is_generated(struct ks_call *call, ks_result result, const INTERNAL(
 void ks_run_generate_data_key(struct ks_call *call)
 {
     const struct wish wish = wish_of(call);
-    if (wish.dry_run) {
-        KMS(GenerateDataKeyResponse) response = KMS_NEW(GENERATE_DATA_KEY_RESPONSE);
-        response.dry_run = true;
-        ks_call_reply(call, &response.base);
-        return;
-    }
     ask_hsm(call, &wish, is_generated);
 }
 
@@ -109,6 +109,11 @@ static void is_generated_without_plaintext(struct ks_call *call, ks_result resul
     }
     KMS(GenerateDataKeyWithoutPlaintextResponse)
     response = KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
+    if (wish_without_plaintext_of(call).dry_run) {
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
     response.ciphertext_blob = reply->blob;
     response.key_id = call->targets[0].arn.text;
     response.key_material_id = material_id_of(call);
@@ -118,12 +123,5 @@ static void is_generated_without_plaintext(struct ks_call *call, ks_result resul
 void ks_run_generate_data_key_without_plaintext(struct ks_call *call)
 {
     const struct wish wish = wish_without_plaintext_of(call);
-    if (wish.dry_run) {
-        KMS(GenerateDataKeyWithoutPlaintextResponse)
-        response = KMS_NEW(GENERATE_DATA_KEY_WITHOUT_PLAINTEXT_RESPONSE);
-        response.dry_run = true;
-        ks_call_reply(call, &response.base);
-        return;
-    }
     ask_hsm(call, &wish, is_generated_without_plaintext);
 }

@@ -6,11 +6,17 @@
 
 static void is_encrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {
+    const KMS(EncryptRequest) *request = (const KMS(EncryptRequest) *)call->request;
     if (ks_failed(result)) {
         ks_call_fail_hsm(call, result, KS_OK);
         return;
     }
     KMS(EncryptResponse) response = KMS_NEW(ENCRYPT_RESPONSE);
+    if (request->dry_run) {
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
     response.ciphertext_blob = reply->blob;
     response.key_id = call->targets[0].arn.text;
     response.encryption_algorithm =
@@ -22,12 +28,6 @@ void ks_run_encrypt(struct ks_call *call)
 {
     const KMS(EncryptRequest) *request = (const KMS(EncryptRequest) *)call->request;
     const struct ks_target *target = &call->targets[0];
-    if (request->dry_run) {
-        KMS(EncryptResponse) response = KMS_NEW(ENCRYPT_RESPONSE);
-        response.dry_run = true;
-        ks_call_reply(call, &response.base);
-        return;
-    }
     const STORED(KeyMaterial) *material = ks_record_current_material(target->key);
     INTERNAL(HsmEncrypt) encrypt = INTERNAL_NEW(HSM_ENCRYPT);
     encrypt.binding = ks_binding_of(call, target, material);
@@ -37,6 +37,7 @@ void ks_run_encrypt(struct ks_call *call)
         ks_binding_context(call, request->encryption_context, request->n_encryption_context);
     encrypt.n_context = request->n_encryption_context;
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
+    ask.dry_run = request->dry_run;
     ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_ENCRYPT);
     ask.encrypt = &encrypt;
     ks_call_ask(call, &ask, is_encrypted);

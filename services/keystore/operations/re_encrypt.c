@@ -10,6 +10,7 @@ enum { SOURCE, DESTINATION };
 static void is_re_encrypted(struct ks_call *call, ks_result result,
                             const INTERNAL(HsmReply) * reply)
 {
+    const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
     if (ks_failed(result)) {
         ks_call_fail_hsm(call, result, KS_INVALID_CIPHERTEXT);
         return;
@@ -17,6 +18,11 @@ static void is_re_encrypted(struct ks_call *call, ks_result result,
     const struct ks_target *source = &call->targets[SOURCE];
     const struct ks_target *destination = &call->targets[DESTINATION];
     KMS(ReEncryptResponse) response = KMS_NEW(RE_ENCRYPT_RESPONSE);
+    if (request->dry_run) {
+        response.dry_run = true;
+        ks_call_reply(call, &response.base);
+        return;
+    }
     response.ciphertext_blob = reply->blob;
     response.source_key_id = ks_lend_text(source->arn.text);
     response.key_id = ks_lend_text(destination->arn.text);
@@ -53,6 +59,7 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
     re_encrypt.n_destination_context = request->n_destination_encryption_context;
 
     INTERNAL(HsmRequest) ask = INTERNAL_NEW(HSM_REQUEST);
+    ask.dry_run = request->dry_run;
     ask.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_RE_ENCRYPT);
     ask.re_encrypt = &re_encrypt;
     ks_call_ask(call, &ask, is_re_encrypted);
@@ -60,15 +67,8 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
 
 void ks_run_re_encrypt(struct ks_call *call)
 {
-    const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
     const STORED(KeyMaterial) *material = ks_binding_material(call, &call->targets[SOURCE]);
     if (!material) {
-        return;
-    }
-    if (request->dry_run) {
-        KMS(ReEncryptResponse) response = KMS_NEW(RE_ENCRYPT_RESPONSE);
-        response.dry_run = true;
-        ks_call_reply(call, &response.base);
         return;
     }
     ask_hsm(call, material);
