@@ -1,5 +1,5 @@
 /*
- * arguments: the command line, read against the table of commands.
+ * arguments: parses the command line by the table of commands.
  *
  *     keystead NOUN [VERB] [--option VALUE | --option=VALUE | --flag | WORD]... [-- WORD...]
  *
@@ -30,8 +30,11 @@ struct ks_arguments {
 };
 
 /*
+ * Parses a command line.
+ *
  * ret_arguments  written on success only.
- * reterr_text    KS_USAGE_LEN bytes: what is wrong, and what was meant perhaps.
+ * reterr_text    KS_USAGE_LEN bytes: what is wrong, and which word was perhaps meant. Written on
+ *                failure only.
  *
  * Fails: VALIDATION (unknown command or option, a value too many or too few).
  */
@@ -39,10 +42,11 @@ KS_MUST_USE ks_result ks_arguments_parse(const struct ks_command_table *table, i
                                          char *const *argv, struct ks_arguments *ret_arguments,
                                          char *reterr_text);
 
-/* The value of an option; NULL if it was not given. */
+/* Returns the value of an option; NULL if it was not given. */
 const char *ks_argument(const struct ks_arguments *arguments, const char *name);
 
-/* The value of a repeated option, from 0 in the order of the command line; NULL past the last. */
+/* Returns the value at index of a repeated option, in the order of the line; NULL past the last. */
 const char *ks_argument_at(const struct ks_arguments *arguments, const char *name, size_t index);
 
+/* Returns whether the option is on the command line, with a value or without. */
 bool ks_argument_given(const struct ks_arguments *arguments, const char *name);

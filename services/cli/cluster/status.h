@@ -1,8 +1,8 @@
 /*
- * status: how every process of a cluster is, asked all at once. Who does not answer is a row like
- * any other.
+ * status: asks every process of a cluster at once how it is. A process that does not answer is a row
+ * like any other.
  *
- * Threads: one; answers come in on the session's.
+ * Threads: one; answers arrive on the thread of the connections.
  */
 #pragma once
 
@@ -42,29 +42,32 @@ struct ks_status {
     bool has_control;
 };
 
+#define KS_STATUS_DEADLINE_MS 2000
+
 /*
- * Asks everybody and waits for all answers, KS_STATUS_DEADLINE_MS at most.
- * ret_status  borrows from cluster.
+ * Asks all processes and waits for their answers, KS_STATUS_DEADLINE_MS at most.
+ *
+ * ret_status  borrows from cluster. Unspecified after a failure.
+ *
  * Fails: VALIDATION (a certificate of the cluster's file cannot be used).
  */
-#define KS_STATUS_DEADLINE_MS 2000
 KS_MUST_USE ks_result ks_status_ask(struct ks_cli *cli, const struct ks_cluster *cluster,
                                     struct ks_status *ret_status);
 
 /*
- * The members of a region's etcd as the keystore that sees most of them reports; NULL if there is
- * no report, or no etcd.
+ * Returns the report of the keystore that sees most members of a region's etcd; NULL if there is no
+ * report, or no etcd.
  */
 const struct Keystead__Internal__V1__GetStatusResponse *
 ks_status_etcd(const struct ks_status *status, const char *region);
 
-/* Whether the keystore at index is the first of its region: so regions are gone through. */
+/* Returns whether the keystore at index is the first one of its region: callers visit regions so. */
 bool ks_status_is_first(const struct ks_status *status, size_t index);
 
-/* Things of a region that are not well: keystores, frontends, etcd members, an absent leader. */
+/* Counts what is not well in a region: keystores, frontends, etcd members, an absent leader. */
 size_t ks_status_region_faults(const struct ks_status *status, const char *region);
 
-/* The same of everything. */
+/* Counts what is not well in all regions and in the control plane. */
 size_t ks_status_faults(const struct ks_status *status);
 
 /*

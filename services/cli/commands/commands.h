@@ -19,9 +19,10 @@ extern const struct ks_command_table ks_commands;
 /* Makes a key, and its alias if one was asked for; a failure tells when the key alone was made. */
 KS_MUST_USE ks_result ks_run_key_create(struct ks_cli *cli);
 
-/* Makes a user's private key, unless it exists, and gets a certificate for it. */
+/* Makes a user's private key, unless it exists, and gets a certificate. A failure leaves the key. */
 KS_MUST_USE ks_result ks_run_user_certificate(struct ks_cli *cli);
 
+/* Each prints what the program knows by itself. Fails: as the functions above. */
 KS_MUST_USE ks_result ks_run_profile_list(struct ks_cli *cli);
 KS_MUST_USE ks_result ks_run_completion(struct ks_cli *cli);
 KS_MUST_USE ks_result ks_run_version(struct ks_cli *cli);

@@ -1,6 +1,6 @@
 /*
- * stream: what comes in, with a look ahead; what goes out, unless it is a terminal that should not
- * get it; and how far it is.
+ * stream: reads an input with a look ahead, writes an output that may be a terminal, and shows how
+ * far a command has come. What a terminal cannot show is not written to it.
  *
  * Threads: one.
  */
@@ -25,30 +25,35 @@ struct ks_source {
 };
 
 /*
- * The next len bytes, without using them up; fewer only at the end of the input.
- * ret_bytes  borrowed until the next call.
+ * Reads the next len bytes without using them up; fewer only at the end of the input.
+ *
+ * ret_bytes  borrowed until the next call. Written on success only.
+ *
  * Fails: INTERNAL (reading failed).
  */
 KS_MUST_USE ks_result ks_source_peek(struct ks_source *source, size_t len, ks_bytes *ret_bytes,
                                      struct ks_failure *failure);
 
 /*
- * Uses up the next len_max bytes, or what there is, and says whether the input ends there.
- * ret_bytes  borrowed until the next call.
- * len_max    below KS_SOURCE_LEN_MAX.
+ * Uses up the next len_max bytes, or what is left of the input.
+ *
+ * len_max      below KS_SOURCE_LEN_MAX.
+ * ret_bytes    borrowed until the next call. Written on success only.
+ * ret_is_last  whether the input ends there. Written on success only.
+ *
  * Fails: as above.
  */
 KS_MUST_USE ks_result ks_source_take(struct ks_source *source, size_t len_max, ks_bytes *ret_bytes,
                                      bool *ret_is_last, struct ks_failure *failure);
 
-/* Wipes; the file stays open. */
+/* Wipes the bytes; the file stays open. */
 void ks_source_done(struct ks_source *source);
 #define KS_SOURCE_AUTO KS_CLEANUP(ks_source_done) struct ks_source
 
-/* Bytes of the input, if that can be known (a file); 0 else. */
+/* Returns how long the input is, when it is a file; else 0. */
 uint64_t ks_source_size(const struct ks_source *source);
 
-/* What may go out. */
+/* An output. */
 struct ks_sink {
     int file;
     bool guarded; /* it is a terminal, and --force was not given: text only */
@@ -56,7 +61,10 @@ struct ks_sink {
 
 struct ks_sink ks_sink_of(int file, bool force);
 
-/* Refuses before anything is done. Fails: VALIDATION (what comes is not text, and the sink is a terminal). */
+/*
+ * Refuses to write binary output to a terminal, before the command does anything.
+ * Fails: VALIDATION (the sink is guarded).
+ */
 KS_MUST_USE ks_result ks_sink_check_binary(const struct ks_sink *sink, struct ks_failure *failure);
 
 /*

@@ -29,11 +29,12 @@
 struct ks_crypto;
 struct ks_file;
 
-/* Whether bytes, at least KS_FILE_MAGIC_LEN of them if there are so many, begin a file. */
+/* Returns whether front begins a file. It needs KS_FILE_MAGIC_LEN bytes; fewer begin none. */
 bool ks_file_is(ks_bytes front);
 
 /*
  * Appends a header.
+ *
  * nonce  KS_FILE_NONCE_LEN random bytes, for this file only.
  * Fails: VALIDATION (blob is empty or over KS_FILE_BLOB_MAX), LIMIT_EXCEEDED (the buffer's cap).
  */
@@ -41,14 +42,20 @@ KS_MUST_USE ks_result ks_file_header_write(const uint8_t nonce[static KS_FILE_NO
                                            ks_bytes blob, struct ks_buffer *out);
 
 /*
- * The length of the header that begins with front.
+ * Tells how long the header is that begins with front.
+ *
+ * ret_len  written on success only.
+ *
  * Fails: INVALID_CIPHERTEXT (front is shorter than KS_FILE_FRONT_LEN, or begins no file), UNSUPPORTED
  * (it is of a version or algorithm that is not known here).
  */
 KS_MUST_USE ks_result ks_file_header_len(ks_bytes front, size_t *ret_len);
 
 /*
- * The blob in a header, borrowed from it.
+ * Finds the blob in a header.
+ *
+ * ret_blob  borrowed from header. Written on success only.
+ *
  * Fails: as ks_file_header_len; INVALID_CIPHERTEXT (not as long as it says).
  */
 KS_MUST_USE ks_result ks_file_header_blob(ks_bytes header, ks_bytes *ret_blob);
@@ -58,14 +65,15 @@ KS_MUST_USE ks_result ks_file_header_blob(ks_bytes header, ks_bytes *ret_blob);
  *
  * data_key  KS_FILE_DATA_KEY_LEN bytes. Borrowed for the call.
  * header    all of it. Borrowed for the call.
- * ret_file  the caller's, for ks_file_free; holds crypto as long as it lives.
+ * ret_file  the caller's, who frees it with ks_file_free; borrows crypto as long as it lives. Written
+ *           on success only.
  *
  * Fails: VALIDATION (wrong length of the key), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_file_new(struct ks_crypto *crypto, const ks_secret *data_key,
                                   ks_bytes header, struct ks_file **ret_file);
 
-/* Wipes the key. NULL is fine. */
+/* Wipes the key and frees the file. NULL is allowed. */
 void ks_file_free(struct ks_file *file);
 
 /*
@@ -73,6 +81,7 @@ void ks_file_free(struct ks_file *file);
  *
  * content     KS_FILE_SEGMENT_LEN bytes, or fewer in the last one: at least 1, but in the first.
  * ret_sealed  content.len + KS_FILE_TAG_LEN bytes, the caller's; may be where content stands.
+ *             Unspecified after a failure.
  *
  * Fails: LIMIT_EXCEEDED (2^32 - 1 segments), INTERNAL (OpenSSL).
  */

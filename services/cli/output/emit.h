@@ -1,5 +1,5 @@
 /*
- * emit: bytes onto stdout or stderr. Not through stdio, whose buffers are not wiped.
+ * emit: writes bytes to stdout or stderr, and not through stdio, whose buffers are not wiped.
  *
  * Threads: one.
  */
@@ -8,5 +8,5 @@
 #include "pkg/base/bytes.h"
 #include "services/cli/output/failure.h"
 
-/* Writes all of it. Fails: INTERNAL (the file is full, or who reads it has gone). */
+/* Writes all bytes. Fails: INTERNAL (the disk is full, or the reader has gone; a part may be out). */
 KS_MUST_USE ks_result ks_emit(int file, ks_bytes bytes, struct ks_failure *failure);

@@ -22,7 +22,8 @@ static const struct row rows[KS_CODE_COUNT] = {
     [KS_OK] = {KS_EXIT_OK, NO_HINT},
     [KS_VALIDATION] = {KS_EXIT_USAGE, HINT_FORM},
     [KS_NOT_FOUND] = {KS_EXIT_NOT_FOUND,
-                      "'keystead key list' and 'keystead alias list' show what there is"},
+                      "'keystead key list', 'alias list', 'account list' and 'user list' show "
+                      "what there is"},
     [KS_ALREADY_EXISTS] = {KS_EXIT_STATE, "choose another name, or change what stands"},
     [KS_ACCESS_DENIED] = {KS_EXIT_DENIED,
                           "check key, region, account and the certificate that is used"},

@@ -1,5 +1,5 @@
 /*
- * failure: why a command did not do what it was told, as one line and an exit code.
+ * failure: the reason why a command failed, as one line and an exit code.
  *
  *     keystead: NotFoundException: Key 'arn:…' does not exist; "keystead key list" shows …
  *
@@ -41,23 +41,27 @@ struct ks_failure {
 };
 
 /*
- * Notes what this machine finds wrong, and answers code, which gives the exit code.
- * A text that was noted before is replaced.
+ * Notes a failure that this machine has found, and returns code as the result, from which the exit
+ * code follows. A text that was noted before is replaced.
  */
 __attribute__((format(printf, 3, 4))) ks_result ks_fail(struct ks_failure *failure, ks_code code,
                                                         const char *format, ...);
 
-/* Notes how a call ended; answers error->code. */
+/* Notes the failure of a call, and returns error->code as the result. */
 ks_result ks_fail_call(struct ks_failure *failure, const struct ks_rpc_error *error);
 
+/* Returns the exit code of a failure. */
 enum ks_exit ks_exit_of(ks_code code);
 
-/* What may help; never NULL; "" where nothing general can be said. */
+/* Returns a hint on what may help; never NULL, and "" where nothing general can be said. */
 const char *ks_hint_of(ks_code code);
 
-/* What an exit code means, for people. */
+/* Returns what an exit code means, for people. */
 const char *ks_exit_text(enum ks_exit code);
 
-/* Appends the line, with its newline; control characters become '?'. Fails: LIMIT_EXCEEDED. */
+/*
+ * Appends the line with its newline; control characters become '?'.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; out may hold a part of the line).
+ */
 KS_MUST_USE ks_result ks_failure_line(const struct ks_failure *failure, ks_code code,
                                       struct ks_buffer *out);

@@ -1,7 +1,7 @@
 /*
- * session: the connections of one run of the program. A call goes to the first of several
- * addresses; if that can't answer it goes to the next, and around again, until patience is over.
- * So a mutation must carry a request_id.
+ * connections: the connections of one run of the program. A call goes to the first of several
+ * addresses. When that one cannot answer, the call goes to the next, and around again, until the
+ * time that the caller gave is over. A mutation can thus arrive twice and must carry a request_id.
  *
  * Threads: one.
  */
@@ -25,17 +25,17 @@
 struct ks_connections;
 struct ks_rpc_channel;
 
-/* Where a call goes. All borrowed for the call. */
+/* The server that a call is for. All borrowed for the call. */
 struct ks_door {
     const char *addresses; /* "host:port,host:port" */
     const char *spiffe;    /* of the server, as in ks_rpc_channel_options */
     struct ks_rpc_tls tls;
 };
 
-/* Starts the RPC library with the first call; never NULL. Free with ks_connections_free. */
+/* Makes an empty set, never NULL; the RPC library starts with the first call. Free it below. */
 struct ks_connections *ks_connections_new(void);
 
-/* NULL is fine. */
+/* Closes all connections. NULL is allowed. */
 void ks_connections_free(struct ks_connections *connections);
 
 struct ks_outgoing {
@@ -46,12 +46,12 @@ struct ks_outgoing {
 };
 
 /*
- * Calls, and again after UNAVAILABLE, DEADLINE and THROTTLED while there is time; after
+ * Calls a method, and repeats the call after UNAVAILABLE, DEADLINE and THROTTLED while there is time; after
  * UNAUTHENTICATED, too, with a certificate that is younger than KS_CONNECTIONS_FRESH_S: the region may
  * not have heard of it yet.
  *
- * ret_response  appended to, on success.
- * reterr_error  the last try's.
+ * ret_response  the response is appended to it, on success only.
+ * reterr_error  the last try's error; unspecified after a success.
  *
  * Fails: what the server answered; UNAVAILABLE, DEADLINE; VALIDATION (an address or a file of the
  * certificate is not there; error->text says which); LIMIT_EXCEEDED (ret_response is full).
@@ -63,7 +63,11 @@ KS_MUST_USE ks_result ks_connections_call(struct ks_connections *connections,
                                           struct ks_rpc_error *reterr_error);
 
 /*
- * The channel to one address, kept until the session ends; for who calls without waiting.
+ * Finds or makes the channel to one address, for a caller that does not wait for its calls one by
+ * one. The channel belongs to connections.
+ *
+ * ret_channel  written on success only.
+ *
  * Fails: as ks_connections_call.
  */
 KS_MUST_USE ks_result ks_connections_channel(struct ks_connections *connections,
@@ -72,7 +76,7 @@ KS_MUST_USE ks_result ks_connections_channel(struct ks_connections *connections,
                                              struct ks_rpc_error *reterr_error);
 
 /*
- * The end of what the library says of a failed connection, which is what failed; what stands before
- * says through whom it went. Borrowed from text.
+ * Returns the end of a text of the library about a failed connection, which says what failed; the
+ * text before it lists the layers that the failure went through. Borrowed from text.
  */
 const char *ks_connections_cause(const char *text);

@@ -1,8 +1,8 @@
 /*
- * request: request messages filled from words, by the names of their fields. What a command sets
- * stands in its table of options, so that no command needs code for it.
+ * request: fills request messages from words, by the names of their fields. The table of a command's
+ * options says which fields it sets, so that no command needs code for it.
  *
- * Threads: values; any.
+ * Threads: values; any thread.
  */
 #pragma once
 
@@ -19,15 +19,22 @@ struct ks_failure;
 
 #define KS_REQUEST_PAIRS_MAX 256U /* --tag or --context on one line; the service allows fewer */
 
-/* An empty message, which lasts as long as arena. Fails: LIMIT_EXCEEDED (the arena is full). */
+/*
+ * Makes an empty message, which lasts as long as arena.
+ *
+ * ret_message  written on success only.
+ *
+ * Fails: LIMIT_EXCEEDED (the arena is full).
+ */
 KS_MUST_USE ks_result ks_request_new(const struct ProtobufCMessageDescriptor *type,
                                      struct ks_arena *arena, struct ProtobufCMessage **ret_message);
 
+/* Returns whether the message has a field of that name, set or not. */
 bool ks_request_has(const struct ProtobufCMessage *message, const char *field);
 
 /*
  * Sets a text, a number or an enum (by its outer name, in whatever case) from a word, which is
- * borrowed as long as the message. field is one of the message's.
+ * borrowed as long as the message. field must be one of the message's.
  * Fails: VALIDATION (no number, out of range, no such value).
  */
 KS_MUST_USE ks_result ks_request_set(struct ProtobufCMessage *message, const char *field,

@@ -1,5 +1,5 @@
 /*
- * cli: what a running command has.
+ * cli: what a running command works with: its arguments, settings, connections, memory and failure.
  *
  * Threads: one.
  */

@@ -1,12 +1,13 @@
 /*
- * settings: where the service is and who asks, from options, the environment, and a profile: the
- * first that says something wins; an empty one says nothing.
+ * settings: where the service is and which certificates to use. A setting comes from an option, else
+ * from the environment, else from a profile; an empty value counts as none. Outputs are written on
+ * success only, but for ks_profile_folder.
  *
  * A profile is a flat YAML file, $XDG_CONFIG_HOME/keystead/<profile>.yaml (~/.config if that is not
- * set), with one line for each setting. "default" is read if nobody names another, and may be
+ * set), with one line for each setting. "default" is read when no other is named, and may be
  * absent.
  *
- * Threads: values; any.
+ * Threads: values; any thread.
  */
 #pragma once
 
@@ -50,7 +51,7 @@ struct ks_profile; /* a profile's texts */
 
 /* {0} is empty. */
 struct ks_settings {
-    const char *values[KS_SETTING_COUNT]; /* NULL: nobody says. Borrowed from one of the three */
+    const char *values[KS_SETTING_COUNT]; /* NULL: not set. Borrowed from one of the three */
     struct ks_profile *profile;
 };
 
@@ -59,6 +60,8 @@ struct ks_settings {
 extern const struct ks_option ks_global_options[KS_GLOBAL_OPTION_COUNT];
 
 /*
+ * Loads all settings.
+ *
  * ret_settings  zeroed by the caller; borrows from arguments and the environment. Free with
  *               ks_settings_done.
  * Fails: VALIDATION (a profile is malformed or its name is none), NOT_FOUND (it does not exist).
@@ -69,14 +72,14 @@ KS_MUST_USE ks_result ks_settings_load(const struct ks_arguments *arguments,
 void ks_settings_done(struct ks_settings *settings);
 
 /*
- * A setting that the command can't do without.
- * Fails: VALIDATION (nobody says; failure names option and environment).
+ * Reads a setting without which the command cannot run.
+ * Fails: VALIDATION (it is not set; failure names option and environment).
  */
 KS_MUST_USE ks_result ks_settings_need(const struct ks_settings *settings, enum ks_setting which,
                                        const char **ret_value, struct ks_failure *failure);
 
 /*
- * The same by the name of its option ("key"), which is one of KS_SETTINGS.
+ * Reads the setting whose option has that name ("key"), which must be one of KS_SETTINGS.
  * Fails: as above.
  */
 KS_MUST_USE ks_result ks_settings_need_option(const struct ks_settings *settings,
@@ -86,21 +89,24 @@ KS_MUST_USE ks_result ks_settings_need_option(const struct ks_settings *settings
 /* ---- Profiles as files ---- */
 
 /*
- * The folder of profiles.
+ * Finds the folder of profiles.
+ *
+ * ret_path  path_len bytes, the caller's. Unspecified after a failure.
+ *
  * Fails: NOT_FOUND (neither XDG_CONFIG_HOME nor HOME is set), LIMIT_EXCEEDED (the path is too long).
  */
 KS_MUST_USE ks_result ks_profile_folder(char *ret_path, size_t path_len);
 
-/* Letters, digits, '.', '_' and '-', not beginning with '.'. */
+/* Returns whether name has only letters, digits, '.', '_' and '-', and does not begin with '.'. */
 bool ks_profile_name_is_valid(const char *name);
 
 /*
- * One profile by its name; free with ks_profile_free.
+ * Reads one profile by its name; free it with ks_profile_free.
  * Fails: as ks_settings_load.
  */
 KS_MUST_USE ks_result ks_profile_read(const char *name, struct ks_profile **ret_profile,
                                       struct ks_failure *failure);
 void ks_profile_free(struct ks_profile *profile);
 
-/* "" if the profile does not say. Borrowed. */
+/* Returns a setting of the profile, borrowed from it; "" when the profile does not have it. */
 const char *ks_profile_get(const struct ks_profile *profile, enum ks_setting which);
