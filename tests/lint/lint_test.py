@@ -8,6 +8,7 @@ import unittest
 import banned
 import compile_commands
 import folders
+import headers
 import layers
 import links
 import names
@@ -199,6 +200,57 @@ class Banned(Tree):
         self.assertEqual(self.errors("/* TODO(#12): more */\n"), [])
         self.assert_found(self.errors("/* TODO: more */\n"), "TODO")
         self.assert_found(self.errors("/* FIXME */\n"), "FIXME")
+
+
+class Headers(Tree):
+    HEAD = "/* it: a header. */\n#pragma once\n"
+
+    def check(self, text, allowed=""):
+        self.write({"pkg/it/it.h": self.HEAD + text, "allowed.txt": allowed})
+        return headers.check(os.path.join(self.root, "allowed.txt"), self.root)[1]
+
+    def test_a_comment_that_says_all_passes(self):
+        self.assertEqual(self.check(
+            "/* Reads it. Fails: NOT_FOUND; ret_it is then untouched. */\n"
+            "KS_MUST_USE ks_result ks_it_read(int *ret_it);\n\n"
+            "/* Returns whether it is there. */\nbool ks_it_is(void);\n\n"
+            "/* Frees it. */\nvoid ks_it_free(struct ks_it *it);\n"), [])
+
+    def test_an_output_after_a_failure(self):
+        self.assert_found(self.check("/* Reads it. Fails: NOT_FOUND. */\n"
+                                     "KS_MUST_USE ks_result ks_it_read(int *ret_it);\n"),
+                          "ks_it_read", "output")
+
+    def test_a_sentence_at_the_top_counts_for_all(self):
+        self.write({"pkg/it/it.h": "/*\n * it: a header. Outputs are written on success only.\n"
+                                   " */\n/* Reads it. Fails: NOT_FOUND. */\n"
+                                   "KS_MUST_USE ks_result ks_it_read(int *ret_it);\n",
+                    "allowed.txt": ""})
+        self.assertEqual(headers.check(os.path.join(self.root, "allowed.txt"), self.root)[1], [])
+
+    def test_how_it_fails(self):
+        self.assert_found(self.check("/* Writes it. */\n"
+                                     "KS_MUST_USE ks_result ks_it_put(int it);\n"),
+                          "ks_it_put", "fails")
+
+    def test_when_a_bool_is_true(self):
+        self.assert_found(self.check("/* It is there. */\nbool ks_it_is(void);\n"),
+                          "ks_it_is", "true or false")
+
+    def test_an_output_of_a_bool(self):
+        self.assert_found(self.check("/* Finds it, and tells whether it did. */\n"
+                                     "bool ks_it_find(int *ret_it);\n"), "ks_it_find", "output")
+
+    def test_no_comment(self):
+        self.assert_found(self.check("bool ks_it_is(void);\n"), "ks_it_is", "no comment")
+
+    def test_the_list_only_shrinks(self):
+        self.assertEqual(self.check("bool ks_it_is(void);\n", "pkg/it/it.h ks_it_is  # old\n"), [])
+        self.assert_found(self.check("/* Returns whether. */\nbool ks_it_is(void);\n",
+                                     "pkg/it/it.h ks_it_is  # old\n"), "take it off")
+
+    def test_an_entry_without_a_reason(self):
+        self.assert_found(self.check("", "pkg/it/it.h ks_it_is\n"), "reason")
 
 
 class Folders(Tree):
