@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -206,6 +207,24 @@ void ks_rpc_loop_post(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg
             grpc_call_start_batch(loop->waker, NULL, 0, ks_rpc_tag_begin(&loop->wake_tag), NULL);
         assert(failed == GRPC_CALL_OK);
     }
+}
+
+static void note_turn(void *semaphore)
+{
+    sem_post(semaphore);
+}
+
+void ks_rpc_loop_await_turn(struct ks_rpc_loop *loop)
+{
+    assert(!ks_rpc_loop_is_current(loop));
+
+    sem_t turned;
+    sem_init(&turned, 0, 0);
+    ks_rpc_loop_post(loop, note_turn, &turned);
+    while (sem_wait(&turned) != 0) {
+        /* A handler of a signal interrupted it; waits on. */
+    }
+    sem_destroy(&turned);
 }
 
 void ks_rpc_loop_defer(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg)

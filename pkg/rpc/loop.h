@@ -51,6 +51,12 @@ bool ks_rpc_loop_is_current(const struct ks_rpc_loop *loop);
 void ks_rpc_loop_post(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg);
 
 /*
+ * Waits until the loop has run all that was posted before, and has left what it was running. Not
+ * from the loop's own thread. Before ks_rpc_loop_free.
+ */
+void ks_rpc_loop_await_turn(struct ks_rpc_loop *loop);
+
+/*
  * Runs fn(arg) once the loop has dealt with all that is waiting for it at the moment, at the latest
  * after KS_RPC_LOOP_TURNS_MAX more callbacks: for a sender that puts what those bring into one
  * message. From the loop's thread.

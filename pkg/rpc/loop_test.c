@@ -61,6 +61,18 @@ static void *post_many(void *arg)
     return NULL;
 }
 
+static void awaiting_a_turn_sees_all_that_was_posted_before(void **state)
+{
+    (void)state;
+    struct counted counted = {0};
+
+    post_many(&counted);
+    ks_rpc_loop_await_turn(loop);
+
+    assert_int_equal(counted.expected, POSTS);
+    assert_int_equal(counted.out_of_order, 0);
+}
+
 static void what_one_thread_posts_runs_in_its_order(void **state)
 {
     (void)state;
@@ -220,6 +232,7 @@ static void free_runs_what_was_posted_and_drops_timers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(awaiting_a_turn_sees_all_that_was_posted_before),
         CASE(what_one_thread_posts_runs_in_its_order),
         CASE(a_loop_knows_its_own_thread),
         CASE(timers_run_when_due_and_not_when_cancelled),

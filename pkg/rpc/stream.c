@@ -296,11 +296,6 @@ void ks_rpc_stream_set_user(struct ks_rpc_stream *stream, void *user)
     stream->user = user;
 }
 
-void *ks_rpc_stream_user(const struct ks_rpc_stream *stream)
-{
-    return stream->user;
-}
-
 const struct ks_rpc_peer *ks_rpc_stream_peer(const struct ks_rpc_stream *stream)
 {
     return stream->setup.peer;

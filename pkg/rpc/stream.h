@@ -58,7 +58,6 @@ struct ks_rpc_stream_callbacks {
 
 /* The owner's pointer: the method row's user (server) or open's (client) until it is set. Loop. */
 void ks_rpc_stream_set_user(struct ks_rpc_stream *stream, void *user);
-void *ks_rpc_stream_user(const struct ks_rpc_stream *stream);
 
 /* Server: who opened it, borrowed until on_close has returned. Client: NULL. Any thread. */
 const struct ks_rpc_peer *ks_rpc_stream_peer(const struct ks_rpc_stream *stream);

@@ -13,7 +13,7 @@
 #include "pkg/base/bytes.h"
 #include "pkg/transit/roster.h"
 
-#define FAKE_METHODS_MAX 32U
+#define FAKE_METHODS_MAX 128U
 #define FAKE_ROWS        13U
 
 struct ProtobufCMessage;

@@ -1,7 +1,6 @@
 #include "services/control/expiry.h"
 
 #include <assert.h>
-#include <semaphore.h>
 #include <string.h>
 
 #include "pkg/base/arena.h"
@@ -23,7 +22,6 @@ struct ks_expiry {
     struct ks_rpc_loop *loop;
     const struct ks_clock *clock;
     struct ks_rpc_timer *timer;
-    sem_t ended;
 };
 
 /* ---- When a record's use has ended; what can't be read is not removed ---- */
@@ -138,7 +136,6 @@ struct ks_expiry *ks_expiry_new(struct ks_store *store, struct ks_rpc_loop *loop
 {
     struct ks_expiry *expiry = ks_alloc(1, sizeof(*expiry));
     *expiry = (struct ks_expiry){.store = store, .loop = loop, .clock = clock};
-    sem_init(&expiry->ended, 0, 0);
     ks_rpc_loop_post(loop, run_round, expiry);
     return expiry;
 }
@@ -148,7 +145,6 @@ static void end(void *arg)
 {
     struct ks_expiry *expiry = arg;
     ks_rpc_timer_cancel(expiry->timer);
-    sem_post(&expiry->ended);
 }
 
 void ks_expiry_free(struct ks_expiry *expiry)
@@ -157,9 +153,6 @@ void ks_expiry_free(struct ks_expiry *expiry)
         return;
     }
     ks_rpc_loop_post(expiry->loop, end, expiry);
-    while (sem_wait(&expiry->ended) != 0) {
-        /* interrupted by a signal handler; waits on */
-    }
-    sem_destroy(&expiry->ended);
+    ks_rpc_loop_await_turn(expiry->loop);
     ks_free(expiry);
 }

@@ -1,7 +1,6 @@
 #include "services/keystore/keystore.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -404,23 +403,6 @@ static void free_parts(struct ks_keystore *keystore)
     ks_worker_free(keystore->quota_worker);
 }
 
-static void note_turn(void *semaphore)
-{
-    sem_post(semaphore);
-}
-
-/* Until the loop has left whatever it was running when this was called. */
-static void await_loop(struct ks_rpc_loop *loop)
-{
-    sem_t turned;
-    sem_init(&turned, 0, 0);
-    ks_rpc_loop_post(loop, note_turn, &turned);
-    while (sem_wait(&turned) != 0) {
-        /* interrupted by a signal handler; waits on */
-    }
-    sem_destroy(&turned);
-}
-
 void ks_keystore_stop(struct ks_keystore *keystore)
 {
     if (!keystore) {
@@ -440,7 +422,8 @@ void ks_keystore_stop(struct ks_keystore *keystore)
     pthread_mutex_lock(&keystore->lock);
     keystore->stopping = true;
     pthread_mutex_unlock(&keystore->lock);
-    await_loop(keystore->loops[0]); /* what was put off and runs already may use the store */
+    ks_rpc_loop_await_turn(
+        keystore->loops[0]); /* what was put off and runs already may use the store */
     /* Calls under way are answered by these three, to lanes that are closed. */
     ks_quota_free(keystore->quota);
     ks_hsm_link_free(keystore->link);
