@@ -61,10 +61,13 @@ ks_result ks_keyspec_choose(const struct ks_keyspec *spec, uint32_t usage, uint3
 ks_result ks_keyspec_allows(uint32_t spec, uint32_t usage, enum ks_key_usage needed)
 {
     const struct ks_keyspec *row = ks_keyspec_of(spec);
-    if (!row || !ks_keyspec_use_of(row, usage)) {
+    if (!row || !ks_key_usage_name(usage)) {
         return KS_RES(CORRUPT);
     }
-    return usage == needed ? KS_RES(OK) : KS_RES(INVALID_KEY_USAGE);
+    if (usage != needed) {
+        return KS_RES(INVALID_KEY_USAGE);
+    }
+    return ks_keyspec_use_of(row, usage) ? KS_RES(OK) : KS_RES(CORRUPT);
 }
 
 #define USAGE_NAME(NAME, number) [number] = #NAME,

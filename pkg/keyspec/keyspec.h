@@ -87,8 +87,8 @@ KS_MUST_USE ks_result ks_keyspec_choose(const struct ks_keyspec *spec, uint32_t 
  * usage    the key's own.
  * needed   the usage that the operation needs.
  *
- * Fails: CORRUPT (there are no keys of this spec and usage), INVALID_KEY_USAGE (the key's usage is
- * another one).
+ * Fails: INVALID_KEY_USAGE (the key's usage is another one, and has a name), CORRUPT (there is no
+ * such spec or usage, or the spec's keys can't have this one).
  */
 KS_MUST_USE ks_result ks_keyspec_allows(uint32_t spec, uint32_t usage, enum ks_key_usage needed);
 

@@ -174,6 +174,8 @@ static void a_key_is_used_for_what_it_was_made_for_and_nothing_else(void **state
                      KS_INVALID_KEY_USAGE);
     assert_int_equal(ks_keyspec_allows(1, KS_USAGE_SIGN_VERIFY, KS_USAGE_SIGN_VERIFY).code,
                      KS_CORRUPT);
+    assert_int_equal(ks_keyspec_allows(1, KS_USAGE_SIGN_VERIFY, KS_USAGE_ENCRYPT_DECRYPT).code,
+                     KS_INVALID_KEY_USAGE);
     assert_int_equal(ks_keyspec_allows(1, 0, KS_USAGE_ENCRYPT_DECRYPT).code, KS_CORRUPT);
     assert_int_equal(ks_keyspec_allows(0, KS_USAGE_ENCRYPT_DECRYPT, KS_USAGE_ENCRYPT_DECRYPT).code,
                      KS_CORRUPT);
