@@ -1,6 +1,7 @@
 /*
- * handlers: one function for each operation of hsm.proto. Each writes members of call->reply on
- * success; what a failure means stands beside the operation in hsm.proto.
+ * handlers: one function for each operation of hsm.proto, where what its failures mean is written,
+ * too. On success a handler has filled members of call->reply. After a failure the reply is
+ * unspecified, and the caller initialises it anew.
  *
  * Threads: one.
  */

@@ -1,6 +1,7 @@
 /*
- * hsm: everything that one hsm holds in memory, and the answer to each request. No I/O: frames come
- * from and go to whoever calls (loop.h), keys come from the token through safe.h at start.
+ * hsm: answers the keystore's requests with what one hsm holds in memory. It does no I/O: the loop
+ * (socket/loop.h) hands frames in and takes frames out, and keys come from the token at start
+ * (process/safe.h).
  *
  * Threads: one.
  */
@@ -37,7 +38,7 @@ struct ks_hsm_options {
 /*
  * Makes the hsm, with a transit key of its own life.
  *
- * ret_hsm  the caller's; ks_hsm_free.
+ * ret_hsm  the caller's; ks_hsm_free. Untouched after a failure.
  *
  * Fails: ACCESS_DENIED (certificate is not identity's, not of root, or of another region or zone),
  * INTERNAL (OpenSSL).
@@ -47,7 +48,7 @@ KS_MUST_USE ks_result ks_hsm_new(const struct ks_hsm_options *options, struct ks
 /* Wipes everything. NULL is fine. */
 void ks_hsm_free(struct ks_hsm *hsm);
 
-/* Hex, of the identity key; borrowed. */
+/* Returns the id of this hsm: hex digits, made from its identity key. Borrowed from hsm. */
 const char *ks_hsm_node_id(const struct ks_hsm *hsm);
 
 /*
@@ -63,7 +64,9 @@ void ks_hsm_handle(struct ks_hsm *hsm, const HsmRequest *request, struct ks_aren
 /*
  * Answers a frame of requests with a frame of replies, appended to out.
  *
- * Fails: VALIDATION, LIMIT_EXCEEDED (the frame is no batch, or its replies fit no frame: whoever
- * sent it is to be cut off; out may hold a part of an answer).
+ * out  after a failure it may hold a part of an answer, which must not be sent.
+ *
+ * Fails: VALIDATION, LIMIT_EXCEEDED (the frame is no batch, or its replies don't fit a frame: the
+ * caller cuts the client off that sent it).
  */
 KS_MUST_USE ks_result ks_hsm_answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_buffer *out);

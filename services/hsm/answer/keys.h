@@ -1,5 +1,5 @@
 /*
- * keys: from what a keystore sends (binding and EKT) to an HBK that can be used.
+ * keys: turns what a keystore sends, a binding and an EKT, into a key that can be used.
  *
  * Threads: one.
  */

@@ -1,6 +1,6 @@
 /*
- * challenges: those that this hsm has issued and that nobody has answered yet. Each is answered
- * once: taking it strikes it out, whatever becomes of the answer.
+ * challenges: the challenges that this hsm has issued and that no other hsm has answered yet. Each
+ * can be answered once: taking it removes it, even if the answer then turns out to be bad.
  *
  * Threads: one.
  */
@@ -28,11 +28,12 @@ struct ks_challenges {
     struct ks_issued issued[KS_CHALLENGES_MAX];
 };
 
-/* Remembers one; where all places are taken, the oldest is forgotten. */
+/* Remembers one. If all places are taken, the oldest challenge is forgotten. */
 void ks_challenges_add(struct ks_challenges *challenges, const struct ks_issued *issued);
 
 /*
- * Strikes the challenge with that nonce out and gives it.
+ * Removes the challenge with that nonce and gives it.
+ * ret_issued  untouched after a failure.
  * Fails: INVALID_CIPHERTEXT (never issued, answered, forgotten, or older than its lifetime).
  */
 KS_MUST_USE ks_result ks_challenges_take(struct ks_challenges *challenges, const uint8_t *nonce,

@@ -31,20 +31,20 @@ struct ks_domain_keys {
  *
  * key  KS_DOMAIN_KEY_LEN bytes; wiped in any case.
  *
- * Fails: CONFLICT (that generation is held and is another key), LIMIT_EXCEEDED (drop one first),
- * INTERNAL (OpenSSL).
+ * Fails: CONFLICT (that generation is held and is another key), LIMIT_EXCEEDED (all places are
+ * taken: drop one first), INTERNAL (OpenSSL). Nothing held has changed then.
  */
 KS_MUST_USE ks_result ks_domain_keys_put(struct ks_domain_keys *keys, uint32_t generation,
                                          ks_secret *key);
 
-/* Borrowed until the next put or drop; NULL if that generation is not held. */
+/* Returns that generation's key, borrowed until the next put or drop; NULL if it is not held. */
 const struct ks_domain_key *ks_domain_keys_find(const struct ks_domain_keys *keys,
                                                 uint32_t generation);
 
-/* Wipes one. Fails: NOT_FOUND. */
+/* Wipes one. Fails: NOT_FOUND (that generation is not held). */
 KS_MUST_USE ks_result ks_domain_keys_drop(struct ks_domain_keys *keys, uint32_t generation);
 
-/* The generations held, ascending; answers how many. */
+/* Writes the generations held, ascending, and returns how many there are. */
 size_t ks_domain_keys_list(const struct ks_domain_keys *keys,
                            uint32_t ret_generations[static KS_DOMAIN_KEYS_MAX]);
 

@@ -1,6 +1,6 @@
 /*
- * key_cache: HBKs that were unsealed before, in a memory of fixed size, so that a request opens an
- * EKT once and not each time.
+ * key_cache: keys that were unsealed before, in a memory of fixed size, so that an EKT is opened
+ * for its first request and not for each one.
  *
  * An entry answers only for exactly the EKT and the binding that it was opened with. Material ids
  * are spread evenly (they are a KDF's output), so each has a bucket of KS_KEY_CACHE_WAYS places;
@@ -34,7 +34,7 @@ struct ks_key_cache *ks_key_cache_new(size_t entries);
 /* Wipes everything. NULL is fine. */
 void ks_key_cache_free(struct ks_key_cache *cache);
 
-/* Which HBK. All borrowed for the call. */
+/* Names a key. All borrowed for the call. */
 struct ks_key_cache_id {
     const uint8_t *material_id; /* KS_MATERIAL_ID_LEN bytes */
     ks_bytes ekt;               /* at most KS_EKT_LEN_MAX */
@@ -51,11 +51,11 @@ void *ks_key_cache_find(struct ks_key_cache *cache, const struct ks_key_cache_id
 void ks_key_cache_put(struct ks_key_cache *cache, const struct ks_key_cache_id *id,
                       struct ks_loaded_key loaded);
 
-/* Wipes what is held of one material. */
+/* Wipes every key that is held of one material. */
 void ks_key_cache_evict(struct ks_key_cache *cache, const uint8_t *material_id);
 
 /* Wipes what was unsealed under one generation of the domain key. */
 void ks_key_cache_evict_generation(struct ks_key_cache *cache, uint32_t generation);
 
-/* Entries held. */
+/* Returns how many keys are held. */
 size_t ks_key_cache_count(const struct ks_key_cache *cache);

@@ -1,5 +1,6 @@
 /*
- * commands: what keystead-hsm can be told to do. Each answers the process's exit code.
+ * commands: what keystead-hsm can be told to do. Each returns the process's exit code, and has said
+ * on stderr or in the log what is wrong if that is not KS_EXIT_OK.
  *
  * Threads: one.
  */
@@ -11,7 +12,7 @@
 #define KS_EXIT_FAILED 1 /* it was understood and did not work */
 #define KS_EXIT_USAGE  2 /* it was not understood */
 
-/* Makes the keys in the token where they are not there yet; writes the certificate request. */
+/* Makes the keys that the token does not have yet, and writes the certificate request. */
 int ks_hsm_command_init(const struct ks_hsm_settings *settings);
 
 /* Stores the certificate and pins the hsm root; both are paths of PEM or DER files. */

@@ -22,7 +22,7 @@ bool ks_confine_is_built_in(void);
  *
  * locked_bytes    what the process may need at most.
  * allow_unlocked  go on where the limit forbids it.
- * ret_locked      whether memory is locked now and from here on.
+ * ret_locked      whether memory is locked now and from here on. Untouched after a failure.
  *
  * Fails: LIMIT_EXCEEDED (RLIMIT_MEMLOCK is less than locked_bytes and not allow_unlocked),
  * INTERNAL (the kernel refused).

@@ -12,7 +12,7 @@
 
 struct ks_ec_key;
 
-/* What serving needs of the token. */
+/* What the hsm needs from the token to serve. */
 struct ks_safe_content {
     ks_secret node_key;
     struct ks_ec_key *identity;
@@ -20,14 +20,16 @@ struct ks_safe_content {
     struct ks_buffer root;        /* the pinned hsm root, DER */
 };
 
+/* Wipes and frees what content holds. The zero value is fine. */
 void ks_safe_content_done(struct ks_safe_content *content);
 #define KS_SAFE_CONTENT_AUTO KS_CLEANUP(ks_safe_content_done) struct ks_safe_content
 
 /*
- * Makes the root key, node key and identity key where they are not there yet.
+ * Makes each of root key, node key and identity key that is not in the token yet. Keys that were
+ * made before a failure stay there, and the next call goes on from them.
  *
- * ret_identity  the caller's (ks_ec_free).
- * reterr_hint   what to do about a failure, a static string.
+ * ret_identity  the caller's (ks_ec_free). Untouched after a failure.
+ * reterr_hint   what to do about a failure, a static string; unspecified after success.
  *
  * Fails: NOT_FOUND, ACCESS_DENIED (token or PIN), INVALID_CIPHERTEXT (made under another region,
  * zone or root key), INTERNAL.
@@ -36,7 +38,9 @@ KS_MUST_USE ks_result ks_safe_init(const struct ks_hsm_settings *settings,
                                    struct ks_ec_key **ret_identity, const char **reterr_hint);
 
 /*
- * Stores the certificate that the hsm root gave, and pins the root. Both PEM or DER.
+ * Stores the certificate that the hsm root gave, and pins the root. Both are PEM or DER. Nothing is
+ * stored unless both are right.
+ * reterr_hint  as above.
  * Fails: ACCESS_DENIED (token or PIN; or the certificate is not this hsm's, of this region and
  * zone, and signed by that root), NOT_FOUND (token; or not initialised), INVALID_CIPHERTEXT (as
  * above), INTERNAL.
@@ -47,7 +51,9 @@ KS_MUST_USE ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_b
 /*
  * Reads everything, and closes the token.
  *
- * ret_content  zeroed by the caller; ks_safe_content_done, also after a failure.
+ * ret_content  zeroed by the caller; holds a part of it after a failure: ks_safe_content_done in
+ *              any case.
+ * reterr_hint  as above.
  *
  * Fails: NOT_FOUND (token; not initialised or not enrolled), ACCESS_DENIED (token or PIN),
  * INVALID_CIPHERTEXT (as above), INTERNAL.

@@ -35,7 +35,7 @@ typedef Keystead__Internal__V1__HsmReEncrypt HsmReEncrypt;
 /*
  * Reads a batch.
  *
- * ret_batch  lasts as long as arena, points to nothing in frame.
+ * ret_batch  lasts as long as arena, points to nothing in frame. Untouched after a failure.
  *
  * Fails: VALIDATION (malformed, empty, or over KS_HSM_BATCH_MAX), LIMIT_EXCEEDED (arena full).
  */
@@ -44,13 +44,18 @@ KS_MUST_USE ks_result ks_hsm_batch_read(ks_bytes frame, struct ks_arena *arena,
 
 /*
  * Appends the frame of a reply: head and bytes.
+ * out  after a failure it may hold a part of the frame.
  * Fails: VALIDATION (longer than a frame may be), LIMIT_EXCEEDED (the buffer's cap).
  */
 KS_MUST_USE ks_result ks_hsm_reply_append(const HsmBatchReply *reply, struct ks_buffer *out);
 
-/* Zeroed room for len bytes in arena, as a field of a message. Fails: LIMIT_EXCEEDED. */
+/*
+ * Makes zeroed room for len bytes in arena, as a field of a message.
+ * ret_place  untouched after a failure.
+ * Fails: LIMIT_EXCEEDED (the arena is full).
+ */
 KS_MUST_USE ks_result ks_hsm_place(struct ks_arena *arena, size_t len,
                                    ProtobufCBinaryData *ret_place);
 
-/* A field's bytes, borrowed. */
+/* Returns a field's bytes, borrowed from it. */
 ks_bytes ks_hsm_field(const ProtobufCBinaryData *field);

@@ -12,7 +12,8 @@
  * Sends a batch and reads its reply.
  *
  * arena      what the reply is read into.
- * ret_reply  has as many replies as the batch has requests; lasts as long as arena.
+ * ret_reply  has as many replies as the batch has requests; lasts as long as arena. Untouched after
+ *            a failure.
  *
  * Fails: UNAVAILABLE (the connection broke), VALIDATION (the answer is malformed),
  * LIMIT_EXCEEDED (the batch fits no frame).

@@ -2,11 +2,12 @@
  * keeper: gives the zone's hsm its roster and its domain keys, and carries out the machine's moves,
  * one at a time: look at the records, ask the hsm, commit, look again.
  *
- * When the hsm connects (first time, or it or this process was restarted), everything it holds is
- * dropped and loaded from the records: a key that was left over from an interrupted move could be
- * another one than the record's, under the same number. Then the link is opened for everybody.
+ * When the hsm connects (for the first time, or because it or this process was restarted),
+ * everything that it holds is dropped and loaded from the records: a key that was left over from an
+ * interrupted move could be another one than the record's, under the same number. Then the link is
+ * opened for other requests.
  *
- * Threads: run on a worker's thread; the rest from any.
+ * Threads: ks_keeper_run on a worker's thread; the other functions on any.
  */
 #pragma once
 
@@ -37,18 +38,23 @@ struct ks_keeper_options {
     const struct ks_clock *clock; /* NULL: ks_clock_system */
 };
 
+/* Never NULL; ks_keeper_free, once no worker runs it any more. */
 struct ks_keeper *ks_keeper_new(const struct ks_keeper_options *options);
+
+/* NULL is fine. */
 void ks_keeper_free(struct ks_keeper *keeper);
 
 /* What the link calls: the hsm has connected, or is lost. */
 void ks_keeper_connected(struct ks_keeper *keeper, uint64_t life);
 void ks_keeper_lost(struct ks_keeper *keeper);
 
-/* The worker's function: goes on until there is nothing to do, or a move failed.
- * user is the struct ks_keeper. */
+/*
+ * The worker's function: makes one move after the other until there is nothing to do or a move
+ * fails. user is the struct ks_keeper.
+ */
 void ks_keeper_run(void *user, struct ks_worker *worker);
 
-/* Whether a change of this record is one that the keeper looks at: then poke its worker. */
+/* Whether the keeper looks at this record: its worker must be poked when the record changes. */
 bool ks_keeper_concerns(ks_bytes key);
 
 struct ks_keeper_status {
@@ -60,4 +66,5 @@ struct ks_keeper_status {
     size_t alarm_count;
 };
 
+/* Copies what the keeper found when it ran last. */
 void ks_keeper_get_status(struct ks_keeper *keeper, struct ks_keeper_status *ret_status);

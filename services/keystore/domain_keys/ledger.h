@@ -1,9 +1,9 @@
 /*
- * ledger: the domain keys' records, read into what the machine looks at, and the one mutation that
- * each of its moves makes.
+ * ledger: reads the records of domain keys into the form that the machine looks at, and writes the
+ * one mutation that each of its moves makes.
  *
- * Every mutation compares all that the move was decided on, so two zones that decide on the same
- * records do it once between them.
+ * Every mutation compares all that the move was decided on, so of two zones that decide on the same
+ * records only one succeeds.
  *
  * Threads: pure over the arguments; any.
  */
@@ -20,14 +20,19 @@
 #include "services/keystore/records/name.h"
 
 /*
- * Adds one record whose key starts with "domain/" or "transit/"; another key is passed over.
+ * Adds one record whose key starts with "domain/" or "transit/"; a record of any other key is
+ * passed over. records are unspecified after a failure.
  * Fails: CORRUPT (the record cannot be read), LIMIT_EXCEEDED (there are more than the machine
  * looks at, which its moves never make).
  */
 KS_MUST_USE ks_result ks_ledger_add(struct ks_domain_records *records,
                                     const struct ks_store_record *record);
 
-/* All of them. Fails: as ks_ledger_add. */
+/*
+ * Reads all of them.
+ * ret_records  unspecified after a failure.
+ * Fails: as ks_ledger_add and ks_store_scan.
+ */
 KS_MUST_USE ks_result ks_ledger_read(const struct ks_store_view *view,
                                      struct ks_domain_records *ret_records);
 
@@ -39,13 +44,14 @@ struct ks_ledger_material {
 };
 
 /*
- * Adds the mutation of a step to an empty change; DROP, LOAD and WAIT have none and must not be
- * asked for. now_ms is wall time, written into the records for people.
+ * Adds the mutation of a step to an empty change; a failure is in change->result. DROP, LOAD and
+ * WAIT have no mutation and must not be asked for. now_ms is wall time, which the records show to
+ * people.
  */
 void ks_ledger_write(const struct ks_domain_records *records, const struct ks_domain_self *self,
                      const struct ks_domain_step *step, const struct ks_ledger_material *material,
                      int64_t now_ms, struct ks_change *change);
 
-/* The mutation that takes our transit record back: its envelope does not open. */
+/* Adds the mutation that deletes our transit record, because its envelope does not open. */
 void ks_ledger_forget_transit(const struct ks_domain_records *records,
                               const struct ks_domain_self *self, struct ks_change *change);

@@ -1,7 +1,7 @@
 /*
  * machine: how a cell comes to its domain keys. What one zone should do next is a pure function of
- * the cell's records and of what the zone's own hsm holds; whoever does it does one thing at a
- * time, and looks again. So there is nothing to lose in a crash: the records are the state.
+ * the cell's records and of what the zone's own hsm holds. The keeper does one such thing at a time
+ * and looks again. So a crash loses nothing: the records are the state.
  *
  * The way of one generation, as the records show it:
  *
@@ -28,7 +28,8 @@
  *      ▲                                                      │ open fails: ask
  *      └── the copy that stands names another hsm (the zone was replaced)
  *
- * Why nothing that was acknowledged is lost when one zone is: services/keystore/domain_keys/README.md.
+ * Why nothing that was acknowledged is lost when one zone is:
+ * services/keystore/domain_keys/README.md.
  *
  * Threads: pure over the arguments; any thread.
  */
@@ -126,32 +127,35 @@ struct ks_domain_step {
     size_t transit;      /* SEAL: index in records->transits */
 };
 
-/* What the zone does next. Moves are tried in the order of enum ks_domain_move. */
+/*
+ * Returns what the zone does next: of the moves in enum ks_domain_move, DROP first, the first that
+ * applies.
+ */
 struct ks_domain_step ks_domain_next(const struct ks_domain_records *records,
                                      const struct ks_domain_self *self);
 
 /*
- * MAKE and OPEN: the hsm holds the generation before its record stands. Whoever does not learn that
- * the record was committed must have the hsm drop it before looking again: another record may stand
- * by then, an earlier try's that came late, with another key under the same number.
+ * Whether the move is MAKE or OPEN: the hsm then holds the generation before its record is stored.
+ * A keeper that does not learn that the record was committed must have the hsm drop the generation
+ * before it looks again. By then an earlier try's record may have been stored, which came late and
+ * holds another key under the same number.
  */
 bool ks_domain_puts_copy(enum ks_domain_move move);
 
-/* "make": for logs. */
+/* Returns the move's name for logs, such as "make". */
 const char *ks_domain_move_name(enum ks_domain_move move);
 
-/* The copy of generation in zone; NULL if none stands. Borrowed from records. */
+/* Returns the zone's copy of a generation, borrowed from records; NULL if there is none. */
 const struct ks_domain_copy *ks_domain_copy_of(const struct ks_domain_records *records,
                                                uint32_t generation, const char *zone);
 
-/* Our transit record; NULL if none stands. Borrowed from records. */
+/* Returns the zone's transit record, borrowed from records; NULL if there is none. */
 const struct ks_domain_transit *ks_domain_transit_of(const struct ks_domain_records *records,
                                                      const char *zone);
 
 /*
- * Whether generation is one that keys are or may become sealed under, and nobody of the cell can
- * be asked for it: every copy that stands is of an hsm that is gone (ours), and it is current or
- * older. People must act.
+ * Whether a generation is lost: keys are sealed under it, and no zone can be asked for it, since
+ * every copy of it is for an hsm of ours that is gone. People must act.
  */
 bool ks_domain_lost(const struct ks_domain_records *records, const struct ks_domain_self *self,
                     uint32_t generation);

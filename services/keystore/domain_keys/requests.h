@@ -1,8 +1,9 @@
 /*
  * requests: the hsm's requests about domain keys, each as a function that waits.
  *
- * ret_bytes stand in arena. Every one fails as ks_sync_hsm, and INTERNAL when the reply lacks what
- * it should hold.
+ * What a function gives (ret_…) is in arena, and is untouched after a failure. Every function fails
+ * as ks_sync_hsm does, and with INTERNAL when the reply lacks what it should hold.
+ *
  * Threads: a worker's.
  */
 #pragma once

@@ -2,9 +2,10 @@
  * reseal: brings every key's material under the current generation, in bounded steps, on the
  * keystore on duty.
  *
- * Once a generation is current, no key can be committed under an older one (CreateKey compares
- * domain/current). So what a pass over all keys finds under older ones is all there is, and when it
- * has re-sealed them all, nothing is sealed below the current one any more.
+ * Once a generation is current, no key can be committed under an older one, because CreateKey
+ * compares domain/current. So one pass over all keys finds everything that is sealed under older
+ * ones. When it has re-sealed all of that, nothing is sealed under a generation below the current
+ * one.
  *
  * Threads: a worker's, one at a time.
  */
@@ -22,13 +23,17 @@
 
 struct ks_reseal;
 
-/* region is borrowed. */
+/* Never NULL; ks_reseal_free. region is borrowed. */
 struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link,
                                 const char *region);
+/* NULL is fine. */
 void ks_reseal_free(struct ks_reseal *reseal);
 
-/* One step, if any copy of an older generation stands. Answers whether another one is due at once. */
+/*
+ * Takes one step, if there is a copy of an older generation. Returns whether another step is due at
+ * once; false also after a failure, which the next run tries again.
+ */
 bool ks_reseal_step(struct ks_reseal *reseal, const struct ks_domain_records *records);
 
-/* Nothing is sealed under a generation below this one; 0: not known. */
+/* Returns the generation below which nothing is sealed; 0 while that is not known. */
 uint32_t ks_reseal_clean_below(const struct ks_reseal *reseal);
