@@ -63,7 +63,8 @@ def lacks(prototype, comment, head):
     head = " ".join(re.sub(r"(?m)^\s*\*", " ", head).split())
     head_speaks = bool(HEAD_OUTPUTS.search(head))
     has_output = bool(OUTPUT.search(prototype))
-    can_fail = re.search(r"\bks_result\s+ks_\w+\s*\(", prototype)
+    # Without KS_MUST_USE it only hands back the code that it was given.
+    can_fail = re.search(r"\bKS_MUST_USE\s+ks_result\s+ks_\w+\s*\(", prototype)
     is_bool = re.search(r"\bbool\s+ks_\w+\s*\(", prototype)
     if not comment:
         return "has no comment" if can_fail or is_bool or has_output else None
