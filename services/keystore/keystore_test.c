@@ -310,20 +310,27 @@ static struct ks_rpc_stream *open_stream(struct ks_rpc_channel *channel, const c
     return ks_rpc_stream_ref(ks_rpc_stream_open(channel, &options));
 }
 
-/* As many items as asked for in one message, each a ListKeys that is allowed. */
-static void send_items(struct ks_rpc_stream *stream, size_t count)
+/* As many items as asked for in one message, each allowed. */
+static void send_operations(struct ks_rpc_stream *stream, uint32_t operation, ks_bytes request,
+                            size_t count)
 {
     KS_BUFFER_AUTO message = {.len_max = 65536};
     for (size_t i = 0; i < count; i++) {
         INTERNAL(Item) item = INTERNAL_NEW(ITEM);
         item.tag = i;
-        item.operation = KS_NUMBER_LIST_KEYS;
+        item.operation = operation;
+        item.request = ks_lend_bytes(request);
         item.account = ks_lend_text("111122223333");
         item.principal = ks_lend_text("arn:aws:iam::111122223333:user/alice");
         item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);
         assert_int_equal(ks_codec_pack_field(1, &item.base, &message).code, KS_OK);
     }
     assert_int_equal(ks_rpc_stream_send_buffer(stream, &message).code, KS_OK);
+}
+
+static void send_items(struct ks_rpc_stream *stream, size_t count)
+{
+    send_operations(stream, KS_NUMBER_LIST_KEYS, (ks_bytes){0}, count);
 }
 
 static void a_frontend_gets_a_result_for_each_item_many_in_one_message(void **state)
@@ -358,6 +365,34 @@ static void what_is_no_request_ends_its_stream_and_no_other(void **state)
 
     ks_rpc_stream_unref(bad);
     ks_rpc_stream_unref(good);
+    ks_rpc_channel_free(channel);
+}
+
+/* The hsm gets them in one frame, and what it answers goes back in one message. */
+static void items_that_need_the_hsm_go_back_together(void **state)
+{
+    (void)state;
+    static const uint8_t eight_bytes[] = {0x08, 0x08};
+    const ks_bytes request = {eight_bytes, sizeof(eight_bytes)};
+    const uint32_t operation = KS_NUMBER_GENERATE_RANDOM;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+    unsigned asked = 0;
+    do { /* until the keeper has opened the link */
+        send_operations(stream, operation, request, 1);
+        asked++;
+        await_true(read_counter(&result_count) >= asked);
+    } while (codes[0] == KS_UNAVAILABLE && asked < GAUGE_WAIT_MS);
+    unsigned messages = message_count;
+    size_t frames = ks_fake_hsm_batch_count(hsm);
+
+    send_operations(stream, operation, request, ITEMS);
+
+    await_true(read_counter(&result_count) >= asked + ITEMS);
+    assert_int_equal(codes[ITEMS - 1], KS_OK);
+    assert_int_equal(message_count - messages, 1);
+    assert_int_equal(ks_fake_hsm_batch_count(hsm) - frames, 1);
+    ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }
 
@@ -588,6 +623,7 @@ int main(void)
         TEST(a_frontend_gets_a_result_for_each_item_many_in_one_message),
         TEST(what_is_no_request_ends_its_stream_and_no_other),
         TEST(a_bad_item_is_answered_and_ends_no_stream),
+        TEST(items_that_need_the_hsm_go_back_together),
         TEST(each_method_is_for_those_it_is_for),
         TEST(an_operator_sees_how_it_is_and_rotates),
         TEST(identities_reach_frontends_also_without_control_and_after_a_restart),

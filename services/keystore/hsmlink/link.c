@@ -46,6 +46,13 @@ struct flight {
     int64_t sent_ns;
 };
 
+/* What waits until the replies at hand are all handed out. */
+struct deferred {
+    struct deferred *next;
+    void (*fn)(void *argument);
+    void *argument;
+};
+
 struct ks_hsm_link {
     char *socket_path;
     struct ks_clock clock;
@@ -58,6 +65,11 @@ struct ks_hsm_link {
     pthread_mutex_t lock; /* guards what stands here; held for a few instructions */
     struct queue waiting;
     size_t pending_count;
+    unsigned holds;   /* callers that will release */
+    bool unannounced; /* something waits that the link was not woken for */
+    bool sated;       /* as many frames are on their way as may be: a reply wakes the link */
+    uint64_t request_count;
+    uint64_t frame_count;
     bool connected;
     bool open;
     uint64_t life;
@@ -68,8 +80,12 @@ struct ks_hsm_link {
     struct ks_buffer in;
     struct flight flights[KS_HSM_LINK_FLYING_MAX]; /* the oldest first */
     size_t flight_count;
+    struct deferred *deferred_first;
+    struct deferred *deferred_last;
     int64_t backoff_ms; /* before the next connection; back to the least with each reply */
 };
+
+static _Thread_local const struct ks_hsm_link *current; /* whose thread this is */
 
 /* Jobs */
 
@@ -115,9 +131,16 @@ static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result r
     }
 }
 
-/* OK: the job waits, and whether it is the only one that does; otherwise the caller keeps it. */
-static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open,
-                         bool *ret_first)
+/* With the lock. Whether the link must be woken for what waits; notes it while somebody holds. */
+static bool must_wake(struct ks_hsm_link *link)
+{
+    bool wakes = link->unannounced && link->holds == 0 && link->waiting.count > 0 && !link->sated;
+    link->unannounced = link->unannounced && link->holds > 0;
+    return wakes;
+}
+
+/* OK: the job waits, and whether the link must be woken; otherwise the caller keeps the job. */
+static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open, bool *ret_wake)
 {
     ks_result result = KS_RES(OK);
     pthread_mutex_lock(&link->lock);
@@ -127,8 +150,10 @@ static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_o
         result = KS_RES(THROTTLED);
     } else {
         link->pending_count++;
-        *ret_first = link->waiting.count == 0;
+        /* With others before it, the link is awake, or waits for a reply. */
+        link->unannounced = link->unannounced || link->waiting.count == 0;
         push(&link->waiting, job);
+        *ret_wake = must_wake(link);
     }
     pthread_mutex_unlock(&link->lock);
     return result;
@@ -145,13 +170,13 @@ static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * reques
                    struct job *job)
 {
     ks_result result = ks_codec_pack_field(REQUESTS_NUMBER, &request->base, &job->packed);
-    bool first = false;
+    bool wakes = false;
     if (!ks_failed(result)) {
-        result = enqueue(link, job, needs_open, &first);
+        result = enqueue(link, job, needs_open, &wakes);
     }
     if (!ks_failed(result)) {
-        if (first) {
-            wake(link); /* With others before it, the link is awake, or waits for a reply. */
+        if (wakes) {
+            wake(link);
         }
         return;
     }
@@ -181,18 +206,78 @@ void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * 
     submit(link, request, false, new_job(done, user));
 }
 
+void ks_hsm_link_hold(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->holds++;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void ks_hsm_link_release(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    assert(link->holds > 0);
+    link->holds--;
+    bool wakes = must_wake(link);
+    pthread_mutex_unlock(&link->lock);
+    if (wakes) {
+        wake(link);
+    }
+}
+
+bool ks_hsm_link_is_current(const struct ks_hsm_link *link)
+{
+    return current == link;
+}
+
+void ks_hsm_link_defer(struct ks_hsm_link *link, void (*fn)(void *argument), void *argument)
+{
+    assert(ks_hsm_link_is_current(link));
+
+    struct deferred *deferred = ks_alloc(1, sizeof(*deferred));
+    *deferred = (struct deferred){.fn = fn, .argument = argument};
+    *(link->deferred_first ? &link->deferred_last->next : &link->deferred_first) = deferred;
+    link->deferred_last = deferred;
+}
+
+static void run_deferred(struct ks_hsm_link *link)
+{
+    while (link->deferred_first) {
+        struct deferred *deferred = link->deferred_first;
+        link->deferred_first = deferred->next;
+        deferred->fn(deferred->argument);
+        ks_free(deferred);
+    }
+}
+
+void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64_t *ret_frames)
+{
+    pthread_mutex_lock(&link->lock);
+    *ret_requests = link->request_count;
+    *ret_frames = link->frame_count;
+    pthread_mutex_unlock(&link->lock);
+}
+
 /* Sending */
 
-/* Takes what fits one frame from what waits. */
+/*
+ * Takes what fits one frame from what waits. While somebody holds, it lets that one finish, as long
+ * as the hsm has something to do: whoever releases, or the next reply, wakes the link.
+ */
 static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret_len)
 {
     size_t len = 0;
     pthread_mutex_lock(&link->lock);
-    while (link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX &&
+    bool later = link->holds > 0 && link->flight_count > 0;
+    link->unannounced = link->unannounced || later;
+    while (!later && link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX &&
            len + link->waiting.first->packed.len <= KS_FRAME_LEN_MAX) {
         len += link->waiting.first->packed.len;
         push(jobs, pop(&link->waiting));
     }
+    link->frame_count += jobs->count > 0 ? 1 : 0;
+    link->request_count += jobs->count;
+    link->sated = jobs->count > 0 && link->flight_count + 1 == KS_HSM_LINK_FLYING_MAX;
     pthread_mutex_unlock(&link->lock);
     *ret_len = len;
 }
@@ -338,6 +423,8 @@ static void disconnect(struct ks_hsm_link *link)
     pthread_mutex_lock(&link->lock);
     link->connected = false;
     link->open = false;
+    link->sated = false;
+    link->unannounced = false;
     waiting = link->waiting;
     link->waiting = (struct queue){0};
     pthread_mutex_unlock(&link->lock);
@@ -393,6 +480,7 @@ static void *run(void *argument)
 {
     struct ks_hsm_link *link = argument;
     pthread_setname_np(pthread_self(), "hsm link");
+    current = link;
     try_to_connect(link);
     while (!atomic_load(&link->stopping)) {
         bool connected = link->socket != NO_SOCKET;
@@ -407,10 +495,12 @@ static void *run(void *argument)
             ks_log(WARN, "hsm lost; connecting again", KS_TEXT("code", ks_code_name(result.code)));
             disconnect(link);
         }
+        run_deferred(link);
     }
     if (link->socket != NO_SOCKET) {
         disconnect(link);
     }
+    run_deferred(link);
     return NULL;
 }
 

@@ -2,7 +2,9 @@
  * link: requests to the zone's hsm over its Unix socket (keystead/internal/v1/hsm.proto).
  *
  * While frames are on their way, requests collect; the next frame takes all that wait. So the busier
- * the keystore, the more requests one frame holds, and nobody waits for a timer.
+ * the keystore, the more requests one frame holds, and nobody waits for a timer. A caller that has
+ * many at once says so (hold, release), and what it sends as replies come it sends once they all
+ * have (defer): so a message of items costs one wake of the link and one of the hsm each way.
  *
  * A link connects by itself, again and again. It is opened for everybody only when its owner has
  * given the hsm what it needs (roster, domain keys); until then, and whenever the connection is
@@ -67,6 +69,26 @@ void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * requ
 /* The same for who prepares the hsm: as soon as it is connected. */
 void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
                          ks_hsm_done_fn done, void *user);
+
+/*
+ * Between the two, requests are collected, and the link is woken once for them all. Any thread, and
+ * several at a time: what one of them holds goes at the latest when the last of them releases.
+ * Nothing between the two may block.
+ */
+void ks_hsm_link_hold(struct ks_hsm_link *link);
+void ks_hsm_link_release(struct ks_hsm_link *link);
+
+/* Whether the caller runs on the link's thread. */
+bool ks_hsm_link_is_current(const struct ks_hsm_link *link);
+
+/*
+ * Runs fn(argument) on the link's thread as soon as all replies that have come are handed out, in
+ * the order of the calls. On the link's thread only; fn may not defer.
+ */
+void ks_hsm_link_defer(struct ks_hsm_link *link, void (*fn)(void *argument), void *argument);
+
+/* Requests that were sent, and the frames they were sent in, since the link was made. */
+void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64_t *ret_frames);
 
 /* Lets ks_hsm_link_ask through if the connection is still the one of this life. */
 void ks_hsm_link_open(struct ks_hsm_link *link, uint64_t life);

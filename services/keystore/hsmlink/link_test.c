@@ -135,6 +135,99 @@ static void requests_collect_while_the_hsm_is_busy(void **state)
     assert_true(ks_fake_hsm_batch_count(hsm) >= MANY / KS_HSM_LINK_BATCH_MAX);
 }
 
+/* A message of items is one frame, and one wake of link and hsm. */
+static void what_is_held_goes_in_one_frame(void **state)
+{
+    (void)state;
+    open_link();
+    size_t before = ks_fake_hsm_batch_count(hsm);
+    ks_hsm_link_hold(hsm_link);
+    for (size_t i = 1; i <= 100; i++) {
+        ask(i);
+    }
+    usleep(20000);
+    assert_int_equal(ks_fake_hsm_batch_count(hsm), before);
+    ks_hsm_link_release(hsm_link);
+
+    gauge_await(&answered, 100);
+    assert_int_equal(ks_fake_hsm_batch_count(hsm), before + 1);
+    uint64_t requests = 0;
+    uint64_t frames = 0;
+    ks_hsm_link_counts(hsm_link, &requests, &frames);
+    assert_int_equal(requests, ks_fake_hsm_request_count(hsm));
+    assert_int_equal(frames, ks_fake_hsm_batch_count(hsm));
+}
+
+/* Several hold at a time, and the hsm answers meanwhile: nothing is left behind. */
+static void *hold_and_ask(void *unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < 200; i++) {
+        ks_hsm_link_hold(hsm_link);
+        for (size_t j = 1; j <= 10; j++) {
+            ask(j);
+        }
+        ks_hsm_link_release(hsm_link);
+    }
+    return NULL;
+}
+
+static void nothing_that_was_held_is_forgotten(void **state)
+{
+    (void)state;
+    open_link();
+    pthread_t threads[3];
+    for (size_t i = 0; i < KS_COUNT(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, hold_and_ask, NULL), 0);
+    }
+    for (size_t i = 0; i < KS_COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    gauge_await(&answered, 3 * 200 * 10);
+    assert_int_equal(gauge_read(&failed), 0);
+}
+
+static struct gauge deferred_runs = GAUGE_INIT;
+static struct gauge answered_before = GAUGE_INIT;
+
+static void after_replies(void *unused)
+{
+    (void)unused;
+    gauge_set(&answered_before, gauge_read(&answered));
+    gauge_raise(&deferred_runs);
+}
+
+static void done_and_defer(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    assert_true(ks_hsm_link_is_current(hsm_link));
+    if (gauge_read(&answered) == 0) {
+        ks_hsm_link_defer(hsm_link, after_replies, NULL);
+    }
+    done(user, result, reply);
+}
+
+static void what_is_deferred_runs_after_all_replies_of_a_frame(void **state)
+{
+    (void)state;
+    open_link();
+    gauge_reset(&deferred_runs);
+    INTERNAL(HsmGenerateRandom) generate = INTERNAL_NEW(HSM_GENERATE_RANDOM);
+    generate.number_of_bytes = 8;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_RANDOM);
+    request.generate_random = &generate;
+    ks_hsm_link_hold(hsm_link);
+    for (size_t i = 0; i < 50; i++) {
+        ks_hsm_link_ask(hsm_link, &request, done_and_defer, (void *)(uintptr_t)8);
+    }
+    ks_hsm_link_release(hsm_link);
+
+    gauge_await(&deferred_runs, 1);
+    assert_int_equal(gauge_read(&answered_before), 50);
+    assert_int_equal(gauge_read(&deferred_runs), 1);
+    assert_false(ks_hsm_link_is_current(hsm_link));
+}
+
 static void a_lost_hsm_fails_what_waits_and_is_connected_again(void **state)
 {
     (void)state;
@@ -197,6 +290,9 @@ int main(void)
         TEST(nothing_passes_before_the_link_is_opened),
         TEST(each_answer_goes_to_its_question),
         TEST(requests_collect_while_the_hsm_is_busy),
+        TEST(what_is_held_goes_in_one_frame),
+        TEST(nothing_that_was_held_is_forgotten),
+        TEST(what_is_deferred_runs_after_all_replies_of_a_frame),
         TEST(a_lost_hsm_fails_what_waits_and_is_connected_again),
         TEST(too_many_requests_are_throttled_at_once),
         TEST(whoever_waits_is_answered_when_the_link_is_freed),

@@ -13,6 +13,7 @@
 #include "pkg/rpc/server.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/execute.h"
+#include "services/keystore/hsmlink/link.h"
 #include "services/keystore/serve/peer.h"
 
 #define ITEMS_NUMBER     1U              /* ExecuteRequest.items */
@@ -30,9 +31,10 @@ struct lane {
     const struct ks_execute_env *env;
     struct ks_rpc_stream *stream; /* a ref */
     pthread_mutex_t lock;         /* guards the rest; held while results are packed */
-    size_t refs;                  /* the stream, each item under way, a posted resume */
+    size_t refs;                  /* the stream, each item under way, what is posted or deferred */
     size_t outstanding;
     bool gathering; /* items of a message are being taken: their results go out together */
+    bool deferred;  /* results of a frame of the hsm are being taken: likewise */
     bool paused;
     struct ks_buffer batch; /* an ExecuteResponse that grows */
     size_t batch_count;     /* results in it */
@@ -86,15 +88,44 @@ static void resume_if_due(struct lane *lane)
     }
 }
 
+static void send_deferred(void *argument)
+{
+    struct lane *lane = argument;
+    pthread_mutex_lock(&lane->lock);
+    lane->deferred = false;
+    if (!lane->gathering && ks_rpc_stream_ready(lane->stream)) {
+        send_batch(lane);
+    }
+    unlock_and_unref(lane);
+}
+
+/*
+ * With the lock. Sends what was gathered, unless more is about to come: the hsm's replies come many
+ * at a time. What stays goes with them, or when the message before has been written.
+ */
+static void send_if_due(struct lane *lane)
+{
+    if (lane->gathering || lane->deferred || !ks_rpc_stream_ready(lane->stream)) {
+        return;
+    }
+    if (ks_hsm_link_is_current(lane->env->hsm)) {
+        lane->deferred = true;
+        lane->refs++;
+        ks_hsm_link_defer(lane->env->hsm, send_deferred, lane);
+        return;
+    }
+    send_batch(lane);
+}
+
 static void item_done(void *user, const INTERNAL(ItemResult) * result)
 {
     struct lane *lane = user;
     pthread_mutex_lock(&lane->lock);
     pack(lane, result);
-    bool goes_out = !lane->gathering && ks_rpc_stream_ready(lane->stream);
-    bool full = lane->batch.len >= BATCH_LEN_ENOUGH || lane->batch_count == KS_EXECUTE_RESULTS_MAX;
-    if (goes_out || full) {
+    if (lane->batch.len >= BATCH_LEN_ENOUGH || lane->batch_count == KS_EXECUTE_RESULTS_MAX) {
         send_batch(lane);
+    } else {
+        send_if_due(lane);
     }
     lane->outstanding--;
     resume_if_due(lane);
@@ -155,7 +186,9 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     lane->gathering = true;
     pthread_mutex_unlock(&lane->lock);
 
+    ks_hsm_link_hold(lane->env->hsm);
     ks_result result = take_items(lane, message);
+    ks_hsm_link_release(lane->env->hsm);
 
     pthread_mutex_lock(&lane->lock);
     lane->gathering = false;

@@ -1,6 +1,8 @@
 /*
  * execute_stream: KeystoreService.Execute. A frontend's stream of many requests a message; results
- * go back in any order, as many in one message as have come together while the last one was written.
+ * go back in any order, as many in one message as come together: those of one message of items that
+ * need no hsm, those of one frame of the hsm's replies, those that came while the last message was
+ * being written.
  *
  * Threads: the stream's loop; results come from wherever a call ends.
  */
