@@ -18,9 +18,9 @@ struct ks_arena_block {
 static struct ks_arena_block *add_block(struct ks_arena *arena, size_t len)
 {
     size_t capacity = len > BLOCK_LEN ? len : BLOCK_LEN;
-    struct ks_arena_block *block = ks_alloc(1, sizeof(*block) + capacity);
-    block->capacity = capacity;
-    block->older = arena->newest;
+    /* Not zeroed: most of a block is never given out. */
+    struct ks_arena_block *block = ks_realloc(NULL, 1, sizeof(*block) + capacity);
+    *block = (struct ks_arena_block){.older = arena->newest, .capacity = capacity};
     arena->newest = block;
     return block;
 }
@@ -44,7 +44,7 @@ void *ks_arena_alloc(struct ks_arena *arena, size_t len)
     void *place = block->bytes + block->used;
     block->used += wanted;
     arena->len += wanted;
-    return place;
+    return memset(place, 0, wanted);
 }
 
 char *ks_arena_dup(struct ks_arena *arena, ks_bytes bytes)

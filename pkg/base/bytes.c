@@ -45,7 +45,7 @@ static void grow(struct ks_buffer *buffer, size_t len_needed)
     while (capacity < len_needed) {
         capacity *= 2;
     }
-    uint8_t *place = ks_alloc(capacity, 1);
+    uint8_t *place = ks_realloc(NULL, capacity, 1); /* unset, as ks_buffer_extend says */
     if (buffer->ptr) {
         memcpy(place, buffer->ptr, buffer->len);
         ks_wipe(buffer->ptr, buffer->capacity);

@@ -391,7 +391,7 @@ static void items_that_need_the_hsm_go_back_together(void **state)
     await_true(read_counter(&result_count) >= asked + ITEMS);
     assert_int_equal(codes[ITEMS - 1], KS_OK);
     assert_int_equal(message_count - messages, 1);
-    assert_int_equal(ks_fake_hsm_batch_count(hsm) - frames, 1);
+    assert_in_range(ks_fake_hsm_batch_count(hsm) - frames, 1, 2); /* the keeper may ask, too */
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }

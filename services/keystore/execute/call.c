@@ -42,8 +42,11 @@ void ks_call_rest_on(struct ks_call *call, int64_t revision)
 
 void ks_call_close_view(struct ks_call *call)
 {
-    ks_store_view_close(&call->view);
+    if (!call->message) {
+        ks_store_view_close(&call->view);
+    }
     call->view = (struct ks_store_view){0};
+    call->message = NULL; /* whatever comes later opens a view of its own */
 }
 
 /* The end */

@@ -33,6 +33,7 @@
 #define KS_CALL_ARENA_MAX    (4U * 1024U * 1024U) /* request, records of some tries, response */
 
 struct ks_call;
+struct ks_execute_message;
 struct ks_quota;
 
 /* Carries an operation out: what operations/handlers.h says. */
@@ -80,6 +81,7 @@ struct ks_call {
     unsigned tries;
 
     /* Of one try. */
+    struct ks_execute_message *message;              /* whose view it is; NULL: the call's own */
     struct ks_store_view view;                       /* open while the call resolves and runs */
     struct ks_target targets[KS_OPERATION_KEYS_MAX]; /* of checked.keys, in their order */
     size_t target_count;

@@ -49,12 +49,36 @@ static bool take_request(struct ks_call *call)
     return call->operation->kind != KS_OPERATION_MUTATION || ks_request_check(call);
 }
 
+/*
+ * The window is looked at first, the copy is taken then: promise 2. Both after the request came: a
+ * message's view is not older than the message.
+ */
+static ks_result open_view(struct ks_call *call)
+{
+    struct ks_execute_message *message = call->message;
+    if (!message) {
+        return ks_store_serve(call->env->store, &call->view);
+    }
+    if (!message->looked) {
+        message->looked = true;
+        message->served = ks_store_serve(call->env->store, &message->view);
+    }
+    KS_TRY(message->served);
+    call->view = message->view;
+    return KS_RES(OK);
+}
+
+void ks_execute_message_done(struct ks_execute_message *message)
+{
+    ks_store_view_close(&message->view);
+    *message = (struct ks_execute_message){0};
+}
+
 void ks_execute_begin(struct ks_call *call)
 {
     const struct ks_operation *operation = call->operation;
     call->rests_on = 0;
-    /* The window is looked at first, the copy is taken then: promise 2. */
-    if (ks_failed(ks_store_serve(call->env->store, &call->view))) {
+    if (ks_failed(open_view(call))) {
         ks_call_fail(call, KS_UNAVAILABLE);
         return;
     }
@@ -88,24 +112,25 @@ static ks_result refuse_item(ks_bytes item, ks_execute_done_fn done, void *user)
     return KS_RES(OK);
 }
 
-ks_result ks_execute(const struct ks_execute_env *env, ks_bytes item, ks_execute_done_fn done,
-                     void *user)
+ks_result ks_execute(const struct ks_execute_env *env, struct ks_execute_message *message,
+                     ks_bytes item, ks_execute_done_fn done, void *user)
 {
     struct ks_call *call = ks_alloc(1, sizeof(*call));
     call->env = env;
+    call->message = message;
     call->done = done;
     call->user = user;
     call->arena.len_max = KS_CALL_ARENA_MAX;
     call->packed.len_max = KS_CALL_RESPONSE_MAX;
 
     struct ks_codec_limits limits = {.len_max = KS_EXECUTE_ITEM_MAX};
-    ProtobufCMessage *message = NULL;
-    if (ks_failed(ks_codec_unpack(INTERNAL_TYPE(item), item, &limits, &call->arena, &message))) {
+    ProtobufCMessage *unpacked = NULL;
+    if (ks_failed(ks_codec_unpack(INTERNAL_TYPE(item), item, &limits, &call->arena, &unpacked))) {
         ks_arena_done(&call->arena);
         ks_free(call);
         return refuse_item(item, done, user);
     }
-    call->item = (const INTERNAL(Item) *)message;
+    call->item = (const INTERNAL(Item) *)unpacked;
     if (take_request(call)) {
         ks_execute_begin(call);
     }

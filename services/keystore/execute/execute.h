@@ -9,14 +9,31 @@
 #include "services/keystore/execute/call.h"
 
 /*
+ * What the items of one message share: one look at the serving window and one snapshot of the
+ * copy, both taken after the message has come (promise 2), when the first item needs them. {0}
+ * before the first item; ks_execute_message_done after the last one has been begun.
+ */
+struct ks_execute_message {
+    struct ks_store_view view;
+    ks_result served; /* of that look */
+    bool looked;
+};
+
+/* Closes the view. */
+void ks_execute_message_done(struct ks_execute_message *message);
+
+/*
  * Carries out one item (bytes of an internal.v1.Item) and calls done exactly once: on this thread
  * before this returns, or on another one later. Bytes that are no Item, or longer than
  * KS_EXECUTE_ITEM_MAX, are answered with VALIDATION as long as they hold a tag: many tenants share
  * the stream, and one item must not end it.
  *
+ * message  of which it is an item; used until this returns. NULL: it came alone.
+ *
  * Fails: VALIDATION (the bytes hold no tag to answer to; done is not called).
  */
-KS_MUST_USE ks_result ks_execute(const struct ks_execute_env *env, ks_bytes item,
+KS_MUST_USE ks_result ks_execute(const struct ks_execute_env *env,
+                                 struct ks_execute_message *message, ks_bytes item,
                                  ks_execute_done_fn done, void *user);
 
 /* A call from its first step, which it may take several times. */

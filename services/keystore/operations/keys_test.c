@@ -589,7 +589,8 @@ static void an_item_of_any_length_is_answered_by_its_tag(void **state)
         pad_item(UINT64_MAX, len, &item);
         struct refusal refusal = {0};
 
-        ks_result taken = ks_execute(&cell.env, ks_buffer_bytes(&item), note_refusal, &refusal);
+        ks_result taken =
+            ks_execute(&cell.env, NULL, ks_buffer_bytes(&item), note_refusal, &refusal);
 
         assert_int_equal(taken.code, KS_OK);
         assert_int_equal(refusal.count, 1);
@@ -607,14 +608,14 @@ static void what_is_no_item_is_answered_by_its_tag(void **state)
     struct refusal refusal = {0};
 
     ks_bytes item = {account_is_no_text, sizeof(account_is_no_text)};
-    assert_int_equal(ks_execute(&cell.env, item, note_refusal, &refusal).code, KS_OK);
+    assert_int_equal(ks_execute(&cell.env, NULL, item, note_refusal, &refusal).code, KS_OK);
     assert_int_equal(refusal.tag, 5);
     assert_int_equal(refusal.code, KS_VALIDATION);
     item = (ks_bytes){cut_after_the_tag, sizeof(cut_after_the_tag)};
-    assert_int_equal(ks_execute(&cell.env, item, note_refusal, &refusal).code, KS_OK);
+    assert_int_equal(ks_execute(&cell.env, NULL, item, note_refusal, &refusal).code, KS_OK);
     assert_int_equal(refusal.count, 2);
     item = (ks_bytes){no_tag, sizeof(no_tag)};
-    assert_int_equal(ks_execute(&cell.env, item, note_refusal, &refusal).code, KS_VALIDATION);
+    assert_int_equal(ks_execute(&cell.env, NULL, item, note_refusal, &refusal).code, KS_VALIDATION);
     assert_int_equal(refusal.count, 2);
 }
 
@@ -648,8 +649,9 @@ static void what_is_no_item_or_no_operation_is_refused(void **state)
 {
     (void)state;
     static const uint8_t garbage[] = {0xff, 0xff, 0xff};
-    assert_int_equal(ks_execute(&cell.env, (ks_bytes){garbage, sizeof(garbage)}, NULL, NULL).code,
-                     KS_VALIDATION);
+    assert_int_equal(
+        ks_execute(&cell.env, NULL, (ks_bytes){garbage, sizeof(garbage)}, NULL, NULL).code,
+        KS_VALIDATION);
 
     INTERNAL(Item) item = INTERNAL_NEW(ITEM);
     item.tag = 7;

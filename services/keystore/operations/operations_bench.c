@@ -79,7 +79,8 @@ int main(void)
     double mine = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (size_t i = 0; i < ITEMS; i++) {
         sem_wait(&room);
-        assert_int_equal(ks_execute(&cell.env, ks_buffer_bytes(&item), done, NULL).code, KS_OK);
+        assert_int_equal(ks_execute(&cell.env, NULL, ks_buffer_bytes(&item), done, NULL).code,
+                         KS_OK);
     }
     for (int i = 0; i < OUTSTANDING; i++) {
         sem_wait(&room);

@@ -105,16 +105,14 @@ static void send_deferred(void *argument)
  */
 static void send_if_due(struct lane *lane)
 {
-    if (lane->gathering || lane->deferred || !ks_rpc_stream_ready(lane->stream)) {
-        return;
-    }
-    if (ks_hsm_link_is_current(lane->env->hsm)) {
+    if (!lane->deferred && ks_hsm_link_is_current(lane->env->hsm)) {
         lane->deferred = true;
         lane->refs++;
         ks_hsm_link_defer(lane->env->hsm, send_deferred, lane);
-        return;
     }
-    send_batch(lane);
+    if (!lane->deferred && !lane->gathering && ks_rpc_stream_ready(lane->stream)) {
+        send_batch(lane);
+    }
 }
 
 static void item_done(void *user, const INTERNAL(ItemResult) * result)
@@ -148,13 +146,13 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
 }
 
 /* Fails: VALIDATION (what has no tag: nobody can be answered). */
-static ks_result take_item(struct lane *lane, ks_bytes item)
+static ks_result take_item(struct lane *lane, struct ks_execute_message *shared, ks_bytes item)
 {
     pthread_mutex_lock(&lane->lock);
     lane->refs++;
     lane->outstanding++;
     pthread_mutex_unlock(&lane->lock);
-    ks_result result = ks_execute(lane->env, item, item_done, lane);
+    ks_result result = ks_execute(lane->env, shared, item, item_done, lane);
     if (ks_failed(result)) {
         pthread_mutex_lock(&lane->lock);
         lane->outstanding--;
@@ -164,7 +162,7 @@ static ks_result take_item(struct lane *lane, ks_bytes item)
 }
 
 /* Fails: VALIDATION (not an ExecuteRequest). */
-static ks_result take_items(struct lane *lane, ks_bytes message)
+static ks_result take_items(struct lane *lane, struct ks_execute_message *shared, ks_bytes message)
 {
     size_t count = 0;
     while (message.len > 0) {
@@ -174,7 +172,7 @@ static ks_result take_items(struct lane *lane, ks_bytes message)
             ++count > KS_EXECUTE_ITEMS_MAX) {
             return KS_RES(VALIDATION);
         }
-        KS_TRY(take_item(lane, field.bytes));
+        KS_TRY(take_item(lane, shared, field.bytes));
     }
     return KS_RES(OK);
 }
@@ -187,14 +185,14 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     pthread_mutex_unlock(&lane->lock);
 
     ks_hsm_link_hold(lane->env->hsm);
-    ks_result result = take_items(lane, message);
+    struct ks_execute_message shared = {0};
+    ks_result result = take_items(lane, &shared, message);
+    ks_execute_message_done(&shared);
     ks_hsm_link_release(lane->env->hsm);
 
     pthread_mutex_lock(&lane->lock);
     lane->gathering = false;
-    if (ks_rpc_stream_ready(stream)) {
-        send_batch(lane);
-    }
+    send_if_due(lane);
     bool pauses = lane->outstanding >= KS_EXECUTE_OUTSTANDING_MAX && !lane->paused;
     lane->paused = lane->paused || pauses;
     pthread_mutex_unlock(&lane->lock);
