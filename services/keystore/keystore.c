@@ -65,6 +65,7 @@ struct ks_keystore {
     struct ks_operators *operators;
     struct ks_quota *quota;
     struct ks_execute_env env;
+    struct ks_execute_streams streams;
     struct ks_rpc_method methods[METHOD_COUNT];
     struct ks_rpc_server *server;
     bool serving;         /* what health says; the housekeeping worker's */
@@ -253,6 +254,7 @@ static void make_parts(struct ks_keystore *keystore)
         .link = keystore->link,
         .keeper = keystore->keeper,
         .housekeeping = keystore->housekeeping,
+        .streams = &keystore->streams,
         .worker = keystore->operators_worker,
     };
     keystore->operators = ks_operators_new(&operators);
@@ -267,6 +269,7 @@ static void make_parts(struct ks_keystore *keystore)
         .later = later,
         .later_user = keystore,
     };
+    keystore->streams.env = &keystore->env;
 }
 
 static ks_result open_mirror(struct ks_keystore *keystore)
@@ -283,7 +286,9 @@ static ks_result open_mirror(struct ks_keystore *keystore)
 static ks_result open_server(struct ks_keystore *keystore)
 {
     const struct ks_rpc_method methods[METHOD_COUNT] = {
-        {.path = SERVICE "Execute", .stream = &ks_execute_stream_callbacks, .user = &keystore->env},
+        {.path = SERVICE "Execute",
+         .stream = &ks_execute_stream_callbacks,
+         .user = &keystore->streams},
         {.path = SERVICE "Applied",
          .stream = &ks_applied_stream_callbacks,
          .user = keystore->applied},

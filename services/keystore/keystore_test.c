@@ -268,6 +268,20 @@ static ks_code call(const char *certificate, const char *method, const ProtobufC
     return result.code;
 }
 
+/* What GetStatus says, in the arena. */
+static const INTERNAL(GetStatusResponse) * status_of(struct ks_arena *arena)
+{
+    INTERNAL(GetStatusRequest) ask = INTERNAL_NEW(GET_STATUS_REQUEST);
+    KS_BUFFER_AUTO response = {.len_max = 65536};
+    assert_int_equal(call("operator", SERVICE "GetStatus", &ask.base, &response), KS_OK);
+    ProtobufCMessage *message = NULL;
+    assert_int_equal(ks_codec_unpack(INTERNAL_TYPE(get_status_response), ks_buffer_bytes(&response),
+                                     NULL, arena, &message)
+                         .code,
+                     KS_OK);
+    return (const INTERNAL(GetStatusResponse) *)message;
+}
+
 /* Execute */
 
 static void execute_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
@@ -392,6 +406,12 @@ static void items_that_need_the_hsm_go_back_together(void **state)
     assert_int_equal(codes[ITEMS - 1], KS_OK);
     assert_int_equal(message_count - messages, 1);
     assert_in_range(ks_fake_hsm_batch_count(hsm) - frames, 1, 2); /* the keeper may ask, too */
+    KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
+    const INTERNAL(Traffic) *traffic = status_of(&arena)->traffic;
+    assert_int_equal(traffic->items, asked + ITEMS);
+    assert_int_equal(traffic->item_messages, asked + 1);
+    assert_int_equal(traffic->results, asked + ITEMS);
+    assert_int_equal(traffic->result_messages, message_count);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }
@@ -461,23 +481,18 @@ static void an_operator_sees_how_it_is_and_rotates(void **state)
 {
     (void)state;
     KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
-    INTERNAL(GetStatusRequest) ask = INTERNAL_NEW(GET_STATUS_REQUEST);
     const INTERNAL(GetStatusResponse) *status = NULL;
     for (int i = 0; i < 1000 && !(status && status->hsm_ready && status->domain_generation); i++) {
-        KS_BUFFER_AUTO response = {.len_max = 65536};
-        assert_int_equal(call("operator", SERVICE "GetStatus", &ask.base, &response), KS_OK);
-        ProtobufCMessage *message = NULL;
-        assert_int_equal(ks_codec_unpack(INTERNAL_TYPE(get_status_response),
-                                         ks_buffer_bytes(&response), NULL, &arena, &message)
-                             .code,
-                         KS_OK);
-        status = (const INTERNAL(GetStatusResponse) *)message;
+        status = status_of(&arena);
     }
     assert_true(status->hsm_ready);
     assert_string_equal(status->zone, ZONE);
     assert_int_equal(status->domain_generation, 1);
     assert_int_equal(status->n_alarms, 0);
     assert_true(status->window_left_ms > 0);
+    assert_true(status->traffic->hsm_requests >= status->traffic->hsm_frames);
+    assert_true(status->traffic->hsm_frames > 0);
+    assert_int_equal(status->traffic->items, 0);
 
     KS_BUFFER_AUTO response = {.len_max = 65536};
     INTERNAL(RotateDomainKeyRequest) rotate = INTERNAL_NEW(ROTATE_DOMAIN_KEY_REQUEST);

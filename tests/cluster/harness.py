@@ -30,7 +30,12 @@ import pki  # noqa: E402
 import runit  # noqa: E402
 import topology as t  # noqa: E402
 
-PROTOS = ("keystead/kms/v1/*.proto", "keystead/admin/v1/*.proto", "google/rpc/*.proto")
+PROTOS = (
+    "keystead/kms/v1/*.proto",
+    "keystead/admin/v1/*.proto",
+    "keystead/internal/v1/internal.proto",
+    "google/rpc/*.proto",
+)
 FIRST_PORT, PORTS_STRIDE = 24000, 1000
 SECONDS = 10  # of a call: long enough for an election on a busy machine
 

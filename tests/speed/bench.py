@@ -28,7 +28,7 @@ import workloads  # noqa: E402
 CLUSTER_INDEX = 7  # of its ports, among those of the cluster tests
 STAGES = ("crypto", "create", "failover", "keys")
 NOISY_CORES = 0.1
-IDLE_SECONDS = 3
+IDLE_SECONDS = 10
 SECONDS_MAX = 2400
 MIB = 1024**2
 
@@ -37,7 +37,7 @@ MIB = 1024**2
 class Plan:
     """How much is measured. times: warm-up and measured time of one run, in ms."""
 
-    rounds: int = 3
+    rounds: int = 5
     times: tuple[int, int] = (1000, 5000)
     kills: int = 3
     keys: int = 100000
@@ -45,7 +45,7 @@ class Plan:
     starts: int = 3
 
 
-QUICK = Plan(times=(500, 1500), kills=1, keys=5000, fill_seconds=60, starts=1)
+QUICK = Plan(rounds=3, times=(500, 1500), kills=1, keys=5000, fill_seconds=60, starts=1)
 
 
 class Bench:

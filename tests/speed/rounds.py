@@ -6,8 +6,11 @@ import statistics
 import cell as cells
 import report
 import tools
+import traffic
 import workloads as w
 
+# Whose items are counted as they travel.
+WATCHED = ("encrypt", "batch_encrypt")
 # What 64 and what 1 mean for CreateKey and for etcd's puts: calls under way in all.
 MANY = 64
 
@@ -18,6 +21,7 @@ class Rounds:
     def __init__(self, bench):
         self.bench, self.figures = bench, bench.figures
         self._cpu = collections.defaultdict(lambda: collections.defaultdict(list))
+        self._hops = collections.defaultdict(lambda: collections.defaultdict(list))
 
     def note(self, name, run, items=1, rate_name=None):
         add = self.figures.add
@@ -34,29 +38,30 @@ class Rounds:
         self.bench.say(f"  {name:<18} {rate:>10}  {latency}{failed}")
         assert run.rps > 0, f"{name}: nothing succeeded: {run.answer}"
 
-    def run(self, workload, pids, cell=None, rate_name=None):
+    def run(self, workload, pids, cell=None, rate_name=None, watch=None):
         command = self.bench.loads.command(workload, *self.bench.plan.times)
-        run = tools.measure(command, pids, cell)
+        run = tools.measure(command, pids, cell, watch)
         self.note(workload.name, run, workload.items, rate_name)
         return run
 
     def cpu(self):
         """{workload: {process: CPU us an operation}}, medians."""
-        return {
-            name: {p: statistics.median(v) for p, v in processes.items()}
-            for name, processes in self._cpu.items()
-        }
+        return medians(self._cpu)
 
     # ---- Stages ----
 
     def crypto(self):
         workloads = self.bench.crypto_loads
         pids = {**self.bench.pids(), **self.bench.echo_pids}
+        watch = traffic.Watch(self.bench.cluster)
         for number in range(self.bench.plan.rounds):
             self.bench.say(f"crypto, round {number + 1} of {self.bench.plan.rounds}")
             for workload in workloads:
                 rate = "batch_encrypt_items_ps" if workload.items > 1 else None
-                self.run(workload, pids, rate_name=rate)
+                watched = workload.name in WATCHED
+                run = self.run(workload, pids, rate_name=rate, watch=watch if watched else None)
+                if watched:
+                    self._travel(workload, run)
             for workload in workloads[:3]:
                 self.run(workload.alone(), pids)
         for suffix in ("", "_256"):
@@ -64,6 +69,18 @@ class Rounds:
                 f"encrypt_ratio{suffix}", f"encrypt{suffix}_rps", f"echo{suffix}_rps"
             )
         self.figures.add_ratio("batch_ratio", "batch_encrypt_items_ps", "encrypt_rps")
+        self.figures.add_ratio("batch_echo_ratio", "batch_encrypt_items_ps", "echo_rps")
+        self.figures.set("items_per_message", medians(self._hops))
+
+    def _travel(self, workload, run):
+        """How many items shared a message on each hop, and what an Encrypt costs in wakes."""
+        for hop, items in traffic.items_per_message(run.counts).items():
+            self._hops[workload.name][hop].append(items)
+        if workload.name == "encrypt":
+            for name in ("keystore_switches", "frontend_sendmsg"):
+                if name in run.counts:
+                    each = run.counts[name] / run.answer["calls"]
+                    self.figures.add(f"{name}_per_encrypt", each, "")
 
     def create(self):
         bench = self.bench
@@ -103,6 +120,11 @@ class Rounds:
         self.figures.set("cpu_us_per_op", cpu)
         roles = {name: by_role(row, self.bench.cluster.region) for name, row in cpu.items()}
         return report.cpu_table(roles) if roles else ""
+
+
+def medians(rows):
+    """{name: {column: median of its values}}."""
+    return {n: {c: statistics.median(v) for c, v in row.items()} for n, row in rows.items()}
 
 
 def by_role(row, region):

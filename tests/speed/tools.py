@@ -38,6 +38,7 @@ class Run:
     cpu_cores: dict  # {process: CPU seconds a second}; "load" is the tool
     others_cores: float  # what the rest of the machine used meanwhile
     etcd_calls_ps: float = 0.0
+    counts: dict = dataclasses.field(default_factory=dict)  # of traffic.Watch
 
     @property
     def rps(self):
@@ -69,18 +70,21 @@ def finish(child):
     return json.loads(line)
 
 
-def measure(command, pids, cell=None):
-    """Runs a tool; meters the processes {name: pid}, and the cell's members if given."""
+def measure(command, pids, cell=None, watch=None):
+    """Runs a tool; meters processes {name: pid}, the cell's members and what travels, if given."""
     child = start(command)
     try:
         expect(child, "begin")
         before = cell.counts() if cell else 0.0
+        if watch:
+            watch.begin()
         meter = machine.Meter({**pids, "load": child.pid})
         answer = finish(child)
         cpu, others, seconds = meter.read()
+        counts = watch.end() if watch else {}
         calls = cell.counts() - before if cell else 0.0
     finally:
         child.kill()
         child.wait()
     cores = {name: used / seconds for name, used in cpu.items()}
-    return Run(answer, cores, others, calls / seconds)
+    return Run(answer, cores, others, calls / seconds, counts)

@@ -28,6 +28,7 @@ static_assert(KS_CALL_RESPONSE_MAX + BATCH_LEN_ENOUGH < KS_EXECUTE_RESPONSE_MAX,
               "one more result always fits");
 
 struct lane {
+    struct ks_execute_streams *all;
     const struct ks_execute_env *env;
     struct ks_rpc_stream *stream; /* a ref */
     pthread_mutex_t lock;         /* guards the rest; held while results are packed */
@@ -55,8 +56,12 @@ static void unlock_and_unref(struct lane *lane)
 /* With the lock. A stream that is over takes nothing: its frontend asks elsewhere. */
 static void send_batch(struct lane *lane)
 {
-    if (lane->batch.len > 0 && ks_failed(ks_rpc_stream_send_buffer(lane->stream, &lane->batch))) {
-        ks_buffer_done(&lane->batch);
+    if (lane->batch.len > 0) {
+        atomic_fetch_add(&lane->all->result_count, lane->batch_count);
+        atomic_fetch_add(&lane->all->result_message_count, 1);
+        if (ks_failed(ks_rpc_stream_send_buffer(lane->stream, &lane->batch))) {
+            ks_buffer_done(&lane->batch);
+        }
     }
     lane->batch.len_max = KS_EXECUTE_RESPONSE_MAX;
     lane->batch_count = 0;
@@ -136,7 +141,8 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
         return KS_RES(ACCESS_DENIED);
     }
     struct lane *lane = ks_alloc(1, sizeof(*lane));
-    lane->env = user;
+    lane->all = user;
+    lane->env = lane->all->env;
     lane->stream = ks_rpc_stream_ref(stream);
     lane->refs = 1;
     lane->batch.len_max = KS_EXECUTE_RESPONSE_MAX;
@@ -174,6 +180,8 @@ static ks_result take_items(struct lane *lane, struct ks_execute_message *shared
         }
         KS_TRY(take_item(lane, shared, field.bytes));
     }
+    atomic_fetch_add(&lane->all->item_count, count);
+    atomic_fetch_add(&lane->all->item_message_count, 1);
     return KS_RES(OK);
 }
 

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "pkg/rpc/stream.h"
 
 /*
@@ -16,5 +18,16 @@
  */
 #define KS_EXECUTE_OUTSTANDING_MAX 8192U
 
-/* Of the method's row, whose user is a const struct ks_execute_env. */
+struct ks_execute_env;
+
+/* What all streams of a keystore share. {.env = ...}; the counts are of what was since then. */
+struct ks_execute_streams {
+    const struct ks_execute_env *env; /* borrowed */
+    atomic_uint_fast64_t item_count;  /* that came, in so many messages */
+    atomic_uint_fast64_t item_message_count;
+    atomic_uint_fast64_t result_count; /* that went back, in so many messages */
+    atomic_uint_fast64_t result_message_count;
+};
+
+/* Of the method's row, whose user is a struct ks_execute_streams. */
 extern const struct ks_rpc_stream_callbacks ks_execute_stream_callbacks;

@@ -13,6 +13,8 @@
 #include "services/keystore/domain_keys/commands.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/housekeeping/housekeeping.h"
+#include "services/keystore/hsmlink/link.h"
+#include "services/keystore/serve/execute_stream.h"
 #include "services/keystore/serve/peer.h"
 #include "services/keystore/worker/worker.h"
 
@@ -42,6 +44,7 @@ struct report {
     INTERNAL(GetStatusResponse) response;
     struct ks_store_status store;
     struct ks_keeper_status keeper;
+    INTERNAL(Traffic) traffic;
     INTERNAL(MemberStatus) members[MEMBERS_MAX];
     INTERNAL(MemberStatus) * member_list[MEMBERS_MAX];
     char *listed[KS_STORE_KEYSTORES_MAX];
@@ -93,6 +96,18 @@ static void report_alarms(struct report *report)
     }
 }
 
+static void report_traffic(const struct ks_operators_options *options, struct report *report)
+{
+    INTERNAL(Traffic) *traffic = &report->traffic;
+    *traffic = (INTERNAL(Traffic))INTERNAL_NEW(TRAFFIC);
+    traffic->items = atomic_load(&options->streams->item_count);
+    traffic->item_messages = atomic_load(&options->streams->item_message_count);
+    traffic->results = atomic_load(&options->streams->result_count);
+    traffic->result_messages = atomic_load(&options->streams->result_message_count);
+    ks_hsm_link_counts(options->link, &traffic->hsm_requests, &traffic->hsm_frames);
+    report->response.traffic = traffic;
+}
+
 static void fill_report(const struct ks_operators_options *options, struct report *report)
 {
     INTERNAL(GetStatusResponse) *response = &report->response;
@@ -104,6 +119,7 @@ static void fill_report(const struct ks_operators_options *options, struct repor
     response->zone = ks_lend_text(options->zone);
     report_store(report);
     report_alarms(report);
+    report_traffic(options, report);
     response->key_count = ks_housekeeping_key_count(options->housekeeping);
     response->domain_generation = report->keeper.current;
     response->generations_held = report->keeper.held;

@@ -12,6 +12,7 @@
 
 #define KS_OPERATORS_PENDING_MAX 16U /* commands that wait; then THROTTLED */
 
+struct ks_execute_streams;
 struct ks_housekeeping;
 struct ks_hsm_link;
 struct ks_keeper;
@@ -28,7 +29,8 @@ struct ks_operators_options {
     struct ks_hsm_link *link;
     struct ks_keeper *keeper;
     struct ks_housekeeping *housekeeping;
-    struct ks_worker *worker; /* that runs ks_operators_run */
+    struct ks_execute_streams *streams; /* what came and went */
+    struct ks_worker *worker;           /* that runs ks_operators_run */
 };
 
 /* Free with ks_operators_free after the server; commands that wait are answered before. */
