@@ -21,11 +21,23 @@
  * (assertion READ). It covers both: nothing old after an acknowledgement, no reading backwards.
  * The same assertion stands for reads answered at once and for those that settle first.
  *
+ * What a frontend remembers (-DVIEWS). A frontend authorizes on a view: facts read from several
+ * records, here the key's and one beside it (a grant, tags), and a version, which covers them. It
+ * sends its decision and the version to a keystore. The keystore looks at its window, takes its
+ * copy, and compares the version with that of the copy: where they differ it gives the copy's view
+ * instead of an answer (STALE_VIEW), otherwise it answers. A DENY then rests on the remembered
+ * facts; an ALLOW was decided once more on the copy, whose facts are the same ones. Views come from
+ * any copy, however old, window or not, and are kept for as long as the frontend likes. Assertion
+ * FACTS: the facts that an answer rests on were all true at one moment after the question was asked,
+ * or at the floor of that time. So no answer rests on a fact whose version was not confirmed in a
+ * copy that an open window covers.
+ *
  * An incarnation of a keystore (one start of the process) is one keystore here, with its own record.
  * pkg/store keeps the record over restarts, as the lock of the data folder shows that the life
  * before has ended: that is -DRESTARTS.
  *
- * The code is pkg/store: window.c, settle.c, apply.c. What it adds is here, too: a heartbeat may be
+ * The code is pkg/store: window.c, settle.c, apply.c; for views, services/keystore/execute:
+ * execute.c (the window first, then the copy) and confirm.c (the comparison). What it adds is here, too: a heartbeat may be
  * forgotten long before it is too old (-DTIMEOUT), and the watch may lose a mutation without a sign
  * (-DLOSSES). The revision `settled` of settle.h, which grows without anybody waiting, is a
  * settlement with the copy's own list that ends at once: -DRESETTLE -DOLDWORD.
@@ -57,6 +69,7 @@
  *   -DTIMEOUT     a heartbeat may be forgotten at any time, and commit nevertheless
  *   -DLOSSES=1    that many times in all the watch loses a mutation and delivers what is behind it;
  *                 the version of the revision record shows it there, and the copy is loaded anew
+ *   -DVIEWS       mutations of a second record, and a frontend that decides on a view it remembers
  *   -DRETRY       a client repeats a mutation at another keystore, which finds it done in the log
  * Planted errors, each of which spin finds (error: an assertion fails):
  *   -DERR_WINDOW_FROM_ANSWER  the window counts from the arrival of the heartbeat's answer (with -DANSWERS)
@@ -76,6 +89,13 @@
  *   -DERR_REV_OF_MUTATIONS    heartbeats don't put the revision record, so that a loss shows only at
  *                             the next mutation (with -DLOSSES=1)
  *   -DERR_TRUST_THE_WATCH     nobody looks whether anything was lost (with -DLOSSES=1)
+ *   -DERR_UNCOVERED           the version leaves out the record beside the key (with -DVIEWS)
+ *   -DERR_NEWEST_OF_ALL       the version is one number, the newest revision of the records that are
+ *                             there: a deletion does not show (with -DVIEWS -DMAXMUT=3)
+ *   -DERR_TORN_VIEW           facts and version of a view come from two moments (with -DVIEWS)
+ *   -DERR_COMPARE_FIRST       the keystore compares first, and looks at the window later (with -DVIEWS)
+ *   -DERR_ALLOW_TAKEN         the keystore answers by the frontend's decision and compares nothing
+ *                             (with -DVIEWS)
  *   -DE=1, or -DSKIPS=2 -DE=2  a wait too short for the clocks, clocks worse than assumed
  */
 
@@ -114,6 +134,14 @@
 #define MUT 1
 #define BEAT(x) (2 + (x))
 #define STRIKE(x) (2 + N + (x))
+#ifdef VIEWS
+/* MUT puts the key's record, GRANT and DROP put and delete a record beside it. */
+#define GRANT (2 + 2 * N)
+#define DROP (3 + 2 * N)
+#define ISMUT(e) ((e) == MUT || (e) >= GRANT)
+#else
+#define ISMUT(e) ((e) == MUT)
+#endif
 
 /* A heartbeat's way. */
 #define FREE 0
@@ -252,6 +280,27 @@ inline forget_settlement(t) {
     do :: i < N -> listed[L(t, i)] = 0; skipped[L(t, i)] = 0; i++ :: else -> break od;
     i = 0
 }
+
+inline commit_mutation() {
+    settle[t0] = COMMITTED;
+    settle_by[t0] = n;
+    settle_rev[t0] = rev;
+    take_list(t0, rev);
+    printf("## mutation of %d commits at %d: %d\n", n, rev, entry[rev])
+}
+
+#ifdef VIEWS
+/* Mod revisions of the two records as they stand at revision r, into x; 0: none. */
+inline key_at(r) {
+    x = r;
+    do :: x > 0 && entry[x] != MUT -> x-- :: else -> break od
+}
+inline grant_at(r) {
+    x = r;
+    do :: x > 0 && entry[x] != GRANT && entry[x] != DROP -> x-- :: else -> break od;
+    if :: x > 0 && entry[x] == DROP -> x = 0 :: else fi
+}
+#endif
 
 #if H == 1
 #define forget_beats(n) abandon(B(n, 0))
@@ -400,19 +449,19 @@ proctype Keystore(byte n) {
 #ifdef OLDWORD
         RAISE(said[n], applied[n]);
 #endif
-        if :: entry[applied[n]] == MUT -> value[n] = applied[n] :: else fi;
+        if :: ISMUT(entry[applied[n]]) -> value[n] = applied[n] :: else fi;
         printf("## %d has applied %d\n", n, applied[n])
       }
 
 #if LOSSES > 0
     /* The watch loses a mutation and delivers the entry behind it. */
-    :: d_step { losses < LOSSES && applied[n] + 1 < rev && entry[applied[n] + 1] == MUT ->
+    :: d_step { losses < LOSSES && applied[n] + 1 < rev && ISMUT(entry[applied[n] + 1]) ->
         losses++;
         printf("## %d loses %d\n", n, applied[n] + 1);
         if
         :: UNNOTICED(applied[n] + 2) ->
             applied[n] = applied[n] + 2;
-            if :: entry[applied[n]] == MUT -> value[n] = applied[n] :: else fi
+            if :: ISMUT(entry[applied[n]]) -> value[n] = applied[n] :: else fi
         :: else -> /* the revision record shows it: the copy is loaded anew */
             forget_beats(n);
             applied[n] = 0;
@@ -439,12 +488,18 @@ proctype Keystore(byte n) {
         pick_settlement();
         rev++;
         entry[rev] = MUT;
-        settle[t0] = COMMITTED;
-        settle_by[t0] = n;
-        settle_rev[t0] = rev;
-        take_list(t0, rev);
-        printf("## mutation of %d commits at %d\n", n, rev)
+        commit_mutation()
       }
+#ifdef VIEWS
+    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE ->
+        mutations++;
+        pick_settlement();
+        grant_at(rev);
+        rev++;
+        if :: x == 0 -> entry[rev] = GRANT :: else -> entry[rev] = DROP fi;
+        commit_mutation()
+      }
+#endif
 #endif
 
     /* Reads. The value is chosen here, so no newer floor than that of now can be asked of it.
@@ -478,7 +533,7 @@ proctype Keystore(byte n) {
        The stored answer is an acknowledgement. */
     :: d_step { mutations > 0 && FREESETTLE && rev > 0 ->
         j = rev;
-        do :: j > 0 && entry[j] != MUT -> j-- :: else -> break od;
+        do :: j > 0 && !ISMUT(entry[j]) -> j-- :: else -> break od;
         x = j;
         if
         :: x > floor ->
@@ -663,6 +718,113 @@ proctype SlowReader() {
 }
 #endif
 
+#ifdef VIEWS
+/*
+ * A frontend that decides on what it remembers of a key, and the keystore that it asks. The facts
+ * of a view are the two records; they are written as the mod revisions that they were read from.
+ */
+byte view_key, view_grant; /* the facts that the frontend remembers */
+byte ask_floor, ask_at, ask_step, ask_restarts;
+
+/* What the keystore compares: the version of the view with that of its copy. */
+#ifdef ERR_UNCOVERED
+#define SAMEVERSION (ask_key == view_key)
+#elif defined(ERR_NEWEST_OF_ALL)
+#define NEWEST(a, b) ((a) > (b) -> (a) : (b))
+#define SAMEVERSION (NEWEST(ask_key, ask_grant) == NEWEST(view_key, view_grant))
+#elif defined(ERR_TORN_VIEW)
+byte view_version; /* of the grant, read later than the grant */
+#define SAMEVERSION (ask_key == view_key && ask_grant == view_version)
+#elif defined(ERR_ALLOW_TAKEN)
+#define SAMEVERSION true
+#else
+#define SAMEVERSION (ask_key == view_key && ask_grant == view_grant)
+#endif
+hidden byte ask_key, ask_grant, ask_true;
+
+inline look_at_copy() {
+    key_at(value[ask_at]); ask_key = x;
+    grant_at(value[ask_at]); ask_grant = x
+}
+
+/* The facts were true, both at once, when the question was asked or later. */
+inline assert_facts() {
+    ask_true = 0;
+    j = ask_floor;
+    do
+    :: j <= rev ->
+        key_at(j);
+        if
+        :: x == view_key -> grant_at(j); if :: x == view_grant -> ask_true = 1 :: else fi
+        :: else
+        fi;
+        j++
+    :: else -> break
+    od;
+    printf("## the answer of %d rests on key %d, grant %d; floor %d\n", ask_at, view_key, view_grant,
+           ask_floor);
+    assert(ask_true == 1) /* FACTS */
+}
+
+inline ask_end() { ask_floor = 0; ask_at = 0; ask_step = 0; ask_restarts = 0 }
+
+#define ASK(n) \
+    d_step { ask_step == 0 && floor > 0 -> \
+        ask_floor = floor; ask_at = n; ask_step = 1; ask_restarts = restarts; \
+        printf("## frontend asks %d, floor %d\n", n, floor) \
+    }
+
+/* STALE_VIEW: the view of any copy, however old; it needs no window and is not settled. */
+#define LEARN(n) \
+    d_step { ask_step == 0 -> \
+        ask_at = n; look_at_copy(); view_key = ask_key; view_grant = ask_grant; \
+        TEAR \
+        ask_at = 0; \
+        printf("## frontend takes the view of %d: key %d, grant %d\n", n, view_key, view_grant) \
+    }
+#ifdef ERR_TORN_VIEW
+#define TEAR view_version = view_grant;
+#define TEARLATER(n) \
+    d_step { ask_step == 0 -> \
+        ask_at = n; look_at_copy(); view_version = ask_grant; ask_at = 0; \
+        printf("## the version of the grant is read at %d: %d\n", n, view_version) \
+    }
+#else
+#define TEAR
+#endif
+
+proctype Frontend() {
+    do
+    :: LEARN(0)
+    :: LEARN(1)
+#ifdef ERR_TORN_VIEW
+    :: TEARLATER(0)
+    :: TEARLATER(1)
+#endif
+    :: ASK(0)
+    :: ASK(1)
+#ifndef ERR_COMPARE_FIRST
+    :: d_step { ask_step == 1 && WINDOW(ask_at) -> ask_step = 2 }
+    :: d_step { ask_step == 2 && ask_restarts == restarts -> /* takes the copy, and compares */
+        look_at_copy();
+        if
+        :: SAMEVERSION -> assert_facts()
+        :: else
+        fi;
+        ask_end()
+      }
+#else
+    :: d_step { ask_step == 1 && ask_restarts == restarts ->
+        look_at_copy();
+        if :: SAMEVERSION -> ask_step = 2 :: else -> ask_end() fi
+      }
+    :: d_step { ask_step == 2 && WINDOW(ask_at) -> assert_facts(); ask_end() }
+#endif
+    :: d_step { ask_step > 0 -> ask_end() } /* lost */
+    od
+}
+#endif
+
 init {
     atomic {
         i = 0;
@@ -690,7 +852,11 @@ init {
         i = 0;
         do :: i < T -> run Settlement(i); i++ :: else -> break od;
 #ifdef SLOWREAD
-        run SlowReader()
+        run SlowReader();
 #endif
+#ifdef VIEWS
+        run Frontend();
+#endif
+        i = 0
     }
 }
