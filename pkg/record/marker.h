@@ -14,7 +14,7 @@
 #include "pkg/base/result.h"
 
 #define KS_MARKER_LEN_MAX      1024U /* characters (AWS KMS API: ListKeys) */
-#define KS_MARKER_POSITION_MAX 256U  /* bytes */
+#define KS_MARKER_POSITION_MAX 512U  /* bytes: a tag's key may have 128 characters of four */
 
 /* What a marker is good for. Borrowed. */
 struct ks_marker_list {

@@ -5,30 +5,12 @@
 #include "pkg/keystate/keystate.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/key_commit.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/key.h"
-#include "services/keystore/records/name.h"
 
 #define WINDOW_DAYS_DEFAULT 30
 #define MS_PER_DAY          (24LL * 3600 * 1000)
-
-/* The key as it stands in the view, to be changed; it shares texts with what was read. */
-static STORED(KeyRecord) copy_of(const struct ks_call *call)
-{
-    return *call->targets[0].key;
-}
-
-/* The revision compared is the one that the decision and the state were read at. */
-static void commit_change(struct ks_call *call, const STORED(KeyRecord) * record,
-                          const ProtobufCMessage *response)
-{
-    const struct ks_target *target = &call->targets[0];
-    struct ks_name name = ks_name_key(target->account, target->key_id);
-    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    ks_change_compare(&change, ks_name_bytes(&name), target->key_revision);
-    ks_change_put(&change, ks_name_bytes(&name), &record->base);
-    ks_call_commit(call, &change, response);
-}
 
 /* ks_resolve_allow has asked whether the state allows the move. */
 static void move(STORED(KeyRecord) * record, ks_key_event event)
@@ -50,25 +32,25 @@ static void move(STORED(KeyRecord) * record, ks_key_event event)
 void ks_run_enable_key(struct ks_call *call)
 {
     KMS(EnableKeyResponse) response = KMS_NEW(ENABLE_KEY_RESPONSE);
-    STORED(KeyRecord) record = copy_of(call);
+    STORED(KeyRecord) record = ks_key_copy(call);
     move(&record, KS_KEY_ENABLE);
     if (record.state == call->targets[0].key->state) {
         ks_call_reply(call, &response.base);
         return;
     }
-    commit_change(call, &record, &response.base);
+    ks_key_commit(call, &record, &response.base);
 }
 
 void ks_run_disable_key(struct ks_call *call)
 {
     KMS(DisableKeyResponse) response = KMS_NEW(DISABLE_KEY_RESPONSE);
-    STORED(KeyRecord) record = copy_of(call);
+    STORED(KeyRecord) record = ks_key_copy(call);
     move(&record, KS_KEY_DISABLE);
     if (record.state == call->targets[0].key->state) {
         ks_call_reply(call, &response.base);
         return;
     }
-    commit_change(call, &record, &response.base);
+    ks_key_commit(call, &record, &response.base);
 }
 
 static int32_t window_days(const KMS(ScheduleKeyDeletionRequest) * request)
@@ -81,7 +63,7 @@ void ks_run_schedule_key_deletion(struct ks_call *call)
 {
     const KMS(ScheduleKeyDeletionRequest) *request =
         (const KMS(ScheduleKeyDeletionRequest) *)call->request;
-    STORED(KeyRecord) record = copy_of(call);
+    STORED(KeyRecord) record = ks_key_copy(call);
     move(&record, KS_KEY_SCHEDULE_DELETION);
     record.deletion_at_ms = ks_call_now_ms(call) + window_days(request) * MS_PER_DAY;
 
@@ -90,13 +72,13 @@ void ks_run_schedule_key_deletion(struct ks_call *call)
     response.deletion_date = ks_metadata_time(call, record.deletion_at_ms);
     response.key_state = KMS_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION);
     response.pending_window_in_days = window_days(request);
-    commit_change(call, &record, &response.base);
+    ks_key_commit(call, &record, &response.base);
 }
 
 /* Once the date has passed, the keystore on duty may have removed aliases of the key already. */
 void ks_run_cancel_key_deletion(struct ks_call *call)
 {
-    STORED(KeyRecord) record = copy_of(call);
+    STORED(KeyRecord) record = ks_key_copy(call);
     if (record.deletion_at_ms <= ks_call_now_ms(call)) {
         ks_call_fail_text(call, KS_INVALID_STATE, "%s is being deleted.",
                           call->targets[0].arn.text);
@@ -107,7 +89,7 @@ void ks_run_cancel_key_deletion(struct ks_call *call)
 
     KMS(CancelKeyDeletionResponse) response = KMS_NEW(CANCEL_KEY_DELETION_RESPONSE);
     response.key_id = call->targets[0].arn.text;
-    commit_change(call, &record, &response.base);
+    ks_key_commit(call, &record, &response.base);
 }
 
 void ks_run_update_key_description(struct ks_call *call)
@@ -115,11 +97,11 @@ void ks_run_update_key_description(struct ks_call *call)
     const KMS(UpdateKeyDescriptionRequest) *request =
         (const KMS(UpdateKeyDescriptionRequest) *)call->request;
     KMS(UpdateKeyDescriptionResponse) response = KMS_NEW(UPDATE_KEY_DESCRIPTION_RESPONSE);
-    STORED(KeyRecord) record = copy_of(call);
+    STORED(KeyRecord) record = ks_key_copy(call);
     if (strcmp(record.description, request->description) == 0) {
         ks_call_reply(call, &response.base);
         return;
     }
     record.description = request->description;
-    commit_change(call, &record, &response.base);
+    ks_key_commit(call, &record, &response.base);
 }

@@ -1,0 +1,19 @@
+#include "services/keystore/operations/key_commit.h"
+
+#include "services/keystore/records/name.h"
+
+STORED(KeyRecord) ks_key_copy(const struct ks_call *call)
+{
+    return *call->targets[0].key;
+}
+
+void ks_key_commit(struct ks_call *call, const STORED(KeyRecord) * record,
+                   const ProtobufCMessage *response)
+{
+    const struct ks_target *target = &call->targets[0];
+    struct ks_name name = ks_name_key(target->account, target->key_id);
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_compare(&change, ks_name_bytes(&name), target->key_revision);
+    ks_change_put(&change, ks_name_bytes(&name), &record->base);
+    ks_call_commit(call, &change, response);
+}
