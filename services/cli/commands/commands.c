@@ -173,6 +173,8 @@ static const struct ks_command rows[] = {
          key_delete_options, KMS(ScheduleKeyDeletion, schedule_key_deletion)),
     CALL("key", "undelete", "Take back 'key delete'. The key is disabled then, not enabled.", NULL,
          changed_key_options, KMS(CancelKeyDeletion, cancel_key_deletion)),
+    CALL("key", "rotation", "Show whether a key's material is rotated.", NULL, changed_key_options,
+         KMS(GetKeyRotationStatus, get_key_rotation_status)),
     CALL("alias", "create", "Give a key a name.", NULL, alias_options,
          KMS(CreateAlias, create_alias)),
     CALL("alias", "update", "Let a name stand for another key.", NULL, alias_options,
