@@ -135,6 +135,7 @@ static const struct ks_option completion_options[] = {
 static const char *const key_columns[] = {"key_id", "key_arn", NULL};
 static const char *const alias_columns[] = {"alias_name", "target_key_id", "last_updated_date",
                                             NULL};
+static const char *const tag_columns[] = {"tag_key", "tag_value", NULL};
 static const char *const account_columns[] = {"account_id", "display_name", "create_time", NULL};
 static const char *const user_columns[] = {"user_name", "arn", "create_time", NULL};
 
@@ -175,6 +176,8 @@ static const struct ks_command rows[] = {
          changed_key_options, KMS(CancelKeyDeletion, cancel_key_deletion)),
     CALL("key", "rotation", "Show whether a key's material is rotated.", NULL, changed_key_options,
          KMS(GetKeyRotationStatus, get_key_rotation_status)),
+    ROW("key", "tags", "List the tags of a key.", NULL, changed_key_options, ks_call_run_list,
+        KMS_LIST(ListResourceTags, list_resource_tags, "tags", tag_columns)),
     CALL("alias", "create", "Give a key a name.", NULL, alias_options,
          KMS(CreateAlias, create_alias)),
     CALL("alias", "update", "Let a name stand for another key.", NULL, alias_options,

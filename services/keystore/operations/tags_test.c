@@ -1,0 +1,148 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "keystead/kms/v1/tags.pb-c.h"
+#include "pkg/record/marker.h"
+#include "services/keystore/fixture/cell_fixture.h"
+
+#define TAGS_MAX 50U
+
+static struct cell cell;
+static char key_id[KS_KEY_ID_LEN + 1];
+
+static int set_up(void **state)
+{
+    (void)state;
+    cell_start(&cell, 0);
+    cell_wait_ready(&cell);
+    cell_create_key(&cell, key_id);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cell_stop(&cell);
+    return 0;
+}
+
+static void expect(const struct cell_answer *answer, const char *code)
+{
+    assert_string_equal(ks_code_name(answer->code), code);
+}
+
+static struct cell_answer list(const char *key, int32_t limit, const char *marker)
+{
+    KMS(ListResourceTagsRequest) message = KMS_NEW(LIST_RESOURCE_TAGS_REQUEST);
+    message.key_id = ks_lend_text(key);
+    if (limit > 0) {
+        message.limit_presence_case = KMS_ENUM(LIST_RESOURCE_TAGS_REQUEST__LIMIT_PRESENCE_LIMIT);
+        message.limit = limit;
+    }
+    if (marker) {
+        message.marker_presence_case = KMS_ENUM(LIST_RESOURCE_TAGS_REQUEST__MARKER_PRESENCE_MARKER);
+        message.marker = ks_lend_text(marker);
+    }
+    const struct cell_request request = {.operation = OP(LIST_RESOURCE_TAGS),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(list_resource_tags_response)};
+    return cell_call(&cell, &request);
+}
+
+static const KMS(ListResourceTagsResponse) * page_of(const struct cell_answer *answer)
+{
+    expect(answer, "OK");
+    return (const KMS(ListResourceTagsResponse) *)answer->response;
+}
+
+static KMS(Tag) tag(const char *key, const char *value)
+{
+    KMS(Tag) made = KMS_NEW(TAG);
+    made.tag_key = ks_lend_text(key);
+    made.tag_value_presence_case = KMS_ENUM(TAG__TAG_VALUE_PRESENCE_TAG_VALUE);
+    made.tag_value = ks_lend_text(value);
+    return made;
+}
+
+/* A key with the tags "t00", "t01" and so on, whose values are "v". */
+static void create_with_tags(size_t count, char ret_key_id[KS_KEY_ID_LEN + 1])
+{
+    char names[TAGS_MAX][8];
+    KMS(Tag) made[TAGS_MAX];
+    KMS(Tag) * tags[TAGS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof(names[i]), "t%02zu", count - 1 - i);
+        made[i] = tag(names[i], "v");
+        tags[i] = &made[i];
+    }
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    message.tags = tags;
+    message.n_tags = count;
+    const struct cell_request request = {.operation = OP(CREATE_KEY),
+                                         .message = &message.base,
+                                         .response_type = KMS_TYPE(create_key_response)};
+    CELL_ANSWER_AUTO answer = cell_call(&cell, &request);
+    expect(&answer, "OK");
+    snprintf(ret_key_id, KS_KEY_ID_LEN + 1, "%s",
+             ((KMS(CreateKeyResponse) *)answer.response)->key_metadata->key_id);
+}
+
+static void pages_give_every_tag_once_in_order(void **state)
+{
+    (void)state;
+    char tagged[KS_KEY_ID_LEN + 1];
+    char marker[KS_MARKER_LEN_MAX + 1] = "";
+    size_t seen = 0;
+    create_with_tags(TAGS_MAX, tagged);
+    do {
+        CELL_ANSWER_AUTO answer = list(tagged, 7, marker[0] ? marker : NULL);
+        const KMS(ListResourceTagsResponse) *page = page_of(&answer);
+        for (size_t i = 0; i < page->n_tags; i++) {
+            char expected[8];
+            snprintf(expected, sizeof(expected), "t%02zu", seen++);
+            assert_string_equal(page->tags[i]->tag_key, expected);
+            assert_string_equal(page->tags[i]->tag_value, "v");
+        }
+        assert_int_equal(page->truncated, seen < TAGS_MAX);
+        snprintf(marker, sizeof(marker), "%s", page->next_marker);
+    } while (marker[0]);
+    assert_int_equal(seen, TAGS_MAX);
+}
+
+static void a_key_without_tags_has_an_empty_list(void **state)
+{
+    (void)state;
+    CELL_ANSWER_AUTO answer = list(key_id, 0, NULL);
+    assert_int_equal(page_of(&answer)->n_tags, 0);
+    assert_false(page_of(&answer)->truncated);
+}
+
+static void a_marker_of_another_key_is_refused(void **state)
+{
+    (void)state;
+    char one[KS_KEY_ID_LEN + 1];
+    char other[KS_KEY_ID_LEN + 1];
+    create_with_tags(2, one);
+    create_with_tags(2, other);
+    CELL_ANSWER_AUTO page = list(one, 1, NULL);
+    CELL_ANSWER_AUTO answer = list(other, 1, page_of(&page)->next_marker);
+    expect(&answer, "INVALID_MARKER");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(pages_give_every_tag_once_in_order),
+        TEST(a_key_without_tags_has_an_empty_list),
+        TEST(a_marker_of_another_key_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
