@@ -63,6 +63,11 @@ static const struct ks_option key_delete_options[] = {
     CHANGED_KEY,
     {"days", "N", "until it is destroyed: 7 to 30, 30 unless said", "pending_window_in_days", 0},
 };
+static const struct ks_option key_tag_options[] = {
+    CHANGED_KEY,
+    {"tag", "KEY=VALUE", "a label; one that is there already gets the new value", "tags",
+     REPEATED | REQUIRED},
+};
 static const struct ks_option alias_options[] = {
     ALIAS,
     {"key", "KEY", "key id or key ARN that it names", "target_key_id", REQUIRED},
@@ -178,6 +183,7 @@ static const struct ks_command rows[] = {
          KMS(GetKeyRotationStatus, get_key_rotation_status)),
     ROW("key", "tags", "List the tags of a key.", NULL, changed_key_options, ks_call_run_list,
         KMS_LIST(ListResourceTags, list_resource_tags, "tags", tag_columns)),
+    CALL("key", "tag", "Put tags on a key.", NULL, key_tag_options, KMS(TagResource, tag_resource)),
     CALL("alias", "create", "Give a key a name.", NULL, alias_options,
          KMS(CreateAlias, create_alias)),
     CALL("alias", "update", "Let a name stand for another key.", NULL, alias_options,

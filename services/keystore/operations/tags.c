@@ -5,8 +5,10 @@
 #include "pkg/record/marker.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
+#include "services/keystore/operations/key_commit.h"
 
-#define LIMIT_DEFAULT 50 /* AWS KMS API: ListResourceTags */
+#define LIMIT_DEFAULT 50  /* AWS KMS API: ListResourceTags */
+#define TAGS_MAX      50U /* of a key: AWS KMS Developer Guide, "Tagging keys" */
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -102,4 +104,65 @@ void ks_run_list_resource_tags(struct ks_call *call)
         response.tags[response.n_tags++] = tag_of(call, tags[i]);
     }
     ks_call_reply(call, &response.base);
+}
+
+/* TagResource */
+
+/* The tag with that key among the record's; NULL: there is none. */
+static STORED(Tag) * *find_tag(STORED(KeyRecord) * record, const char *key)
+{
+    for (size_t i = 0; i < record->n_tags; i++) {
+        if (strcmp(record->tags[i]->key, key) == 0) {
+            return &record->tags[i];
+        }
+    }
+    return NULL;
+}
+
+/* Returns whether the record is another one now. Its list has room for one more tag. */
+static bool put_tag(struct ks_call *call, STORED(KeyRecord) * record, const KMS(Tag) * tag)
+{
+    STORED(Tag) **place = find_tag(record, tag->tag_key);
+    if (place && strcmp((*place)->value, tag->tag_value) == 0) {
+        return false;
+    }
+    STORED(Tag) *stored = ks_call_alloc(call, 1, sizeof(*stored));
+    *stored = (STORED(Tag))STORED_NEW(TAG);
+    stored->key = tag->tag_key;
+    stored->value = tag->tag_value;
+    if (place) {
+        *place = stored;
+    } else {
+        record->tags[record->n_tags++] = stored;
+    }
+    return true;
+}
+
+/* A list of the record's own, with room for so many more: what was read is not changed. */
+static void own_tags(struct ks_call *call, STORED(KeyRecord) * record, size_t more)
+{
+    STORED(Tag) **tags = ks_call_pointers(call, record->n_tags + more + 1);
+    for (size_t i = 0; i < record->n_tags; i++) {
+        tags[i] = record->tags[i];
+    }
+    record->tags = tags;
+}
+
+void ks_run_tag_resource(struct ks_call *call)
+{
+    const KMS(TagResourceRequest) *request = (const KMS(TagResourceRequest) *)call->request;
+    KMS(TagResourceResponse) response = KMS_NEW(TAG_RESOURCE_RESPONSE);
+    STORED(KeyRecord) record = ks_key_copy(call);
+    bool changed = false;
+    own_tags(call, &record, request->n_tags);
+    for (size_t i = 0; i < request->n_tags; i++) {
+        changed = put_tag(call, &record, request->tags[i]) || changed;
+    }
+    if (record.n_tags > TAGS_MAX) {
+        ks_call_fail_text(call, KS_TAG, "Too many tags");
+    } else if (changed) {
+        ks_key_commit(call, &record, &response.base);
+    } else {
+        ks_call_reply(call, &response.base);
+    }
 }

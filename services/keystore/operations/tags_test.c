@@ -135,6 +135,82 @@ static void a_marker_of_another_key_is_refused(void **state)
     expect(&answer, "INVALID_MARKER");
 }
 
+static struct cell_answer put(const char *key, const KMS(Tag) * made, size_t count)
+{
+    KMS(Tag) * tags[TAGS_MAX + 1];
+    for (size_t i = 0; i < count; i++) {
+        tags[i] = (KMS(Tag) *)(uintptr_t)&made[i];
+    }
+    KMS(TagResourceRequest) message = KMS_NEW(TAG_RESOURCE_REQUEST);
+    message.key_id = ks_lend_text(key);
+    message.tags = tags;
+    message.n_tags = count;
+    const struct cell_request request = {.operation = OP(TAG_RESOURCE), .message = &message.base};
+    return cell_call(&cell, &request);
+}
+
+static void a_tag_is_added_or_gets_a_new_value(void **state)
+{
+    (void)state;
+    const KMS(Tag) first[] = {tag("b", "1"), tag("a", "")};
+    const KMS(Tag) second[] = {tag("b", "2"), tag("\xea\xb0\x92", "\xc3\xa9")};
+    CELL_ANSWER_AUTO put_first = put(key_id, first, 2);
+    CELL_ANSWER_AUTO put_second = put(key_id, second, 2);
+    CELL_ANSWER_AUTO again = put(key_id, second, 2);
+    expect(&put_first, "OK");
+    expect(&put_second, "OK");
+    expect(&again, "OK");
+
+    CELL_ANSWER_AUTO answer = list(key_id, 0, NULL);
+
+    const KMS(ListResourceTagsResponse) *page = page_of(&answer);
+    assert_int_equal(page->n_tags, 3);
+    assert_string_equal(page->tags[0]->tag_key, "a");
+    assert_string_equal(page->tags[0]->tag_value, "");
+    assert_string_equal(page->tags[1]->tag_value, "2");
+    assert_string_equal(page->tags[2]->tag_value, "\xc3\xa9");
+}
+
+/* AWS KMS: 50 in all; the one too many changes nothing. */
+static void a_key_has_50_tags_and_no_more(void **state)
+{
+    (void)state;
+    char tagged[KS_KEY_ID_LEN + 1];
+    create_with_tags(TAGS_MAX, tagged);
+    const KMS(Tag) one_more[] = {tag("t00", "new"), tag("u", "")};
+    const KMS(Tag) another_value[] = {tag("t00", "new")};
+    CELL_ANSWER_AUTO refused = put(tagged, one_more, 2);
+    expect(&refused, "TAG");
+    assert_string_equal(refused.text, "Too many tags");
+    CELL_ANSWER_AUTO kept = list(tagged, 1, NULL);
+    assert_string_equal(page_of(&kept)->tags[0]->tag_value, "v");
+
+    CELL_ANSWER_AUTO changed = put(tagged, another_value, 1);
+    expect(&changed, "OK");
+}
+
+static void reserved_tags_and_none_are_refused(void **state)
+{
+    (void)state;
+    const KMS(Tag) reserved[] = {tag("AWS:x", "1")};
+    CELL_ANSWER_AUTO refused = put(key_id, reserved, 1);
+    CELL_ANSWER_AUTO none = put(key_id, reserved, 0);
+    expect(&refused, "TAG");
+    expect(&none, "VALIDATION");
+}
+
+static void a_key_that_is_to_be_deleted_keeps_its_tags(void **state)
+{
+    (void)state;
+    const KMS(Tag) one[] = {tag("a", "1")};
+    CELL_ANSWER_AUTO scheduled = cell_on_key(&cell, OP(SCHEDULE_KEY_DELETION), key_id);
+    expect(&scheduled, "OK");
+    CELL_ANSWER_AUTO refused = put(key_id, one, 1);
+    CELL_ANSWER_AUTO listed = list(key_id, 0, NULL);
+    expect(&refused, "INVALID_STATE");
+    expect(&listed, "OK");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -143,6 +219,10 @@ int main(void)
         TEST(pages_give_every_tag_once_in_order),
         TEST(a_key_without_tags_has_an_empty_list),
         TEST(a_marker_of_another_key_is_refused),
+        TEST(a_tag_is_added_or_gets_a_new_value),
+        TEST(a_key_has_50_tags_and_no_more),
+        TEST(reserved_tags_and_none_are_refused),
+        TEST(a_key_that_is_to_be_deleted_keeps_its_tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
