@@ -50,8 +50,8 @@ static ks_result set_option(ProtobufCMessage *request, const struct ks_option *o
         return KS_RES(OK);
     }
     if (option->flags & KS_OPTION_REPEATED) {
-        const struct ks_pairs_source source = {&cli->arguments, option->name};
-        return ks_request_set_pairs(request, option->field, &source, &cli->arena, &cli->failure);
+        const struct ks_list_source source = {&cli->arguments, option->name};
+        return ks_request_set_list(request, option->field, &source, &cli->arena, &cli->failure);
     }
     const char *word = ks_argument(&cli->arguments, option->name);
     if (!word && (option->flags & KS_OPTION_SETTING)) {

@@ -182,28 +182,33 @@ static ks_result add_pair(ProtobufCMessage **pairs, size_t count, const char *wo
     return KS_RES(OK);
 }
 
-ks_result ks_request_set_pairs(ProtobufCMessage *message, const char *name,
-                               const struct ks_pairs_source *source, struct ks_arena *arena,
-                               struct ks_failure *failure)
+ks_result ks_request_set_list(ProtobufCMessage *message, const char *name,
+                              const struct ks_list_source *source, struct ks_arena *arena,
+                              struct ks_failure *failure)
 {
     const ProtobufCFieldDescriptor *field = find(message, name);
     assert(field && field->label == PROTOBUF_C_LABEL_REPEATED);
-    ProtobufCMessage **pairs = ks_arena_alloc(arena, KS_REQUEST_PAIRS_MAX * sizeof(void *));
-    if (!pairs) {
-        return ks_fail(failure, KS_LIMIT_EXCEEDED, "the pairs are too long");
+    void **elements = ks_arena_alloc(arena, KS_REQUEST_ELEMENTS_MAX * sizeof(void *));
+    if (!elements) {
+        return ks_fail(failure, KS_LIMIT_EXCEEDED, "the list is too long");
     }
     size_t count = 0;
     const char *word;
     while ((word = ks_argument_at(source->arguments, source->option, count))) {
-        if (count == KS_REQUEST_PAIRS_MAX) {
+        if (count == KS_REQUEST_ELEMENTS_MAX) {
             return ks_fail(failure, KS_LIMIT_EXCEEDED, "--%s stands more than %u times",
-                           source->option, KS_REQUEST_PAIRS_MAX);
+                           source->option, KS_REQUEST_ELEMENTS_MAX);
         }
-        KS_TRY(ks_request_new(field->descriptor, arena, &pairs[count]));
-        KS_TRY(add_pair(pairs, count, word, arena, failure));
+        if (field->type == PROTOBUF_C_TYPE_STRING) {
+            elements[count] = (void *)(uintptr_t)word;
+        } else {
+            ProtobufCMessage **pairs = (ProtobufCMessage **)elements;
+            KS_TRY(ks_request_new(field->descriptor, arena, &pairs[count]));
+            KS_TRY(add_pair(pairs, count, word, arena, failure));
+        }
         count++;
     }
-    *(ProtobufCMessage ***)place_of(message, field) = pairs;
+    *(void ***)place_of(message, field) = elements;
     *(size_t *)((char *)message + field->quantifier_offset) = count;
     return KS_RES(OK);
 }

@@ -17,7 +17,7 @@ struct ProtobufCMessageDescriptor;
 struct ks_arguments;
 struct ks_failure;
 
-#define KS_REQUEST_PAIRS_MAX 256U /* --tag or --context on one line; the service allows fewer */
+#define KS_REQUEST_ELEMENTS_MAX 256U /* --tag or --context on one line; the service allows fewer */
 
 /*
  * Makes an empty message, which lasts as long as arena.
@@ -41,16 +41,17 @@ KS_MUST_USE ks_result ks_request_set(struct ProtobufCMessage *message, const cha
                                      const char *word, struct ks_failure *failure);
 
 /* Words of the command line: all that were given for an option. */
-struct ks_pairs_source {
+struct ks_list_source {
     const struct ks_arguments *arguments;
     const char *option;
 };
 
 /*
- * Sets a repeated field of messages of two texts (tags, a map) from words of the form KEY=VALUE.
- * The key ends at the first '='. The words are borrowed as long as the message.
- * Fails: VALIDATION (no '=', an empty key, a key twice), LIMIT_EXCEEDED (KS_REQUEST_PAIRS_MAX).
+ * Sets a repeated field from all words of an option: one of texts from the words as they are, one of
+ * messages of two texts (tags, a map) from words of the form KEY=VALUE, whose key ends at the first
+ * '='. The words are borrowed as long as the message.
+ * Fails: VALIDATION (no '=', an empty key, a key twice), LIMIT_EXCEEDED (KS_REQUEST_ELEMENTS_MAX).
  */
-KS_MUST_USE ks_result ks_request_set_pairs(struct ProtobufCMessage *message, const char *field,
-                                           const struct ks_pairs_source *source,
-                                           struct ks_arena *arena, struct ks_failure *failure);
+KS_MUST_USE ks_result ks_request_set_list(struct ProtobufCMessage *message, const char *field,
+                                          const struct ks_list_source *source,
+                                          struct ks_arena *arena, struct ks_failure *failure);

@@ -93,8 +93,8 @@ static ks_code set_pairs(ProtobufCMessage *message, const char *const *words, si
     for (size_t i = 0; i < count; i++) {
         arguments.given[i] = (struct ks_argument){&context_option, words[i]};
     }
-    const struct ks_pairs_source source = {&arguments, "context"};
-    return ks_request_set_pairs(message, "encryption_context", &source, &arena, &failure).code;
+    const struct ks_list_source source = {&arguments, "context"};
+    return ks_request_set_list(message, "encryption_context", &source, &arena, &failure).code;
 }
 
 /* The value may hold '=', and may be empty; the key may not. */
@@ -134,15 +134,15 @@ static void there_is_room_for_256_pairs(void **state)
 {
     (void)state;
     ProtobufCMessage *message = make(&keystead__kms__v1__encrypt_request__descriptor);
-    static char texts[KS_REQUEST_PAIRS_MAX + 1][16];
-    const char *words[KS_REQUEST_PAIRS_MAX + 1];
-    for (unsigned i = 0; i <= KS_REQUEST_PAIRS_MAX; i++) {
+    static char texts[KS_REQUEST_ELEMENTS_MAX + 1][16];
+    const char *words[KS_REQUEST_ELEMENTS_MAX + 1];
+    for (unsigned i = 0; i <= KS_REQUEST_ELEMENTS_MAX; i++) {
         snprintf(texts[i], sizeof(texts[i]), "k%u=v", i);
         words[i] = texts[i];
     }
 
-    assert_int_equal(set_pairs(message, words, KS_REQUEST_PAIRS_MAX), KS_OK);
-    assert_int_equal(set_pairs(message, words, KS_REQUEST_PAIRS_MAX + 1), KS_LIMIT_EXCEEDED);
+    assert_int_equal(set_pairs(message, words, KS_REQUEST_ELEMENTS_MAX), KS_OK);
+    assert_int_equal(set_pairs(message, words, KS_REQUEST_ELEMENTS_MAX + 1), KS_LIMIT_EXCEEDED);
 }
 
 static void tags_are_pairs_as_well(void **state)
@@ -152,9 +152,9 @@ static void tags_are_pairs_as_well(void **state)
     ProtobufCMessage *message = make(&keystead__kms__v1__create_key_request__descriptor);
     const Keystead__Kms__V1__CreateKeyRequest *request = (const void *)message;
     arguments = (struct ks_arguments){.given = {{&context_option, "team=a"}}, .count = 1};
-    const struct ks_pairs_source source = {&arguments, "context"};
+    const struct ks_list_source source = {&arguments, "context"};
 
-    assert_int_equal(ks_request_set_pairs(message, "tags", &source, &arena, &failure).code, KS_OK);
+    assert_int_equal(ks_request_set_list(message, "tags", &source, &arena, &failure).code, KS_OK);
     assert_string_equal(request->tags[0]->tag_key, "team");
     assert_string_equal(request->tags[0]->tag_value, "a");
 }
