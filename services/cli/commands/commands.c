@@ -68,6 +68,10 @@ static const struct ks_option key_tag_options[] = {
     {"tag", "KEY=VALUE", "a label; one that is there already gets the new value", "tags",
      REPEATED | REQUIRED},
 };
+static const struct ks_option key_untag_options[] = {
+    CHANGED_KEY,
+    {"tag", "KEY", "the key of a tag", "tag_keys", REPEATED | REQUIRED},
+};
 static const struct ks_option alias_options[] = {
     ALIAS,
     {"key", "KEY", "key id or key ARN that it names", "target_key_id", REQUIRED},
@@ -184,6 +188,8 @@ static const struct ks_command rows[] = {
     ROW("key", "tags", "List the tags of a key.", NULL, changed_key_options, ks_call_run_list,
         KMS_LIST(ListResourceTags, list_resource_tags, "tags", tag_columns)),
     CALL("key", "tag", "Put tags on a key.", NULL, key_tag_options, KMS(TagResource, tag_resource)),
+    CALL("key", "untag", "Take tags off a key.", NULL, key_untag_options,
+         KMS(UntagResource, untag_resource)),
     CALL("alias", "create", "Give a key a name.", NULL, alias_options,
          KMS(CreateAlias, create_alias)),
     CALL("alias", "update", "Let a name stand for another key.", NULL, alias_options,

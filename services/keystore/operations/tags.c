@@ -166,3 +166,35 @@ void ks_run_tag_resource(struct ks_call *call)
         ks_call_reply(call, &response.base);
     }
 }
+
+/* UntagResource */
+
+static bool is_named(const KMS(UntagResourceRequest) * request, const char *key)
+{
+    for (size_t i = 0; i < request->n_tag_keys; i++) {
+        if (strcmp(request->tag_keys[i], key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ks_run_untag_resource(struct ks_call *call)
+{
+    const KMS(UntagResourceRequest) *request = (const KMS(UntagResourceRequest) *)call->request;
+    KMS(UntagResourceResponse) response = KMS_NEW(UNTAG_RESOURCE_RESPONSE);
+    STORED(KeyRecord) record = ks_key_copy(call);
+    size_t kept = 0;
+    own_tags(call, &record, 0);
+    for (size_t i = 0; i < record.n_tags; i++) {
+        if (!is_named(request, record.tags[i]->key)) {
+            record.tags[kept++] = record.tags[i];
+        }
+    }
+    if (kept == record.n_tags) {
+        ks_call_reply(call, &response.base);
+        return;
+    }
+    record.n_tags = kept;
+    ks_key_commit(call, &record, &response.base);
+}

@@ -211,6 +211,29 @@ static void a_key_that_is_to_be_deleted_keeps_its_tags(void **state)
     expect(&listed, "OK");
 }
 
+static void tags_are_taken_away_and_absent_ones_passed_over(void **state)
+{
+    (void)state;
+    const KMS(Tag) made[] = {tag("a", "1"), tag("b", "2"), tag("c", "3")};
+    char *keys[] = {ks_lend_text("b"), ks_lend_text("absent")};
+    CELL_ANSWER_AUTO tagged = put(key_id, made, 3);
+    expect(&tagged, "OK");
+    KMS(UntagResourceRequest) message = KMS_NEW(UNTAG_RESOURCE_REQUEST);
+    message.key_id = key_id;
+    message.tag_keys = keys;
+    message.n_tag_keys = 2;
+    const struct cell_request request = {.operation = OP(UNTAG_RESOURCE), .message = &message.base};
+
+    CELL_ANSWER_AUTO taken = cell_call(&cell, &request);
+    CELL_ANSWER_AUTO again = cell_call(&cell, &request);
+    CELL_ANSWER_AUTO left = list(key_id, 0, NULL);
+
+    expect(&taken, "OK");
+    expect(&again, "OK");
+    assert_int_equal(page_of(&left)->n_tags, 2);
+    assert_string_equal(page_of(&left)->tags[1]->tag_key, "c");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -223,6 +246,7 @@ int main(void)
         TEST(a_key_has_50_tags_and_no_more),
         TEST(reserved_tags_and_none_are_refused),
         TEST(a_key_that_is_to_be_deleted_keeps_its_tags),
+        TEST(tags_are_taken_away_and_absent_ones_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
