@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/keyspec/keyspec.h"
 
 static ks_bytes arn_of(const struct ks_target *target)
 {
@@ -13,6 +14,12 @@ static ks_bytes arn_of(const struct ks_target *target)
 static ks_bytes policy_of(const struct ks_target *target)
 {
     return ks_bytes_of(target->key->policy);
+}
+
+static ks_bytes spec_of(const struct ks_target *target)
+{
+    const struct ks_keyspec *spec = ks_keyspec_of(target->key->spec);
+    return ks_bytes_of(spec ? spec->name : NULL);
 }
 
 /* A name and where its value stands; a value that is empty is left out. */
@@ -25,6 +32,7 @@ struct row {
 static const struct row rows[] = {
     {KS_FACT_KEY_ARN, arn_of},
     {KS_FACT_KEY_POLICY, policy_of},
+    {"kms:KeySpec", spec_of},
 };
 
 _Static_assert(KS_COUNT(rows) <= KS_FACTS_MAX, "all facts of a key fit");
