@@ -12,6 +12,7 @@ import headers
 import layers
 import links
 import names
+import operations
 import tidy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -200,6 +201,36 @@ class Banned(Tree):
         self.assertEqual(self.errors("/* TODO(#12): more */\n"), [])
         self.assert_found(self.errors("/* TODO: more */\n"), "TODO")
         self.assert_found(self.errors("/* FIXME */\n"), "FIXME")
+
+
+class Operations(Tree):
+    CLEAN = {
+        "proto/keystead/kms/v1/kms.proto": "service S {\n  rpc TagIt(TagItRequest) returns (R) {\n",
+        "proto/keystead/kms/v1/tags.proto": "message TagItRequest {}\n",
+        "services/a/tags.c": "/* TagIt */\nvoid ks_run_tag_it(struct ks_call *call)\n",
+        "services/b/rows.c": "KMS(TagIt, tag_it),\n",
+        "services/b/rows_test.c": "KMS(TagIt, tag_it),\n",
+        "pkg/c/c.h": "/* what TagIt does */\nint c; // tag_it\n",
+    }
+
+    def check(self, changes=None, allowed=""):
+        self.write({**self.CLEAN, **(changes or {}), "allowed.txt": allowed})
+        return operations.check(os.path.join(self.root, "allowed.txt"), self.root)[1]
+
+    def test_four_files_tests_and_comments_pass(self):
+        self.assertEqual(self.check(), [])
+
+    def test_a_fifth_file_is_found(self):
+        self.assert_found(self.check({"pkg/d/d.c": "f(tag_it);\n"}), "TagIt", "5 files")
+
+    def test_an_operation_with_a_longer_name_is_another_one(self):
+        kms = self.CLEAN["proto/keystead/kms/v1/kms.proto"] + "  rpc UntagIt(UntagItRequest)\n"
+        self.assertEqual(self.check({"proto/keystead/kms/v1/kms.proto": kms,
+                                     "pkg/d/d.c": "f(untag_it, UntagItRequest);\n"}), [])
+
+    def test_the_list_only_shrinks(self):
+        self.assert_found(self.check(allowed="TagIt 5  # why\n"), "lower its 5")
+        self.assert_found(self.check(allowed="Other 5  # why\n"), "no such operation")
 
 
 class Headers(Tree):
