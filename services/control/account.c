@@ -81,12 +81,12 @@ ks_result ks_admin_create_account(struct ks_admin_try *attempt)
     }
 
     Keystead__Storage__V1__AccountRecord record = KEYSTEAD__STORAGE__V1__ACCOUNT_RECORD__INIT;
-    record.format = 1;
+    record.format = KS_RECORD_FORMAT;
     record.account = id;
     record.name = request->display_name;
     record.created_at_ms = ks_clock_wall_ms(attempt->admin->clock);
     ks_admin_rests_on(attempt, &key, 0);
-    KS_TRY(ks_admin_put(attempt, &key, &record.base));
+    ks_admin_put(attempt, &key, &record.base);
     return answer_created(attempt, id, request->display_name, record.created_at_ms);
 }
 

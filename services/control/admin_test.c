@@ -16,7 +16,7 @@
 #define ACCOUNT        "111122223333"
 #define SERVICE        "/keystead.admin.v1.AdminService/"
 #define RACERS         8
-#define REQUEST_ID_MAX 128U
+#define REQUEST_ID_MAX 64U
 #define RESPONSE_MAX   65536U
 
 typedef Keystead__Admin__V1__CreateAccountResponse account_created;
@@ -159,7 +159,8 @@ static void a_request_without_an_id_is_done_each_time(void **state)
     assert_string_not_equal(create_account(fixture, ""), account);
 }
 
-static void an_id_has_at_most_128_bytes(void **state)
+/* The same form and text as in kms.v1. */
+static void an_id_is_1_to_64_of_some_characters(void **state)
 {
     struct control_fixture *fixture = *state;
     char id[REQUEST_ID_MAX + 2];
@@ -171,6 +172,8 @@ static void an_id_has_at_most_128_bytes(void **state)
     id[REQUEST_ID_MAX] = 'i';
     id[REQUEST_ID_MAX + 1] = '\0';
     assert_null(create_account(fixture, id));
+    control_assert_violated(fixture, "request_id");
+    assert_null(create_account(fixture, "with a space"));
     control_assert_violated(fixture, "request_id");
 }
 
@@ -312,7 +315,7 @@ int main(void)
         cmocka_unit_test(an_id_counts_for_one_method_and_one_caller),
         cmocka_unit_test(a_refusal_is_not_stored),
         cmocka_unit_test(a_request_without_an_id_is_done_each_time),
-        cmocka_unit_test(an_id_has_at_most_128_bytes),
+        cmocka_unit_test(an_id_is_1_to_64_of_some_characters),
         cmocka_unit_test(one_request_sent_many_times_at_once_is_done_once),
         cmocka_unit_test(of_many_who_want_a_name_one_gets_it),
         cmocka_unit_test(what_is_no_message_is_refused),

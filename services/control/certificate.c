@@ -96,7 +96,7 @@ ks_result ks_admin_issue_certificate(struct ks_admin_try *attempt)
 
     Keystead__Storage__V1__CertificateRecord record =
         KEYSTEAD__STORAGE__V1__CERTIFICATE_RECORD__INIT;
-    record.format = 1;
+    record.format = KS_RECORD_FORMAT;
     record.account = request->account_id;
     record.user = request->user_name;
     record.user_id = user->user_id;
@@ -105,7 +105,7 @@ ks_result ks_admin_issue_certificate(struct ks_admin_try *attempt)
 
     struct ks_record_key key = ks_certificate_key(record.serial);
     ks_admin_rests_on(attempt, &key, 0);
-    KS_TRY(ks_admin_put(attempt, &key, &record.base));
+    ks_admin_put(attempt, &key, &record.base);
     return answer_issued(attempt, &record, ks_buffer_bytes(&certificate));
 }
 
@@ -134,5 +134,6 @@ ks_result ks_admin_revoke_certificate(struct ks_admin_try *attempt)
     record->revoked_at_ms = ks_clock_wall_ms(attempt->admin->clock);
     struct ks_record_key key = ks_certificate_key(request->serial);
     ks_admin_rests_on(attempt, &key, revision);
-    return ks_admin_put(attempt, &key, &record->base);
+    ks_admin_put(attempt, &key, &record->base);
+    return KS_RES(OK);
 }

@@ -113,6 +113,7 @@ static ks_result open_admin(struct ks_control *control)
                                        .clock = control->clock,
                                        .loop = control->loop,
                                        .partition = settings->partition};
+    ks_admin_init(&control->admin);
     ks_admin_methods(&control->admin, control->methods);
     struct ks_rpc_server_options options = {
         .address = settings->admin_address,

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pkg/attempt/attempt.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
@@ -26,28 +27,20 @@ struct ks_expiry {
 
 /* ---- When a record's use has ended; what can't be read is not removed ---- */
 
-static ks_result certificate_end(ks_bytes value, struct ks_arena *arena, int64_t *ret_ms)
+static bool certificate_is_due(ks_bytes value, int64_t now_ms)
 {
-    Keystead__Storage__V1__CertificateRecord *record;
-    KS_TRY(ks_certificate_read(value, arena, &record));
-    *ret_ms = record->not_after_ms;
-    return KS_RES(OK);
-}
-
-static ks_result request_end(ks_bytes value, struct ks_arena *arena, int64_t *ret_ms)
-{
-    Keystead__Storage__V1__RequestRecord *record;
-    KS_TRY(ks_request_read(value, arena, &record));
-    *ret_ms = record->created_at_ms;
-    return KS_RES(OK);
+    KS_ARENA_AUTO arena = {.len_max = RECORD_LEN_MAX};
+    STORED(CertificateRecord) * record;
+    return !ks_failed(ks_certificate_read(value, &arena, &record)) &&
+           now_ms - record->not_after_ms > KEEP_MS;
 }
 
 static const struct kind {
     const char *prefix;
-    ks_result (*end)(ks_bytes value, struct ks_arena *arena, int64_t *ret_ms);
+    bool (*is_due)(ks_bytes value, int64_t now_ms);
 } kinds[] = {
-    {"certificate/", certificate_end},
-    {"request/", request_end},
+    {"certificate/", certificate_is_due},
+    {"request/", ks_attempt_record_is_due},
 };
 
 /* ---- A round ---- */
@@ -55,7 +48,7 @@ static const struct kind {
 /* Of one kind: keys of records that have outlived their use. */
 struct found {
     const struct kind *kind;
-    int64_t before_ms;
+    int64_t now_ms;
     size_t count;
     struct expired {
         struct ks_record_key key;
@@ -66,9 +59,7 @@ struct found {
 static bool visit(void *user, const struct ks_store_record *record)
 {
     struct found *found = user;
-    KS_ARENA_AUTO arena = {.len_max = RECORD_LEN_MAX};
-    int64_t end_ms;
-    if (ks_failed(found->kind->end(record->value, &arena, &end_ms)) || end_ms >= found->before_ms) {
+    if (!found->kind->is_due(record->value, found->now_ms)) {
         return true;
     }
     assert(record->key.len <= KS_STORE_KEY_LEN_MAX);
@@ -109,7 +100,7 @@ static bool remove_kind(struct ks_expiry *expiry, const struct ks_store_view *vi
 {
     KS_AUTO_FREE struct found *found = ks_alloc(1, sizeof(*found));
     found->kind = kind;
-    found->before_ms = ks_clock_wall_ms(expiry->clock) - KEEP_MS;
+    found->now_ms = ks_clock_wall_ms(expiry->clock);
     if (ks_failed(ks_store_scan(view, ks_bytes_of(kind->prefix), (ks_bytes){0}, visit, found))) {
         ks_log(WARN, "expired records can't be looked for", KS_TEXT("name", kind->prefix));
         return false;

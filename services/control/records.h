@@ -4,7 +4,7 @@
  *   account/<12 digits>            AccountRecord
  *   user/<12 digits>/<name>        UserRecord
  *   certificate/<serial, hex>      CertificateRecord
- *   request/<hex SHA-256>          RequestRecord: exactly once (design, promise 3)
+ *   request/<hex SHA-256>          RequestRecord: exactly once, of pkg/attempt
  *
  * The first three are what regions mirror. Threads: pure over the arguments; any.
  */
@@ -13,60 +13,59 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keystead/storage/v1/storage.pb-c.h"
-#include "pkg/base/arena.h"
-#include "pkg/base/bytes.h"
-#include "pkg/store/store.h"
+#include "pkg/record/record.h"
 
 #define KS_SERIAL_HEX_MAX 40U
 
+/* Not NUL-terminated. */
 struct ks_record_key {
     char text[KS_STORE_KEY_LEN_MAX];
     size_t len;
 };
 
+/* Names are in their form, which makes every key fit: a longer one is a programmer error. */
 struct ks_record_key ks_account_key(const char *account);
 struct ks_record_key ks_user_key(const char *account, const char *name);
 struct ks_record_key ks_certificate_key(const char *serial_hex);
 
-/* Whose hash is over the caller, the method and request_id, each with its length. */
-struct ks_record_key ks_request_key(const char *principal, const char *method,
-                                    const char *request_id);
-
+/* The key's bytes, borrowed from it. */
 ks_bytes ks_record_key_bytes(const struct ks_record_key *key);
 
-/* What the keys of records begin with that regions mirror. */
+/* The keys of the records that regions mirror begin with these. */
 #define KS_RECORD_MIRRORED_COUNT 3U
 extern const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT];
+
+/* Whether a key begins with one of them. */
 bool ks_record_is_mirrored(ks_bytes key);
 
-/* 2 to KS_SERIAL_HEX_MAX lower-case hex digits. */
+/* Whether text is 2 to KS_SERIAL_HEX_MAX lower-case hex digits. */
 bool ks_serial_is_valid(const char *text);
 
 /*
- * Reads a stored record into arena, which it lasts as long as.
- * ret_revision  its mod revision. Written on success only, as ret_record is.
- * Fails: NOT_FOUND (it stands nowhere), CORRUPT (not this form, or of a newer format).
+ * Looks a record up and reads it into arena, which it lasts as long as.
+ * ret_record, ret_revision  the record and the revision of its last change; unchanged on failure.
+ *
+ * Fails: NOT_FOUND (there is no such record), CORRUPT (its bytes have not its form, or one of a newer
+ * program), LIMIT_EXCEEDED (the arena is full).
  */
 KS_MUST_USE ks_result ks_account_load(const struct ks_store_view *view, const char *account,
-                                      struct ks_arena *arena,
-                                      Keystead__Storage__V1__AccountRecord **ret_record,
+                                      struct ks_arena *arena, STORED(AccountRecord) * *ret_record,
                                       int64_t *ret_revision);
 KS_MUST_USE ks_result ks_user_load(const struct ks_store_view *view, const char *account,
                                    const char *name, struct ks_arena *arena,
-                                   Keystead__Storage__V1__UserRecord **ret_record,
-                                   int64_t *ret_revision);
+                                   STORED(UserRecord) * *ret_record, int64_t *ret_revision);
 KS_MUST_USE ks_result ks_certificate_load(const struct ks_store_view *view, const char *serial_hex,
                                           struct ks_arena *arena,
-                                          Keystead__Storage__V1__CertificateRecord **ret_record,
+                                          STORED(CertificateRecord) * *ret_record,
                                           int64_t *ret_revision);
 
-/* A record from its bytes. Fails: CORRUPT, as above; ret_record is unchanged. */
+/*
+ * Reads a record from its bytes into arena. ret_record is unchanged on failure.
+ * Fails: CORRUPT, LIMIT_EXCEEDED (as above).
+ */
 KS_MUST_USE ks_result ks_account_read(ks_bytes value, struct ks_arena *arena,
-                                      Keystead__Storage__V1__AccountRecord **ret_record);
+                                      STORED(AccountRecord) * *ret_record);
 KS_MUST_USE ks_result ks_user_read(ks_bytes value, struct ks_arena *arena,
-                                   Keystead__Storage__V1__UserRecord **ret_record);
+                                   STORED(UserRecord) * *ret_record);
 KS_MUST_USE ks_result ks_certificate_read(ks_bytes value, struct ks_arena *arena,
-                                          Keystead__Storage__V1__CertificateRecord **ret_record);
-KS_MUST_USE ks_result ks_request_read(ks_bytes value, struct ks_arena *arena,
-                                      Keystead__Storage__V1__RequestRecord **ret_record);
+                                          STORED(CertificateRecord) * *ret_record);

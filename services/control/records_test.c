@@ -15,7 +15,6 @@
 typedef Keystead__Storage__V1__AccountRecord account_record;
 typedef Keystead__Storage__V1__UserRecord user_record;
 typedef Keystead__Storage__V1__CertificateRecord certificate_record;
-typedef Keystead__Storage__V1__RequestRecord request_record;
 
 static int setup(void **state)
 {
@@ -37,9 +36,6 @@ static void keys_are_as_they_are_stored(void **state)
     assert_key(ks_account_key("111122223333"), "account/111122223333");
     assert_key(ks_user_key("111122223333", "alice"), "user/111122223333/alice");
     assert_key(ks_certificate_key("0a1b"), "certificate/0a1b");
-    /* printf '\0\0\0\001p\0\0\0\002/m\0\0\0\003r-1' | sha256sum */
-    assert_key(ks_request_key("p", "/m", "r-1"),
-               "request/575eb64a0e2758685205e13ae378934a3ae9240ac388f069f8460eaec791b77a");
 }
 
 /* The longest user that there may be fits a key. */
@@ -53,40 +49,17 @@ static void the_longest_user_has_a_key(void **state)
     assert_int_equal(ks_user_key("111122223333", name).len, strlen("user/111122223333/") + 64);
 }
 
-/* Two requests share a record of exactly-once only if caller, method and request_id are the same. */
-static void a_request_key_is_of_one_request_only(void **state)
-{
-    (void)state;
-    static const char *const triples[][3] = {
-        {"ab", "c", "d"}, {"a", "bc", "d"}, {"a", "b", "cd"}, {"abc", "", "d"},
-        {"", "abc", "d"}, {"abcd", "", ""}, {"", "", "abcd"}, {"b", "a", "cd"},
-    };
-    struct ks_record_key keys[KS_COUNT(triples)];
-    for (size_t i = 0; i < KS_COUNT(triples); i++) {
-        keys[i] = ks_request_key(triples[i][0], triples[i][1], triples[i][2]);
-    }
-
-    for (size_t i = 0; i < KS_COUNT(triples); i++) {
-        for (size_t j = 0; j < KS_COUNT(triples); j++) {
-            bool same =
-                ks_bytes_equal(ks_record_key_bytes(&keys[i]), ks_record_key_bytes(&keys[j]));
-            assert_int_equal(same, i == j);
-        }
-    }
-}
-
 static void regions_mirror_all_but_requests(void **state)
 {
     (void)state;
     struct ks_record_key account = ks_account_key("111122223333");
     struct ks_record_key user = ks_user_key("111122223333", "alice");
     struct ks_record_key certificate = ks_certificate_key("0a1b");
-    struct ks_record_key request = ks_request_key("p", "m", "r");
 
     assert_true(ks_record_is_mirrored(ks_record_key_bytes(&account)));
     assert_true(ks_record_is_mirrored(ks_record_key_bytes(&user)));
     assert_true(ks_record_is_mirrored(ks_record_key_bytes(&certificate)));
-    assert_false(ks_record_is_mirrored(ks_record_key_bytes(&request)));
+    assert_false(ks_record_is_mirrored(KS_LITERAL("request/0a")));
     assert_false(ks_record_is_mirrored(KS_LITERAL("users/1")));
     assert_false(ks_record_is_mirrored(KS_LITERAL("")));
 }
@@ -137,14 +110,6 @@ static void pack_certificate(uint32_t format, struct ks_buffer *out)
     pack(&record.base, out);
 }
 
-static void pack_request(uint32_t format, struct ks_buffer *out)
-{
-    request_record record = KEYSTEAD__STORAGE__V1__REQUEST_RECORD__INIT;
-    record.format = format;
-    record.created_at_ms = 1;
-    pack(&record.base, out);
-}
-
 static ks_code read_account(ks_bytes value, struct ks_arena *arena)
 {
     account_record *record = NULL;
@@ -169,14 +134,6 @@ static ks_code read_certificate(ks_bytes value, struct ks_arena *arena)
     return code;
 }
 
-static ks_code read_request(ks_bytes value, struct ks_arena *arena)
-{
-    request_record *record = NULL;
-    ks_code code = ks_request_read(value, arena, &record).code;
-    assert_true(code == KS_OK ? record->created_at_ms == 1 : !record);
-    return code;
-}
-
 static const struct {
     void (*pack)(uint32_t format, struct ks_buffer *out);
     ks_code (*read)(ks_bytes value, struct ks_arena *arena);
@@ -184,7 +141,6 @@ static const struct {
     {pack_account, read_account},
     {pack_user, read_user},
     {pack_certificate, read_certificate},
-    {pack_request, read_request},
 };
 
 /* What a newer version wrote may mean something else: better refused than half understood. */
@@ -222,7 +178,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_as_they_are_stored),
         cmocka_unit_test(the_longest_user_has_a_key),
-        cmocka_unit_test(a_request_key_is_of_one_request_only),
         cmocka_unit_test(regions_mirror_all_but_requests),
         cmocka_unit_test(a_serial_is_2_to_40_lower_case_hex_digits),
         cmocka_unit_test(a_newer_format_is_refused),

@@ -75,7 +75,7 @@ ks_result ks_admin_create_user(struct ks_admin_try *attempt)
     }
 
     Keystead__Storage__V1__UserRecord record = KEYSTEAD__STORAGE__V1__USER_RECORD__INIT;
-    record.format = 1;
+    record.format = KS_RECORD_FORMAT;
     record.account = request->account_id;
     record.name = request->user_name;
     record.created_at_ms = ks_clock_wall_ms(attempt->admin->clock);
@@ -83,7 +83,7 @@ ks_result ks_admin_create_user(struct ks_admin_try *attempt)
     struct ks_record_key account_key = ks_account_key(request->account_id);
     ks_admin_rests_on(attempt, &account_key, account_revision);
     ks_admin_rests_on(attempt, &key, 0);
-    KS_TRY(ks_admin_put(attempt, &key, &record.base));
+    ks_admin_put(attempt, &key, &record.base);
 
     Google__Protobuf__Timestamp created;
     Keystead__Admin__V1__User user;
@@ -132,7 +132,7 @@ ks_result ks_admin_delete_user(struct ks_admin_try *attempt)
         ks_admin_find_user(attempt, request->account_id, request->user_name, &record, &revision));
     struct ks_record_key key = ks_user_key(request->account_id, request->user_name);
     ks_admin_rests_on(attempt, &key, revision);
-    KS_TRY(ks_admin_put(attempt, &key, NULL));
+    ks_admin_put(attempt, &key, NULL);
     Keystead__Admin__V1__DeleteUserResponse response =
         KEYSTEAD__ADMIN__V1__DELETE_USER_RESPONSE__INIT;
     return ks_admin_answer(attempt, &response.base);

@@ -266,8 +266,14 @@ static void make_parts(struct ks_keystore *keystore)
         .partition = settings->partition,
         .region = settings->region,
         .run_of = ks_run_of,
-        .later = later,
-        .later_user = keystore,
+        .attempts =
+            {
+                .functions = &ks_attempt_store,
+                .store = keystore->store,
+                .clock = &keystore->env.clock,
+                .later = later,
+                .later_user = keystore,
+            },
     };
     keystore->streams.env = &keystore->env;
 }

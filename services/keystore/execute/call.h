@@ -1,11 +1,13 @@
 /*
  * call: one item of a frontend's stream on its way through the keystore.
  *
- *     begin ──► check, resolve, confirm ──► run ──┬─► reply or fail ──► settle ──► done
- *       ▲                                         ├─► hsm ──► reply or fail
- *       └── a compare did not hold, a while later ┴─► commit ──► reply
+ *     check ──► resolve, confirm ──► run ──┬─► reply or fail ──► done
+ *                                          ├─► hsm ──► reply, fail or commit
+ *                                          └─► commit ──► done
  *
- * A call has one arena; everything that its answer is made of stands there and is wiped with it.
+ * The call is the owner of an attempt (pkg/attempt), which keeps the view, settles, replays, commits
+ * and begins again. A call has one arena: everything that its answer is made of stands there or in
+ * the attempt's response, and is wiped with it.
  *
  * Threads: one at a time. A call wanders: it begins on a loop's thread and goes on where the hsm's
  * link or the store calls back. Nothing blocks.
@@ -19,6 +21,7 @@
 #include "keystead/internal/v1/internal.pb-c.h"
 #include "keystead/storage/v1/storage.pb-c.h"
 #include "pkg/arn/arn.h"
+#include "pkg/attempt/attempt.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/clock.h"
 #include "pkg/operation/check.h"
@@ -27,7 +30,6 @@
 #include "services/keystore/hsmlink/link.h"
 #include "services/keystore/records/message.h"
 
-#define KS_CALL_TRIES_MAX    8U /* of a mutation whose compares don't hold; then UNAVAILABLE */
 #define KS_CALL_TEXT_MAX     KS_REFUSAL_TEXT_MAX  /* bytes of a text for the client */
 #define KS_CALL_RESPONSE_MAX (512U * 1024U)       /* a list of 1000 keys takes 150 KiB */
 #define KS_CALL_ARENA_MAX    (4U * 1024U * 1024U) /* request, records of some tries, response */
@@ -39,7 +41,7 @@ struct ks_quota;
 /* Carries an operation out: what operations/handlers.h says. */
 typedef void (*ks_run_fn)(struct ks_call *call);
 
-/* What calls work with; as long as any of them. */
+/* What calls work with; everything is borrowed and outlives them. */
 struct ks_execute_env {
     struct ks_store *store;
     struct ks_hsm_link *hsm;
@@ -48,9 +50,7 @@ struct ks_execute_env {
     const char *partition;
     const char *region;
     ks_run_fn (*run_of)(uint32_t number); /* NULL: there is no operation of this number */
-    /* Runs fn(argument) on some thread after delay_ms. Never at once. */
-    void (*later)(void *user, int64_t delay_ms, void (*fn)(void *argument), void *argument);
-    void *later_user;
+    struct ks_attempt_env attempts;       /* of the same store and clock */
 };
 
 /* The result is borrowed during the call and wiped after it. */
@@ -70,6 +70,7 @@ struct ks_target {
 };
 
 struct ks_call {
+    struct ks_attempt attempt;
     const struct ks_execute_env *env;
     ks_execute_done_fn done;
     void *user;
@@ -78,42 +79,41 @@ struct ks_call {
     const struct ks_operation *operation;
     struct ks_checked checked; /* what the request says; borrows from item */
     ProtobufCMessage *request; /* of the type operation->request */
-    unsigned tries;
 
     /* Of one try. */
     struct ks_execute_message *message;              /* whose view it is; NULL: the call's own */
     struct ks_store_view view;                       /* open while the call resolves and runs */
     struct ks_target targets[KS_OPERATION_KEYS_MAX]; /* of checked.keys, in their order */
     size_t target_count;
-    int64_t rests_on; /* newest revision that the answer rests on; 0: on none */
-    void *state;      /* the operation's own, in the arena, between its steps */
+    void *state; /* the operation's own, in the arena; kept between its steps and its tries */
     void (*then)(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply);
 
-    /* The answer. */
-    ks_result result;
-    const char *text; /* NULL: the result's own */
+    /* Of a STALE_VIEW. */
     INTERNAL(View) * *views;
     size_t view_count;
-    struct ks_buffer packed; /* the response */
 };
 
-/* The answer rests on this revision, too. */
+/* Notes that the answer rests on this revision, too. */
 void ks_call_rest_on(struct ks_call *call, int64_t revision);
 
-/* Answers with a failure and the row's text. The call is gone after settling. */
+/*
+ * The functions that answer a call settle what the answer rests on first. The call may be gone when
+ * they return; none may be called for it again.
+ */
+
+/* Answers with a failure and the text of its row. */
 void ks_call_fail(struct ks_call *call, ks_code code);
 
-/* The same with a text for the client. */
+/* Answers with a failure and a text for the client, cut at KS_CALL_TEXT_MAX. */
 __attribute__((format(printf, 3, 4))) void ks_call_fail_text(struct ks_call *call, ks_code code,
                                                              const char *format, ...);
 
-/* Answers with a response; the second takes it packed. */
+/* Answers with a response, which is done with on return; INTERNAL if it is too long to be packed. */
 void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response);
-void ks_call_reply_packed(struct ks_call *call, ks_bytes response);
 
 /*
- * Asks the hsm and goes on with `then`, which is called exactly once, maybe at once. The view is
- * closed before.
+ * Closes the view and asks the hsm. `then` is called exactly once, maybe before this returns; its
+ * reply is NULL if result is a failure, and borrowed during the call.
  */
 void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
                  void (*then)(struct ks_call *call, ks_result result,
@@ -126,19 +126,24 @@ void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
 void ks_call_fail_hsm(struct ks_call *call, ks_result result, ks_code allowed);
 
 /*
- * Commits change with the record of exactly-once, and answers with response. Begins anew when a
- * compare does not hold. The view is closed before; change and response are done with on return.
+ * Commits change with the record of exactly-once, and answers with response. If a compare does not
+ * hold, the call begins again, with a new view and its state as it is. change and response are done
+ * with on return.
  */
 void ks_call_commit(struct ks_call *call, struct ks_change *change,
                     const ProtobufCMessage *response);
 
-/* Closes the view, for what goes on later. */
+/* Closes the view, before something that goes on later. Nothing of it may be used afterwards. */
 void ks_call_close_view(struct ks_call *call);
 
-/* In the arena; never NULL: a full arena is a programmer error, as its cap is above all limits. */
+/*
+ * Memory in the arena, zeroed; a copy with a NUL behind it. Never NULL: to fill the arena is a
+ * programmer error, since its cap is above all limits together.
+ */
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size);
 char *ks_call_dup(struct ks_call *call, ks_bytes bytes);
-/* Room for so many pointers, as protoc-c's repeated fields are. */
+/* Room for count pointers, as protoc-c's repeated fields are. */
 void *ks_call_pointers(struct ks_call *call, size_t count);
 
+/* Wall time. */
 int64_t ks_call_now_ms(const struct ks_call *call);

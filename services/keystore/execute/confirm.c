@@ -77,7 +77,7 @@ static void answer_stale(struct ks_call *call, const ks_bytes *versions,
         call->views[i] = new_view(call, versions[i], &facts[i]);
     }
     call->view_count = call->target_count;
-    call->rests_on = 0;
+    ks_attempt_rest_on_nothing(&call->attempt);
     ks_call_fail(call, KS_STALE_VIEW);
 }
 

@@ -4,10 +4,91 @@
 #include "pkg/codec/wire.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/confirm.h"
-#include "services/keystore/execute/request.h"
 #include "services/keystore/execute/resolve.h"
+#include "services/keystore/records/name.h"
 
 #define TAG_NUMBER 1U /* Item.tag */
+
+/* The steps of a call's attempt. */
+
+/*
+ * The window is looked at first, the copy is taken then: promise 2. Both after the request came: a
+ * message's view is not older than the message. Later tries open views of their own.
+ */
+static ks_result open_view(struct ks_attempt *attempt)
+{
+    struct ks_call *call = attempt->user;
+    struct ks_execute_message *message = call->message;
+    if (!message) {
+        return ks_store_serve(call->env->store, &call->view);
+    }
+    if (!message->looked) {
+        message->looked = true;
+        message->served = ks_store_serve(call->env->store, &message->view);
+    }
+    KS_TRY(message->served);
+    call->view = message->view;
+    return KS_RES(OK);
+}
+
+/* A message's view stays open for its other items. */
+static void close_view(struct ks_attempt *attempt)
+{
+    struct ks_call *call = attempt->user;
+    if (!call->message) {
+        ks_store_view_close(&call->view);
+    }
+    call->message = NULL;
+}
+
+void ks_execute_message_done(struct ks_execute_message *message)
+{
+    ks_store_view_close(&message->view);
+    *message = (struct ks_execute_message){0};
+}
+
+static bool admit(struct ks_attempt *attempt)
+{
+    struct ks_call *call = attempt->user;
+    return ks_resolve(call) && ks_confirm(call);
+}
+
+static void run(struct ks_attempt *attempt)
+{
+    struct ks_call *call = attempt->user;
+    if (ks_resolve_allow(call)) {
+        call->env->run_of(call->operation->number)(call);
+    }
+}
+
+static void done(struct ks_attempt *attempt)
+{
+    struct ks_call *call = attempt->user;
+    INTERNAL(ItemResult) result = INTERNAL_NEW(ITEM_RESULT);
+    result.tag = call->item->tag;
+    result.code = (uint32_t)attempt->result.code;
+    result.text = ks_lend_text(attempt->text ? attempt->text : "");
+    if (attempt->result.code == KS_STALE_VIEW) {
+        result.views = call->views;
+        result.n_views = call->view_count;
+    }
+    if (!ks_failed(attempt->result)) {
+        result.response = ks_lend_bytes(ks_buffer_bytes(&attempt->response));
+    }
+    call->done(call->user, &result);
+
+    ks_attempt_done(attempt);
+    ks_arena_done(&call->arena);
+    ks_free(call);
+}
+
+static const struct ks_attempt_steps steps = {
+    .open = open_view,
+    .close = close_view,
+    .admit = admit,
+    .run = run,
+    .done = done,
+};
 
 /* The request against the limits of its operation, once more. False: the call is answered. */
 static bool check_request(struct ks_call *call)
@@ -46,56 +127,26 @@ static bool take_request(struct ks_call *call)
         ks_call_fail(call, KS_VALIDATION);
         return false;
     }
-    return call->operation->kind != KS_OPERATION_MUTATION || ks_request_check(call);
+    return true;
 }
 
-/*
- * The window is looked at first, the copy is taken then: promise 2. Both after the request came: a
- * message's view is not older than the message.
- */
-static ks_result open_view(struct ks_call *call)
+static void start(struct ks_call *call)
 {
-    struct ks_execute_message *message = call->message;
-    if (!message) {
-        return ks_store_serve(call->env->store, &call->view);
-    }
-    if (!message->looked) {
-        message->looked = true;
-        message->served = ks_store_serve(call->env->store, &message->view);
-    }
-    KS_TRY(message->served);
-    call->view = message->view;
-    return KS_RES(OK);
-}
-
-void ks_execute_message_done(struct ks_execute_message *message)
-{
-    ks_store_view_close(&message->view);
-    *message = (struct ks_execute_message){0};
-}
-
-void ks_execute_begin(struct ks_call *call)
-{
-    const struct ks_operation *operation = call->operation;
-    call->rests_on = 0;
-    if (ks_failed(open_view(call))) {
-        ks_call_fail(call, KS_UNAVAILABLE);
-        return;
-    }
-    if (!ks_resolve(call) || !ks_confirm(call)) {
-        return;
-    }
-    if (operation->kind == KS_OPERATION_MUTATION && ks_request_replay(call)) {
-        return;
-    }
-    if (!ks_resolve_allow(call)) {
-        return;
-    }
-    call->env->run_of(operation->number)(call);
+    const INTERNAL(Item) *item = call->item;
+    struct ks_name prefix = ks_name_requests(item->account);
+    const struct ks_attempt_identity identity = {
+        .principal = item->principal,
+        .method = call->operation->name,
+        .record_prefix = ks_name_bytes(&prefix),
+        .request_id = item->request_id,
+        .request = call->request,
+    };
+    bool mutates = call->operation->kind == KS_OPERATION_MUTATION;
+    ks_attempt_start(&call->attempt, mutates ? &identity : NULL);
 }
 
 /* Answers what is no Item by the tag that it holds. Fails: VALIDATION (it holds none). */
-static ks_result refuse_item(ks_bytes item, ks_execute_done_fn done, void *user)
+static ks_result refuse_item(ks_bytes item, ks_execute_done_fn done_fn, void *user)
 {
     struct ks_wire_field field;
     do {
@@ -108,31 +159,38 @@ static ks_result refuse_item(ks_bytes item, ks_execute_done_fn done, void *user)
     INTERNAL(ItemResult) result = INTERNAL_NEW(ITEM_RESULT);
     result.tag = field.value;
     result.code = KS_VALIDATION;
-    done(user, &result);
+    done_fn(user, &result);
     return KS_RES(OK);
 }
 
 ks_result ks_execute(const struct ks_execute_env *env, struct ks_execute_message *message,
-                     ks_bytes item, ks_execute_done_fn done, void *user)
+                     ks_bytes item, ks_execute_done_fn done_fn, void *user)
 {
     struct ks_call *call = ks_alloc(1, sizeof(*call));
     call->env = env;
     call->message = message;
-    call->done = done;
+    call->done = done_fn;
     call->user = user;
     call->arena.len_max = KS_CALL_ARENA_MAX;
-    call->packed.len_max = KS_CALL_RESPONSE_MAX;
+    call->attempt = (struct ks_attempt){
+        .env = &env->attempts,
+        .steps = &steps,
+        .user = call,
+        .arena = &call->arena,
+        .view = &call->view,
+        .response = {.len_max = KS_CALL_RESPONSE_MAX},
+    };
 
     struct ks_codec_limits limits = {.len_max = KS_EXECUTE_ITEM_MAX};
     ProtobufCMessage *unpacked = NULL;
     if (ks_failed(ks_codec_unpack(INTERNAL_TYPE(item), item, &limits, &call->arena, &unpacked))) {
         ks_arena_done(&call->arena);
         ks_free(call);
-        return refuse_item(item, done, user);
+        return refuse_item(item, done_fn, user);
     }
     call->item = (const INTERNAL(Item) *)unpacked;
     if (take_request(call)) {
-        ks_execute_begin(call);
+        start(call);
     }
     return KS_RES(OK);
 }

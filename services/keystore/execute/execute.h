@@ -34,7 +34,4 @@ void ks_execute_message_done(struct ks_execute_message *message);
  */
 KS_MUST_USE ks_result ks_execute(const struct ks_execute_env *env,
                                  struct ks_execute_message *message, ks_bytes item,
-                                 ks_execute_done_fn done, void *user);
-
-/* A call from its first step, which it may take several times. */
-void ks_execute_begin(struct ks_call *call);
+                                 ks_execute_done_fn done_fn, void *user);

@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "pkg/attempt/attempt.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
-#include "services/keystore/execute/request.h"
 #include "services/keystore/housekeeping/destroy.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
@@ -45,14 +45,6 @@ struct due {
     int64_t revisions[KS_HOUSEKEEPING_CHANGE_MAX]; /* as they stood when they were found due */
     size_t count;
 };
-
-static bool request_is_due(ks_bytes value, int64_t now_ms)
-{
-    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
-    ProtobufCMessage *message = NULL;
-    return !ks_failed(ks_record_read(STORED_TYPE(request_record), value, &arena, &message)) &&
-           now_ms - ((const STORED(RequestRecord) *)message)->created_at_ms > KS_REQUEST_KEPT_MS;
-}
 
 static bool key_is_due(ks_bytes value, int64_t now_ms)
 {
@@ -125,7 +117,7 @@ static const struct {
     ks_bytes prefix;
     bool (*is_due)(ks_bytes value, int64_t now_ms);
 } kinds[KIND_COUNT] = {
-    [REQUESTS] = {{(const uint8_t *)"request/", 8}, request_is_due},
+    [REQUESTS] = {{(const uint8_t *)"request/", 8}, ks_attempt_record_is_due},
     [KEYS] = {{(const uint8_t *)"key/", 4}, key_is_due},
     [DESTROYED] = {{(const uint8_t *)"destroyed/", 10}, destroyed_is_due},
 };

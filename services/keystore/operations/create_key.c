@@ -14,14 +14,23 @@
 
 #define UUID_LEN 16U
 
-/* What is decided before the hsm is asked, for the steps that follow. */
+/*
+ * What a call knows and has made, over its steps and its tries: a try that meets another change must
+ * neither make another key in the hsm nor count another one for the account.
+ */
 struct plan {
     const struct ks_keyspec *spec;
     uint32_t usage; /* of spec */
     char key_id[KS_KEY_ID_LEN + 1];
-    uint32_t generation;
+    bool counted;             /* as one of the account's keys */
     int64_t data_revision;    /* that a refusal rests on */
+    uint32_t generation;      /* current in this try */
     int64_t current_revision; /* of domain/current: the key is sealed under what is current */
+
+    /* From the hsm; in the arena. */
+    const char *material_id; /* NULL: not made yet */
+    ks_bytes ekt;
+    uint32_t made_generation; /* that the EKT is sealed under */
 };
 
 /* No other policy than the default one is obeyed yet. False: the call is answered. */
@@ -105,12 +114,12 @@ static STORED(Tag) * *tags_of(struct ks_call *call, const KMS(CreateKeyRequest) 
 }
 
 static void fill_material(const struct ks_call *call, const struct plan *plan,
-                          const INTERNAL(HsmReply) * reply, STORED(KeyMaterial) * material)
+                          STORED(KeyMaterial) * material)
 {
     *material = (STORED(KeyMaterial))STORED_NEW(KEY_MATERIAL);
-    material->material_id = reply->material_id;
-    material->generation = plan->generation;
-    material->ekt = reply->ekt;
+    material->material_id = ks_lend_text(plan->material_id);
+    material->generation = plan->made_generation;
+    material->ekt = ks_lend_bytes(plan->ekt);
     material->created_at_ms = ks_call_now_ms(call);
 }
 
@@ -131,16 +140,12 @@ static void commit_key(struct ks_call *call, const STORED(KeyRecord) * record)
     ks_call_commit(call, &change, &response.base);
 }
 
-static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
+static void store_key(struct ks_call *call)
 {
-    if (ks_failed(result)) {
-        ks_call_fail_hsm(call, result, KS_OK);
-        return;
-    }
     const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
     const struct plan *plan = call->state;
     STORED(KeyMaterial) material;
-    fill_material(call, plan, reply, &material);
+    fill_material(call, plan, &material);
     STORED(KeyMaterial) * materials[] = {&material};
 
     STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
@@ -158,6 +163,20 @@ static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(H
     record.materials = materials;
     record.n_materials = KS_COUNT(materials);
     commit_key(call, &record);
+}
+
+static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_OK);
+        return;
+    }
+    struct plan *plan = call->state;
+    ks_bytes ekt = ks_bytes_in(reply->ekt);
+    plan->ekt = (ks_bytes){(const uint8_t *)ks_call_dup(call, ekt), ekt.len};
+    plan->material_id = ks_call_dup(call, ks_bytes_of(reply->material_id));
+    plan->made_generation = plan->generation;
+    store_key(call);
 }
 
 static void ask_for_key(struct ks_call *call, const struct plan *plan)
@@ -178,10 +197,22 @@ static void ask_for_key(struct ks_call *call, const struct plan *plan)
     ks_call_ask(call, &request, key_is_made);
 }
 
+/* What an earlier try has made is used again, unless it is sealed under another generation. */
+static void make_key(struct ks_call *call)
+{
+    const struct plan *plan = call->state;
+    ks_call_close_view(call);
+    if (plan->material_id && plan->made_generation == plan->generation) {
+        store_key(call);
+    } else {
+        ask_for_key(call, plan);
+    }
+}
+
 static void counted(void *user, ks_result result)
 {
     struct ks_call *call = user;
-    const struct plan *plan = call->state;
+    struct plan *plan = call->state;
     if (result.code == KS_LIMIT_EXCEEDED) {
         ks_call_rest_on(call, plan->data_revision);
         ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
@@ -189,8 +220,21 @@ static void counted(void *user, ks_result result)
     } else if (ks_failed(result)) {
         ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
     } else {
-        ask_for_key(call, plan);
+        plan->counted = true;
+        make_key(call);
     }
+}
+
+/* The plan of the call, which its tries share; a new one in the first try. Fails: INTERNAL. */
+static ks_result plan_of(struct ks_call *call, struct plan **ret_plan)
+{
+    if (!call->state) {
+        struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
+        KS_TRY(draw_key_id(plan->key_id));
+        call->state = plan;
+    }
+    *ret_plan = call->state;
+    return KS_RES(OK);
 }
 
 void ks_run_create_key(struct ks_call *call)
@@ -198,20 +242,23 @@ void ks_run_create_key(struct ks_call *call)
     if (!check_policy(call)) {
         return;
     }
-    struct plan *plan = ks_call_alloc(call, 1, sizeof(*plan));
-    call->state = plan;
-    plan->data_revision = call->view.data_revision;
-    if (!choose_spec(call, plan)) {
+    struct plan *plan = NULL;
+    ks_result result = plan_of(call, &plan);
+    if (!ks_failed(result) && !choose_spec(call, plan)) {
         return;
     }
-    ks_result result = read_current(call, plan);
     if (!ks_failed(result)) {
-        result = draw_key_id(plan->key_id);
+        result = read_current(call, plan);
     }
     if (ks_failed(result)) {
         ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
         return;
     }
+    if (plan->counted) {
+        make_key(call);
+        return;
+    }
+    plan->data_revision = call->view.data_revision;
     ks_call_close_view(call);
     ks_quota_take(call->env->quota, call->item->account, ks_call_now_ms(call), counted, call);
 }

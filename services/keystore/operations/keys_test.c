@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "pkg/codec/wire.h"
+#include "pkg/record/record.h"
 #include "pkg/store/store_fixture.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/execute.h"
@@ -478,22 +479,55 @@ static void touch_current(void)
     assert_int_equal(ks_sync_commit(cell.store, &change, NULL).code, KS_OK);
 }
 
-/* Its EKT would be under a generation that may be retired, since a pass found nothing below. */
-static void a_key_sealed_under_what_is_no_longer_current_is_sealed_anew(void **state)
+/* Another generation is current, all at once. */
+static void replace_current(void)
 {
-    (void)state;
+    STORED(CurrentDomainKey) current = STORED_NEW(CURRENT_DOMAIN_KEY);
+    current.format = KS_RECORD_FORMAT;
+    current.generation = 99;
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put(&change, KS_NAME_DOMAIN_CURRENT, &current.base);
+    assert_int_equal(ks_sync_commit(cell.store, &change, NULL).code, KS_OK);
+}
+
+/* Changes domain/current while a CreateKey waits for the hsm; returns its code. */
+static ks_code create_while(void (*change_current)(void))
+{
     pthread_t thread;
     void *code = NULL;
-    size_t before = ks_fake_hsm_request_count(cell.hsm);
     ks_fake_hsm_hang(cell.hsm, true);
     ks_worker_stop(cell.worker);
     assert_int_equal(pthread_create(&thread, NULL, create_in_background, NULL), 0);
     fixture_sleep_ms(100);
-    touch_current();
+    change_current();
     ks_fake_hsm_hang(cell.hsm, false);
     pthread_join(thread, &code);
+    return (ks_code)(uintptr_t)code;
+}
 
-    assert_int_equal((ks_code)(uintptr_t)code, KS_OK);
+/* A try that meets another change makes no second key in the hsm, and counts none. */
+static void a_key_that_was_made_is_kept_over_a_conflict(void **state)
+{
+    (void)state;
+    cell_stop(&cell);
+    cell_start(&cell, 1);
+    cell_wait_ready(&cell);
+    size_t before = ks_fake_hsm_request_count(cell.hsm);
+
+    assert_int_equal(create_while(touch_current), KS_OK);
+
+    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before + 1);
+}
+
+/* Its EKT would be under a generation that may be retired, since a pass found nothing below. */
+static void a_key_sealed_under_what_is_no_longer_current_is_sealed_anew(void **state)
+{
+    (void)state;
+    size_t before = ks_fake_hsm_request_count(cell.hsm);
+
+    /* No hsm has the new generation. */
+    assert_int_equal(create_while(replace_current), KS_UNAVAILABLE);
+
     assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before + 2);
 }
 
@@ -691,6 +725,7 @@ int main(void)
         TEST(the_same_request_id_of_another_operation_is_another_request),
         TEST(a_request_id_has_a_form),
         TEST(no_key_is_made_without_a_current_domain_key),
+        TEST(a_key_that_was_made_is_kept_over_a_conflict),
         TEST(a_key_sealed_under_what_is_no_longer_current_is_sealed_anew),
         TEST(an_undecided_item_gets_the_views_and_a_denied_one_is_denied),
         TEST(another_account_changes_nothing_though_the_frontend_allows_it),

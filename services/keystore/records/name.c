@@ -6,10 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pkg/form/names.h"
-
 #define ALIAS_PREFIX "alias/"
-#define DIGEST_LEN   32U
 
 __attribute__((format(printf, 1, 2))) static struct ks_name name_of(const char *format, ...)
 {
@@ -80,9 +77,7 @@ struct ks_name ks_name_transit(const char *zone)
     return name_of("transit/%s", zone);
 }
 
-struct ks_name ks_name_request(const char *account, const uint8_t *digest_sha256)
+struct ks_name ks_name_requests(const char *account)
 {
-    char hex[2 * DIGEST_LEN + 1];
-    ks_hex_write((ks_bytes){digest_sha256, DIGEST_LEN}, hex);
-    return name_of("request/%s/%s", account, hex);
+    return name_of("request/%s/", account);
 }

@@ -45,9 +45,7 @@ struct ks_name ks_name_key_aliases(const char *account, const char *key_id); /* 
 struct ks_name ks_name_destroyed(const char *account, const char *key_id);
 struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone);
 struct ks_name ks_name_transit(const char *zone);
-
-/* digest_sha256 of principal, operation and request id, 32 bytes. */
-struct ks_name ks_name_request(const char *account, const uint8_t *digest_sha256);
+struct ks_name ks_name_requests(const char *account); /* prefix of what pkg/attempt keeps */
 
 #define KS_NAME_KEYS           KS_LITERAL("key/")
 #define KS_NAME_REQUESTS       KS_LITERAL("request/")

@@ -25,41 +25,17 @@ ks_result ks_admin_fail(struct ks_admin_try *attempt, ks_code code, const char *
 void ks_admin_rests_on(struct ks_admin_try *attempt, const struct ks_record_key *key,
                        int64_t revision)
 {
-    struct ks_store_mutation *mutation = attempt->mutation;
-    assert(mutation->compare_count < KS_STORE_COMPARES_MAX);
-
-    char *copy = ks_arena_dup(attempt->arena, ks_record_key_bytes(key));
-    assert(copy); /* the arena takes thousands of keys, and a call makes a few */
-    mutation->compares[mutation->compare_count++] =
-        (struct ks_store_compare){{(const uint8_t *)copy, key->len}, revision};
+    ks_change_compare(attempt->change, ks_record_key_bytes(key), revision);
 }
 
-/* A copy in the arena. A value that did not fit must not pass for none, which would delete. */
-static ks_result keep(struct ks_admin_try *attempt, ks_bytes bytes, ks_bytes *ret_copy)
+void ks_admin_put(struct ks_admin_try *attempt, const struct ks_record_key *key,
+                  const ProtobufCMessage *record)
 {
-    const char *copy = ks_arena_dup(attempt->arena, bytes);
-    if (!copy) {
-        return KS_RES(LIMIT_EXCEEDED);
-    }
-    *ret_copy = (ks_bytes){(const uint8_t *)copy, bytes.len};
-    return KS_RES(OK);
-}
-
-ks_result ks_admin_put(struct ks_admin_try *attempt, const struct ks_record_key *key,
-                       const ProtobufCMessage *record)
-{
-    struct ks_store_mutation *mutation = attempt->mutation;
-    assert(mutation->op_count < KS_ADMIN_OPS_MAX);
-
-    struct ks_store_op op = {0};
-    KS_TRY(keep(attempt, ks_record_key_bytes(key), &op.key));
     if (record) {
-        KS_BUFFER_AUTO packed = {.len_max = KS_STORE_VALUE_LEN_MAX};
-        KS_TRY(ks_codec_pack(record, &packed));
-        KS_TRY(keep(attempt, ks_buffer_bytes(&packed), &op.value));
+        ks_change_put(attempt->change, ks_record_key_bytes(key), record);
+    } else {
+        ks_change_delete(attempt->change, ks_record_key_bytes(key));
     }
-    mutation->ops[mutation->op_count++] = op;
-    return KS_RES(OK);
 }
 
 ks_result ks_admin_answer(struct ks_admin_try *attempt, const ProtobufCMessage *response)
