@@ -4,7 +4,7 @@
 #include "pkg/arn/arn.h"
 #include "pkg/crypto/random.h"
 #include "services/control/admin.h"
-#include "services/control/page.h"
+#include "services/control/listing.h"
 
 #define DISPLAY_NAME_MAX 128U /* characters */
 
@@ -107,10 +107,11 @@ ks_result ks_admin_list_accounts(struct ks_admin_try *attempt)
 {
     const Keystead__Admin__V1__ListAccountsRequest *request =
         (const Keystead__Admin__V1__ListAccountsRequest *)attempt->request;
-    if (request->page_token[0] != '\0' && !ks_account_is_valid(ks_bytes_of(request->page_token))) {
-        return ks_admin_refuse(attempt, "page_token", "page_token is not one of ours");
-    }
-    struct ks_page page = {.prefix = KS_LITERAL("account/"), .after = request->page_token};
+    struct ks_page page = {
+        .list = {"ListAccounts", "", ""},
+        .prefix = KS_LITERAL("account/"),
+        .marker = request->page_token[0] == '\0' ? NULL : request->page_token,
+    };
     KS_TRY(ks_admin_page_size(attempt, request->page_size, &page.count_max));
-    return ks_page_answer(attempt, &page, add_account);
+    return ks_listing_answer(attempt, &page, add_account);
 }

@@ -5,7 +5,7 @@
 #include "pkg/arn/spiffe.h"
 #include "services/control/admin.h"
 #include "services/control/issuer.h"
-#include "services/control/page.h"
+#include "services/control/listing.h"
 
 #define LIFETIME_MIN_S     60
 #define LIFETIME_MAX_S     31536000 /* a year */

@@ -1,7 +1,7 @@
 #include "keystead/admin/v1/admin.pb-c.h"
 #include "pkg/arn/arn.h"
 #include "services/control/admin.h"
-#include "services/control/page.h"
+#include "services/control/listing.h"
 
 #define USER_ID_BYTES 10U
 
@@ -108,18 +108,18 @@ ks_result ks_admin_list_users(struct ks_admin_try *attempt)
 {
     const Keystead__Admin__V1__ListUsersRequest *request =
         (const Keystead__Admin__V1__ListUsersRequest *)attempt->request;
-    const char *token = request->page_token;
     KS_TRY(check_account(attempt, request->account_id));
-    if (token[0] != '\0' && !ks_user_name_is_valid(ks_bytes_of(token))) {
-        return ks_admin_refuse(attempt, "page_token", "page_token is not one of ours");
-    }
     int64_t revision;
     KS_TRY(find_account(attempt, request->account_id, &revision));
 
     struct ks_record_key prefix = ks_user_key(request->account_id, "");
-    struct ks_page page = {.prefix = ks_record_key_bytes(&prefix), .after = token};
+    struct ks_page page = {
+        .list = {"ListUsers", request->account_id, ""},
+        .prefix = ks_record_key_bytes(&prefix),
+        .marker = request->page_token[0] == '\0' ? NULL : request->page_token,
+    };
     KS_TRY(ks_admin_page_size(attempt, request->page_size, &page.count_max));
-    return ks_page_answer(attempt, &page, add_user);
+    return ks_listing_answer(attempt, &page, add_user);
 }
 
 ks_result ks_admin_delete_user(struct ks_admin_try *attempt)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "pkg/record/marker.h"
 #include "services/control/admin.h"
 #include "services/control/control_fixture.h"
 
@@ -153,13 +154,22 @@ static void pages_give_names_that_begin_with_others_once(void **state)
 }
 
 /* The user that a page ended with may be gone when the next one is asked for. */
-static void a_token_outlives_its_user(void **state)
+static void a_token_outlives_its_user_and_is_of_one_list(void **state)
 {
-    const listed *page = list(*state, PAGED, 10, "aa");
+    const struct ks_marker_list users = {"ListUsers", PAGED, ""};
+    const struct ks_marker_list others = {"ListUsers", NEIGHBOUR, ""};
+    char token[KS_MARKER_LEN_MAX + 1];
+    char other[KS_MARKER_LEN_MAX + 1];
+    assert_int_equal(ks_marker_write(&users, KS_LITERAL("aa"), token).code, KS_OK);
+    assert_int_equal(ks_marker_write(&others, KS_LITERAL("aa"), other).code, KS_OK);
+
+    const listed *page = list(*state, PAGED, 10, token);
 
     assert_non_null(page);
     assert_int_equal(page->n_users, 3);
     assert_string_equal(page->users[0]->user_name, "ab");
+    assert_null(list(*state, PAGED, 10, other));
+    control_assert_violated(*state, "page_token");
 }
 
 static void sizes_and_tokens_out_of_bounds_are_refused(void **state)
@@ -187,7 +197,7 @@ int main(void)
         cmocka_unit_test(an_account_that_is_not_12_digits_is_refused),
         cmocka_unit_test(a_name_has_1_to_64_characters_of_its_set),
         cmocka_unit_test(pages_give_names_that_begin_with_others_once),
-        cmocka_unit_test(a_token_outlives_its_user),
+        cmocka_unit_test(a_token_outlives_its_user_and_is_of_one_list),
         cmocka_unit_test(sizes_and_tokens_out_of_bounds_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, control_teardown);

@@ -7,6 +7,7 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "pkg/record/expired.h"
 #include "services/keystore/housekeeping/destroy.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
@@ -14,12 +15,6 @@
 #include "services/keystore/worker/worker.h"
 
 #define ARENA_LEN_MAX (1024U * 1024U)
-
-/* A pass over the records of one kind, in steps. */
-struct pass {
-    struct ks_name after; /* the last one looked at */
-    int64_t next_pass_ns; /* boot clock; 0: the pass is going on */
-};
 
 enum kind { REQUESTS, KEYS, DESTROYED, KIND_COUNT };
 
@@ -29,21 +24,11 @@ struct ks_housekeeping {
     atomic_bool reloaded;
     uint64_t told_life; /* of the hsm that has been told of every destroyed key */
     struct ks_clock clock;
-    struct pass passes[KIND_COUNT];
+    struct ks_expired_pass passes[KIND_COUNT];
+    int64_t next_pass_ns[KIND_COUNT]; /* boot clock; a pass that has begun goes on before */
     int64_t counted_ns;
     int64_t counted_revision;
     atomic_uint_fast64_t key_count;
-};
-
-/* What one step has found to be due. */
-struct due {
-    struct pass *pass;
-    bool (*is_due)(ks_bytes value, int64_t now_ms);
-    int64_t now_ms;
-    size_t looked_at;
-    struct ks_name names[KS_HOUSEKEEPING_CHANGE_MAX];
-    int64_t revisions[KS_HOUSEKEEPING_CHANGE_MAX]; /* as they stood when they were found due */
-    size_t count;
 };
 
 static bool key_is_due(ks_bytes value, int64_t now_ms)
@@ -64,97 +49,63 @@ static bool destroyed_is_due(ks_bytes value, int64_t now_ms)
                KS_DESTROYED_KEPT_MS;
 }
 
-static bool look_at(void *user, const struct ks_store_record *record)
+/* Records that nobody rests on any more. What is not removed is found by the next pass. */
+static void remove_records(struct ks_store *store, const struct ks_expired *expired)
 {
-    struct due *due = user;
-    if (due->looked_at == KS_HOUSEKEEPING_SCAN_MAX || due->count == KS_HOUSEKEEPING_CHANGE_MAX) {
-        return false;
-    }
-    due->looked_at++;
-    struct ks_name *after = &due->pass->after;
-    memcpy(after->text, record->key.ptr, record->key.len);
-    after->text[record->key.len] = '\0';
-    after->len = record->key.len;
-    if (due->is_due(record->value, due->now_ms)) {
-        due->names[due->count] = *after;
-        due->revisions[due->count++] = record->revision;
-    }
-    return true;
-}
-
-/*
- * Records that nobody rests on any more: as many as fit a mutation at a time. Each must be the one
- * that was found due: after a pause another request may have taken its name.
- */
-static void remove_records(struct ks_store *store, const struct due *due)
-{
-    for (size_t i = 0; i < due->count; i += KS_STORE_OPS_MAX) {
+    size_t next = 0;
+    ks_result result = KS_RES(OK);
+    while (next < expired->count && !ks_failed(result)) {
         KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-        for (size_t j = i; j < due->count && j < i + KS_STORE_OPS_MAX; j++) {
-            ks_bytes name = ks_name_bytes(&due->names[j]);
-            ks_change_compare(&change, name, due->revisions[j]);
-            ks_change_delete(&change, name);
-        }
-        if (ks_failed(ks_sync_commit(store, &change, NULL))) {
-            return; /* The next pass finds them again. */
-        }
+        next = ks_expired_remove(expired, next, &change);
+        result = ks_sync_commit(store, &change, NULL);
     }
 }
 
-static void destroy_keys(struct ks_store *store, const struct ks_name *names, size_t count,
-                         int64_t now_ms)
+static void destroy_keys(struct ks_store *store, const struct ks_expired *expired, int64_t now_ms)
 {
-    for (size_t i = 0; i < count; i++) {
-        ks_result result = ks_destroy_key(store, &names[i], now_ms);
+    for (size_t i = 0; i < expired->count; i++) {
+        const char *key = expired->records[i].key;
+        struct ks_name name = {.len = strlen(key)};
+        memcpy(name.text, key, name.len);
+        ks_result result = ks_destroy_key(store, &name, now_ms);
         if (ks_failed(result)) {
-            ks_log(WARN, "key not destroyed yet", KS_TEXT("name", names[i].text),
+            ks_log(WARN, "key not destroyed yet", KS_TEXT("name", key),
                    KS_TEXT("code", ks_code_name(result.code)));
         }
     }
 }
 
-static const struct {
-    ks_bytes prefix;
-    bool (*is_due)(ks_bytes value, int64_t now_ms);
-} kinds[KIND_COUNT] = {
+static const struct ks_expired_kind kinds[KIND_COUNT] = {
     [REQUESTS] = {{(const uint8_t *)"request/", 8}, ks_attempt_record_is_due},
     [KEYS] = {{(const uint8_t *)"key/", 4}, key_is_due},
     [DESTROYED] = {{(const uint8_t *)"destroyed/", 10}, destroyed_is_due},
 };
 
-/* Fills due with the next ones of a kind. Fails: UNAVAILABLE, CORRUPT. */
-static ks_result find_due(struct ks_housekeeping *housekeeping, enum kind kind, struct due *due)
+/* Fills expired with what is due next. Fails: UNAVAILABLE, CORRUPT; expired is empty then. */
+static ks_result find_due(struct ks_housekeeping *housekeeping, enum kind kind, int64_t now_ms,
+                          struct ks_expired *expired)
 {
     KS_STORE_VIEW_AUTO view = {0};
-    struct ks_name after = due->pass->after;
     KS_TRY(ks_store_peek(housekeeping->store, &view));
-    return ks_store_scan(&view, kinds[kind].prefix, ks_name_bytes(&after), look_at, due);
+    return ks_expired_find(&view, &kinds[kind], now_ms, &housekeeping->passes[kind], expired);
 }
 
 static void step(struct ks_housekeeping *housekeeping, enum kind kind)
 {
-    struct pass *pass = &housekeeping->passes[kind];
     int64_t now_ns = ks_clock_boot_ns(&housekeeping->clock);
-    if (now_ns < pass->next_pass_ns) {
+    if (now_ns < housekeeping->next_pass_ns[kind]) {
         return;
     }
-    struct due *due = ks_alloc(1, sizeof(*due));
-    due->pass = pass;
-    due->is_due = kinds[kind].is_due;
-    due->now_ms = ks_clock_wall_ms(&housekeeping->clock);
-    ks_result result = find_due(housekeeping, kind, due);
-    bool more =
-        due->looked_at == KS_HOUSEKEEPING_SCAN_MAX || due->count == KS_HOUSEKEEPING_CHANGE_MAX;
-    if (ks_failed(result) || !more) {
-        pass->after = (struct ks_name){.len = 0};
-        pass->next_pass_ns = now_ns + KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;
+    int64_t now_ms = ks_clock_wall_ms(&housekeeping->clock);
+    KS_AUTO_FREE struct ks_expired *expired = ks_alloc(1, sizeof(*expired));
+    if (ks_failed(find_due(housekeeping, kind, now_ms, expired)) || !expired->more) {
+        housekeeping->next_pass_ns[kind] = now_ns + KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;
     }
     if (kind == KEYS) {
-        destroy_keys(housekeeping->store, due->names, due->count, due->now_ms);
+        destroy_keys(housekeeping->store, expired, now_ms);
     } else {
-        remove_records(housekeeping->store, due);
+        remove_records(housekeeping->store, expired);
     }
-    ks_free(due);
 }
 
 static bool count_one(void *user, const struct ks_store_record *record)
@@ -169,7 +120,7 @@ static bool is_count_due(const struct ks_housekeeping *housekeeping, int64_t dat
 {
     int64_t age_ns = ks_clock_boot_ns(&housekeeping->clock) - housekeeping->counted_ns;
     return data_revision != housekeeping->counted_revision &&
-           (atomic_load(&housekeeping->key_count) < KS_HOUSEKEEPING_SCAN_MAX ||
+           (atomic_load(&housekeeping->key_count) < KS_EXPIRED_SCAN_MAX ||
             age_ns > KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS / 2);
 }
 

@@ -18,10 +18,8 @@
 #include "pkg/store/store.h"
 #include "services/keystore/hsmlink/link.h"
 
-#define KS_HOUSEKEEPING_SCAN_MAX   2000U /* records looked at in a step, of each kind */
-#define KS_HOUSEKEEPING_CHANGE_MAX 64U   /* mutations in a step, of each kind */
-#define KS_HOUSEKEEPING_PAUSE_MS   60000 /* between the end of a pass over all records and the next */
-#define KS_DESTROYED_KEPT_MS       (24LL * 3600 * 1000)
+#define KS_HOUSEKEEPING_PAUSE_MS 60000 /* between the end of a pass over all records and the next */
+#define KS_DESTROYED_KEPT_MS     (24LL * 3600 * 1000)
 
 struct ks_housekeeping;
 struct ks_worker;
