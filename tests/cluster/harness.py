@@ -31,6 +31,7 @@ import runit  # noqa: E402
 import topology as t  # noqa: E402
 
 PROTOS = (
+    "keystead/api/v1/*.proto",
     "keystead/kms/v1/*.proto",
     "keystead/admin/v1/*.proto",
     "keystead/internal/v1/internal.proto",

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Each RPC's happy path, each error by its name, both sides of each limit, with Debian's grpcio."""
 
+import re
 import uuid
 
 import grpc
 import harness
+import maxima
 from harness import refused
 from keystead.kms.v1 import aliases_pb2 as al
 from keystead.kms.v1 import batch_pb2 as ba
@@ -187,7 +189,7 @@ def test_states(cluster):
     with refused("KMSInvalidStateException", "is not pending deletion"):
         kms.CancelKeyDeletion(ke.CancelKeyDeletionRequest(key_id=key.key_id))
     for days in (6, 31):
-        with refused("ValidationException", "pendingWindowInDays"):
+        with refused("ValidationException", "^PendingWindowInDays must be between 7 and 30 days.$"):
             kms.ScheduleKeyDeletion(
                 ke.ScheduleKeyDeletionRequest(key_id=key.key_id, pending_window_in_days=days)
             )
@@ -247,7 +249,7 @@ def test_aliases(cluster):
         kms.DeleteAlias(al.DeleteAliasRequest(alias_name=name))
     with refused("ValidationException", 'Alias must start with the prefix "alias/"'):
         kms.CreateAlias(al.CreateAliasRequest(alias_name="nope", target_key_id=key.key_id))
-    for bad in ("alias/aws/x", "alias/a b", "alias/"):
+    for bad in ("alias/aws/x", "alias/a:b", "alias/"):
         with refused("InvalidAliasNameException"):
             kms.CreateAlias(al.CreateAliasRequest(alias_name=bad, target_key_id=key.key_id))
     with refused("ValidationException", "256"):
@@ -275,7 +277,7 @@ def test_pagination(cluster):
     cluster.user("pager")
     kms = cluster.kms(certificate="pager")
     made = {new_key(kms).arn for _ in range(7)}
-    seen, marker, pages = [], "", 0
+    seen, marker, pages = [], None, 0
     while True:
         page = kms.ListKeys(ke.ListKeysRequest(limit=3, marker=marker))
         seen += [k.key_arn for k in page.keys]
@@ -382,7 +384,8 @@ def test_blob_of_another_region(cluster):
         .Encrypt(cr.EncryptRequest(key_id=cluster.key(here), plaintext=b"x"))
         .ciphertext_blob
     )
-    with refused("InvalidCiphertextException", metadata={"region": here}):
+    text = f"not exist in this region, or you are not allowed to access. It is of region {here}"
+    with refused("AccessDeniedException", text, metadata={"region": here}):
         cluster.kms(there).Decrypt(cr.DecryptRequest(ciphertext_blob=blob))
     return None
 
@@ -471,6 +474,172 @@ def test_dry_run(cluster):
                 run(*wrong)
 
 
+# ---- Answers that are AWS's ----
+
+
+def test_an_absent_description_erases_nothing(cluster):
+    kms = cluster.kms()
+    key = new_key(kms, description="kept").key_id
+    described = lambda: kms.DescribeKey(ke.DescribeKeyRequest(key_id=key)).key_metadata.description
+    with refused("ValidationException", "Value null at 'description' .* not be null"):
+        kms.UpdateKeyDescription(ke.UpdateKeyDescriptionRequest(key_id=key))
+    assert described() == "kept"
+    kms.UpdateKeyDescription(ke.UpdateKeyDescriptionRequest(key_id=key, description=""))
+    assert described() == ""
+
+
+def test_alias_names_keep_the_pattern(cluster):
+    kms = cluster.kms()
+    key = cluster.key()
+    pattern = re.escape("satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$")
+    for name in ("alias/my-alias!", "alias/a b", "alias/\u00e9"):
+        for call, request in (
+            (kms.CreateAlias, al.CreateAliasRequest(alias_name=name, target_key_id=key)),
+            (kms.UpdateAlias, al.UpdateAliasRequest(alias_name=name, target_key_id=key)),
+            (kms.DeleteAlias, al.DeleteAliasRequest(alias_name=name)),
+        ):
+            with refused("ValidationException", pattern):
+                call(request)
+    # The pattern allows the colon, and aliases don't: only who makes one is told.
+    name = "alias/my:alias"
+    with refused("InvalidAliasNameException", "contains invalid characters for an alias"):
+        kms.CreateAlias(al.CreateAliasRequest(alias_name=name, target_key_id=key))
+    with refused("NotFoundException"):
+        kms.UpdateAlias(al.UpdateAliasRequest(alias_name=name, target_key_id=key))
+    with refused("NotFoundException"):
+        kms.DeleteAlias(al.DeleteAliasRequest(alias_name=name))
+
+
+def test_aliases_refer_to_keys(cluster):
+    kms = cluster.kms()
+    alias = "alias/target-" + uuid.uuid4().hex
+    kms.CreateAlias(al.CreateAliasRequest(alias_name=alias, target_key_id=cluster.key()))
+    arn = cluster.key().rsplit(":", 1)[0] + ":" + alias
+    for target in (alias, arn, "alias/absent"):
+        for call, request in (
+            (kms.CreateAlias, al.CreateAliasRequest(alias_name="alias/x", target_key_id=target)),
+            (kms.UpdateAlias, al.UpdateAliasRequest(alias_name=alias, target_key_id=target)),
+        ):
+            with refused("ValidationException", "^Aliases must refer to keys. Not aliases$"):
+                call(request)
+
+
+def test_multi_region_ids_name_no_key(cluster):
+    kms = cluster.kms()
+    name = "mrk-" + uuid.uuid4().hex
+    arn = cluster.key().rsplit("/", 1)[0] + "/" + name
+    for form in (name, arn):
+        with refused("NotFoundException", f"Key '{arn}' does not exist"):
+            kms.DescribeKey(ke.DescribeKeyRequest(key_id=form))
+
+
+def test_empty_is_not_absent(cluster):
+    kms = cluster.kms()
+    short = "at '{}' failed to satisfy constraint: Member must have length greater than or equal"
+    for member, call in (
+        ("keyId", lambda: kms.ListAliases(al.ListAliasesRequest(key_id=""))),
+        ("marker", lambda: kms.ListAliases(al.ListAliasesRequest(marker=""))),
+        ("marker", lambda: kms.ListKeys(ke.ListKeysRequest(marker=""))),
+        ("policy", lambda: new_key(kms, policy="")),
+        ("keyId", lambda: kms.Decrypt(cr.DecryptRequest(key_id="", ciphertext_blob=b"x"))),
+    ):
+        with refused("ValidationException", short.format(member)):
+            call()
+    with refused("ValidationException", "Value null at 'tags.1.member.tagValue' .* not be null"):
+        new_key(kms, tags=[ty.Tag(tag_key="a")])
+    new_key(kms, tags=[ty.Tag(tag_key="a", tag_value="")])
+    with refused("ValidationException", "^NumberOfBytes is required.$"):
+        kms.GenerateRandom(cr.GenerateRandomRequest())
+
+
+def test_all_violations_are_told_together(cluster):
+    kms = cluster.kms()
+    null = "Value null at '{}' failed to satisfy constraint: Member must not be null"
+    text = f"2 validation errors detected: {null.format('keyId')}; {null.format('plaintext')}"
+    with refused("ValidationException", f"^{text}$"):
+        kms.Encrypt(cr.EncryptRequest())
+    with refused("ValidationException", "^3 validation errors detected: "):
+        new_key(kms, description="x" * 8193, policy="", request_id="a b")
+    with refused("ValidationException", "^1 validation error detected: "):
+        kms.Encrypt(cr.EncryptRequest(key_id=cluster.key()))
+
+
+def test_request_ids(cluster):
+    """1 to 64 of [A-Za-z0-9_.:-]."""
+    kms = cluster.kms()
+    unique = uuid.uuid4().hex
+    for good in ("aZ0_.:-" + unique, unique.ljust(64, "x")):
+        new_key(kms, request_id=good)
+    for bad in (unique.ljust(65, "x"), unique + " ", unique + "/", "\u00e9"):
+        with refused("ValidationException", "at 'requestId' failed to satisfy constraint"):
+            new_key(kms, request_id=bad)
+
+
+def test_a_wrong_entry_fails_alone(cluster):
+    entries = [cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x").SerializeToString()] * 5
+    wrong = {1: b"\xff" * 9, 2: b"", 3: b"\x0a\x02\xc3\x28\x12\x01x"}
+    sent = [wrong.get(i, entry) for i, entry in enumerate(entries)]
+    batch = b"".join(b"\x0a" + bytes([len(entry)]) + entry for entry in sent)
+    channel = cluster.channel(cluster.topology.regions[0].frontends[0].endpoint)
+    call = channel.unary_unary("/keystead.kms.v1.KeyManagementService/EncryptBatch")
+    results = ba.EncryptBatchResponse.FromString(call(batch, timeout=5)).results
+    failed = {i: r.error.code for i, r in enumerate(results) if r.WhichOneof("outcome") == "error"}
+    assert len(results) == 5 and failed == dict.fromkeys(wrong, "ValidationException"), results
+
+
+# ---- Limits ----
+
+# What a request that keeps each limit is never refused with.
+OF_SIZE = ("ValidationException", "LimitExceededException", "TagException", "ThrottlingException")
+OF_SIZE += ("KMSInternalException", "DependencyTimeoutException")
+
+
+def outcomes(kms, method, request):
+    """Why the call, or each entry of a batch, was refused; None for what was accepted."""
+    try:
+        answer = getattr(kms, method.name)(request)
+    except grpc.RpcError as error:
+        info = harness.error_info(error)
+        assert info, f"{method.name}: {error.code()} {error.details()}"
+        assert info.reason not in OF_SIZE, f"{method.name}: {info.reason}: {error.details()}"
+        return [info.reason]
+    if "entries" not in request.DESCRIPTOR.fields_by_name:
+        return [None]
+    wrong = [r.error for r in answer.results if r.error.code in OF_SIZE]
+    assert not wrong and len(answer.results) == len(request.entries), f"{method.name}: {wrong[:1]}"
+    return [r.error.code or None for r in answer.results]
+
+
+def test_limits_hold_together(cluster):
+    """Each method takes each member at its maximum, all at once; what is refused then is refused
+    for what it says."""
+    kms = cluster.kms(seconds=30)
+    accepted, refusals = [], set()
+    for method in maxima.SERVICE.methods:
+        key = new_key(kms).arn
+        blob = kms.Encrypt(
+            cr.EncryptRequest(
+                key_id=key, plaintext=b"x" * 4096, encryption_context=maxima.context()
+            )
+        ).ciphertext_blob
+        alias = ("alias/" + uuid.uuid4().hex).ljust(256, "x")
+        kms.CreateAlias(al.CreateAliasRequest(alias_name=alias, target_key_id=key))
+        for request in maxima.requests(method, maxima.Named(key, blob, alias)):
+            told = outcomes(kms, method, request)
+            if set(told) == {None}:
+                accepted.append(method.name)
+            else:
+                refusals.add((method.name, *set(told) - {None}))
+        for request in maxima.requests(method, maxima.Values()):
+            outcomes(kms, method, request)
+    # The key of each is enabled, so that one has nothing to do.
+    assert refusals <= {("CancelKeyDeletion", "KMSInvalidStateException")}, refusals
+    return f"{len(set(accepted))} of {len(maxima.SERVICE.methods)} methods accepted"
+
+
+# ---- Users ----
+
+
 def test_revoked_certificates_and_deleted_users(cluster):
     from keystead.admin.v1 import admin_pb2
 
@@ -519,6 +688,8 @@ def test_unknown_method(cluster):
         raise AssertionError("answered")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+        path = "/keystead.kms.v1.KeyManagementService/Nothing"
+        assert f"unknown method {path}" in error.details(), error.details()
 
 
 SERVING = b"\x08\x01"  # of grpc.health.v1.HealthCheckResponse

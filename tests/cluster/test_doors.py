@@ -15,6 +15,7 @@ import uuid
 import grpc
 import harness
 from harness import refused
+from keystead.kms.v1 import batch_pb2 as ba
 from keystead.kms.v1 import crypto_pb2 as cr
 from keystead.kms.v1 import keys_pb2 as ke
 
@@ -160,6 +161,72 @@ def test_malformed_messages_harm_nobody(cluster):
             ), error
     assert kms.Encrypt(cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x")).ciphertext_blob
     assert before == {name: cluster.pid(name) for name in cluster.processes()}, "a process died"
+
+
+# ---- One tenant's requests in the way of another's ----
+
+REQUEST_MAX = 512 << 10  # bytes, unknown fields included: pkg/operation/check.h
+ITEM_MAX = 1 << 20  # bytes of a request between frontend and keystore: internal/v1/limits.h
+ITEM_HEAD_MAX = 2400  # bytes that may stand around the request there: who calls, what it rests on
+UNKNOWN_FIELD = b"\xc2\x3e"  # number 1000, with a length
+
+
+def varint(number):
+    low = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
+    return bytes(byte | 0x80 for byte in low[:-1]) + bytes(low[-1:])
+
+
+def padded(request, length):
+    """The request with a field that nobody knows, of so many bytes in all."""
+    room = length - len(request) - len(UNKNOWN_FIELD) - 3
+    message = request + UNKNOWN_FIELD + varint(room) + bytes(room)
+    assert len(message) == length
+    return message
+
+
+def send_padded(channel, entry, length, count):
+    """Sends a batch with a padded entry in its midst; fails unless each gets its own answer."""
+    entries = [entry] * count
+    entries[count // 2] = padded(entry, length)
+    batch = b"".join(b"\x0a" + varint(len(e)) + e for e in entries)
+    results = ba.EncryptBatchResponse.FromString(raw(channel, "EncryptBatch", batch)).results
+    assert len(results) == count
+    for i, result in enumerate(results):
+        if i == count // 2 and length > REQUEST_MAX:
+            text = f"The request has {length} bytes; it must have at most {REQUEST_MAX}."
+            assert result.error.code == "ValidationException" and result.error.message == text
+        else:
+            assert result.response.ciphertext_blob, (length, i, result.error)
+
+
+def test_a_padded_entry_disturbs_no_other_tenant(cluster):
+    """The lengths are those around each limit that a request meets on its way."""
+    cluster.user("bystander")
+    bystander = cluster.kms(certificate="bystander")
+    theirs = bystander.CreateKey(ke.CreateKeyRequest()).key_metadata.arn
+    load = harness.Load(
+        lambda: bystander.Encrypt(cr.EncryptRequest(key_id=theirs, plaintext=b"x"))
+    )
+    channel = cluster.channel(cluster.topology.frontends[0].endpoint)
+    entry = cr.EncryptRequest(key_id=cluster.key(), plaintext=b"x").SerializeToString()
+    near = [limit + by for limit in (REQUEST_MAX, ITEM_MAX) for by in range(-20, 21)]
+    # Where a keystore's limit would be met by what stands around the request: it is met by more
+    # than three lengths in a row.
+    before = range(ITEM_MAX - ITEM_HEAD_MAX, ITEM_MAX - 20, 3)
+    load.start()
+    try:
+        for length in near:
+            send_padded(channel, entry, length, 100)
+        for length in before:
+            send_padded(channel, entry, length, 3)
+    finally:
+        load.stop()
+    assert not load.failures and not load.wrong, (load.failures[:3], load.wrong[:3])
+    assert load.gap_ms() < 1000, f"the bystander stood still for {load.gap_ms():.0f} ms"
+    return (
+        f"{len(near) + len(before)} lengths; bystander: {len(load.successes)} calls, "
+        f"longest gap {load.gap_ms():.0f} ms"
+    )
 
 
 # ---- Secrets ----
@@ -347,4 +414,4 @@ def test_logs_hold_no_secret(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=4)
+    harness.main(globals())

@@ -84,7 +84,7 @@ class Work:
             assert not load.wrong, load.wrong[:3]
             assert not load.failures, load.failures[:3]
         client = Client(cluster)
-        listed, marker = {}, ""
+        listed, marker = {}, None
         while True:
             page = client.call("ListKeys", ke.ListKeysRequest(limit=1000, marker=marker))
             listed.update((k.key_id, True) for k in page.keys)
@@ -207,4 +207,4 @@ def test_retry_over_a_dead_keystore_makes_one_key(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=1)
+    harness.main(globals())

@@ -145,7 +145,7 @@ def test_all_that_is_listed_is_described(cluster):
 
 def keys(cluster):
     kms = cluster.kms()
-    found, marker = set(), ""
+    found, marker = set(), None
     while True:
         page = kms.ListKeys(ke.ListKeysRequest(limit=1000, marker=marker))
         found |= {key.key_id for key in page.keys}
