@@ -1,8 +1,10 @@
 """A real installation for a test: its own folder, ports and (if wanted) network namespaces.
 
 A test file has functions test_*(cluster) and ends with `harness.main(globals())`. They run in the
-order they stand in, against one cluster that is brought up by the same code as deploy/up and wiped
-at the end. Each prints PASS or FAIL and its name.
+order they stand in, against a cluster that is brought up by the same code as deploy/up and wiped at
+the end. Each prints PASS or FAIL and its name, and how long it took. Run by itself, a file has a
+cluster of its own; run.py brings up one for all files that don't ask for another: those that do
+have OWN, the arguments of Cluster.
 """
 
 import contextlib
@@ -39,6 +41,7 @@ PROTOS = (
 )
 FIRST_PORT, PORTS_STRIDE = 24000, 1000
 SECONDS = 10  # of a call: long enough for an election on a busy machine
+CLAIM_SECONDS_MAX = 300
 
 
 def make_stubs():
@@ -129,13 +132,14 @@ class Stub:
 
 
 class Cluster:
-    def __init__(self, name, index=0, embedded=False, netns=False):
+    def __init__(self, name, index=0, embedded=False, netns=False, environment=None):
         self.home = pathlib.Path("/var/lib/keystead-test") / name
         self.embedded, self.netns = embedded, f"kt{index}" if netns else None
         self.environment = {
             **os.environ,
             "KEYSTEAD_HOME": str(self.home),
             "KEYSTEAD_PORT_BASE": str(FIRST_PORT + index * PORTS_STRIDE),
+            **(environment or {}),
         }
         if self.netns:
             self.environment["KEYSTEAD_NETNS"] = self.netns
@@ -377,38 +381,73 @@ class Load(threading.Thread):
         return max((b - a) * 1000 for a, b in zip(self.successes, self.successes[1:]))
 
 
-def main(scope, **options):
-    name = pathlib.Path(scope["__file__"]).stem.removeprefix("test_")
-    tests = [(n, f) for n, f in scope.items() if n.startswith("test_") and callable(f)]
-    wanted = sys.argv[1:]
-    cluster = Cluster(name, **options)
-    failed = 0
+def name_of(file):
+    return pathlib.Path(file).stem.removeprefix("test_")
+
+
+@contextlib.contextmanager
+def running(cluster, name):
+    """The cluster is up in the block, and gone after it. Gives a list: failures go into it."""
+    failures = []
     try:
         cluster.down()
-        print(f"# {name}: up in {cluster.up():.1f} s", flush=True)
-        for test_name, test in tests:
-            if wanted and test_name not in wanted:
-                continue
-            began = time.monotonic()
-            try:
-                said = test(cluster)
-                print(f"PASS {name} {test_name.removeprefix('test_')}", flush=True)
-                print(
-                    f"#   {time.monotonic() - began:.1f} s{'; ' + said if said else ''}", flush=True
-                )
-            except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
-                failed += 1
-                traceback.print_exc(file=sys.stdout)
-                print(f"FAIL {name} {test_name.removeprefix('test_')}", flush=True)
-    except Exception:  # noqa: BLE001
-        failed += 1
+        print(f"# {cluster.up():.1f} s {name}: up", flush=True)
+        yield failures
+    except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
         traceback.print_exc(file=sys.stdout)
         print(f"FAIL {name} start", flush=True)
+        failures.append("start")
     finally:
-        if failed and os.environ.get("KEYSTEAD_TEST_LOGS"):
-            kept = pathlib.Path(os.environ["KEYSTEAD_TEST_LOGS"]) / f"cluster-{name}"
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(cluster.home / "log", kept, ignore_dangling_symlinks=True)
+        keep_logs(cluster, name, failures)
         if not os.environ.get("KEYSTEAD_TEST_KEEP"):
             cluster.down()
-    sys.exit(1 if failed else 0)
+
+
+def keep_logs(cluster, name, failures):
+    if failures and os.environ.get("KEYSTEAD_TEST_LOGS"):
+        kept = pathlib.Path(os.environ["KEYSTEAD_TEST_LOGS"]) / f"cluster-{name}"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(cluster.home / "log", kept, ignore_dangling_symlinks=True)
+
+
+@contextlib.contextmanager
+def limited():
+    """TimeoutError in the block when it takes too long."""
+
+    def expire(*_):
+        raise TimeoutError(f"not within {CLAIM_SECONDS_MAX} s")
+
+    signal.signal(signal.SIGALRM, expire)
+    signal.alarm(CLAIM_SECONDS_MAX)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def run_claims(cluster, name, scope, failures, wanted=()):
+    """Runs the claims of one test file, or those wanted."""
+    for test_name, test in list(scope.items()):
+        claim = test_name.removeprefix("test_")
+        if claim == test_name or not callable(test) or (wanted and test_name not in wanted):
+            continue
+        began = time.monotonic()
+        try:
+            with limited():
+                said = test(cluster)
+            print(f"PASS {name} {claim}", flush=True)
+        except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
+            said = None
+            failures.append(claim)
+            traceback.print_exc(file=sys.stdout)
+            print(f"FAIL {name} {claim}", flush=True)
+        seconds = time.monotonic() - began
+        print(f"# {seconds:.1f} s {name} {claim}{': ' + said if said else ''}", flush=True)
+
+
+def main(scope):
+    name = name_of(scope["__file__"])
+    cluster = Cluster(name, **scope.get("OWN", {}))
+    with running(cluster, name) as failures:
+        run_claims(cluster, name, scope, failures, sys.argv[1:])
+    sys.exit(1 if failures else 0)

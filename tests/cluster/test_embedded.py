@@ -7,6 +7,8 @@ import time
 import harness
 from test_api import *  # noqa: F401,F403: the whole of it, against the embedded engine
 
+OWN = {"index": 6, "embedded": True}
+
 POINT_AND_TRY = """
 eval "$(deploy/env --embedded)"
 : "$KEYSTEAD_ENDPOINT $KEYSTEAD_REGION $KEYSTEAD_ACCOUNT $KEYSTEAD_CA $KEYSTEAD_CERT"
@@ -37,4 +39,4 @@ def test_restart_keeps_everything(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=6, embedded=True)
+    harness.main(globals())

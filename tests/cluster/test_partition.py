@@ -11,6 +11,7 @@ import network
 from keystead.kms.v1 import crypto_pb2 as cr
 from keystead.kms.v1 import keys_pb2 as ke
 
+OWN = {"index": 3, "netns": True}
 TRIES = 10_000  # that started after DisableKey had returned
 
 
@@ -112,4 +113,4 @@ def test_majority_serves_on(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=3, netns=True)
+    harness.main(globals())

@@ -139,4 +139,4 @@ def test_paused_leader_with_its_keystore(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=2)
+    harness.main(globals())

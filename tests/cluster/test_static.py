@@ -107,4 +107,4 @@ def test_certificates_are_renewed_without_restart(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=5)
+    harness.main(globals())

@@ -62,4 +62,4 @@ def test_each_hsm_replaced_in_turn(cluster):
 
 
 if __name__ == "__main__":
-    harness.main(globals(), index=7)
+    harness.main(globals())
