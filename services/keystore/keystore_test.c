@@ -282,6 +282,13 @@ static const INTERNAL(GetStatusResponse) * status_of(struct ks_arena *arena)
     return (const INTERNAL(GetStatusResponse) *)message;
 }
 
+/* Items that have come, as GetStatus says: those of a message once they are all taken. */
+static uint64_t status_items(void)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
+    return status_of(&arena)->traffic->items;
+}
+
 /* Execute */
 
 static void execute_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
@@ -400,7 +407,11 @@ static void items_that_need_the_hsm_go_back_together(void **state)
     unsigned messages = message_count;
     size_t frames = ks_fake_hsm_batch_count(hsm);
 
+    /* The replies come after the items were all taken: it is theirs to gather. */
+    ks_fake_hsm_hang(hsm, true);
     send_operations(stream, operation, request, ITEMS);
+    await_true(status_items() == asked + ITEMS);
+    ks_fake_hsm_hang(hsm, false);
 
     await_true(read_counter(&result_count) >= asked + ITEMS);
     assert_int_equal(codes[ITEMS - 1], KS_OK);
