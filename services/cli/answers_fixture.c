@@ -145,7 +145,30 @@ static void on_create_key(struct fake_answer *answer)
 
 static void on_describe_key(struct fake_answer *answer)
 {
-    fake_refuse(answer, KS_NOT_FOUND, NULL);
+    Keystead__Kms__V1__DescribeKeyRequest *request = (void *)answer->request;
+    Keystead__Kms__V1__DescribeKeyResponse response =
+        KEYSTEAD__KMS__V1__DESCRIBE_KEY_RESPONSE__INIT;
+    Keystead__Kms__V1__KeyMetadata key = KEYSTEAD__KMS__V1__KEY_METADATA__INIT;
+    if (strcmp(request->key_id, FAKE_ALIAS) != 0 && strcmp(request->key_id, FAKE_ALIAS_ARN) != 0) {
+        fake_refuse(answer, KS_NOT_FOUND, NULL);
+        return;
+    }
+    key.key_id = (char *)(uintptr_t)FAKE_KEY_ID;
+    key.arn = (char *)(uintptr_t)FAKE_KEY_ARN;
+    response.key_metadata = &key;
+    reply(answer, &response.base);
+}
+
+/* As the service, it takes no alias. */
+static void on_enable_key(struct fake_answer *answer)
+{
+    Keystead__Kms__V1__EnableKeyRequest *request = (void *)answer->request;
+    Keystead__Kms__V1__EnableKeyResponse response = KEYSTEAD__KMS__V1__ENABLE_KEY_RESPONSE__INIT;
+    if (strstr(request->key_id, "alias/")) {
+        fake_refuse(answer, KS_VALIDATION, NULL);
+        return;
+    }
+    reply(answer, &response.base);
 }
 
 static void on_empty(struct fake_answer *answer)
@@ -282,7 +305,7 @@ const struct fake_row fake_rows[FAKE_ROWS] = {
     {KMS("CreateKey", create_key_request__descriptor), on_create_key},
     {KMS("DescribeKey", describe_key_request__descriptor), on_describe_key},
     {KMS("CreateAlias", create_alias_request__descriptor), on_empty},
-    {KMS("EnableKey", enable_key_request__descriptor), on_empty},
+    {KMS("EnableKey", enable_key_request__descriptor), on_enable_key},
     {KMS("ListKeys", list_keys_request__descriptor), on_list_keys},
     {ADMIN("CreateAccount", create_account_request__descriptor), on_create_account},
     {ADMIN("IssueCertificate", issue_certificate_request__descriptor), on_issue_certificate},

@@ -15,10 +15,13 @@
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
 
-#define FAKE_REGION  "ap-seoul-1"
-#define FAKE_KEY_ID  "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
-#define FAKE_KEYS    7U /* in ListKeys, three a page */
-#define FAKE_ACCOUNT "111122223333"
+#define FAKE_REGION    "ap-seoul-1"
+#define FAKE_KEY_ID    "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
+#define FAKE_KEYS      7U /* in ListKeys, three a page */
+#define FAKE_ACCOUNT   "111122223333"
+#define FAKE_KEY_ARN   "arn:aws:kms:" FAKE_REGION ":" FAKE_ACCOUNT ":key/" FAKE_KEY_ID
+#define FAKE_ALIAS     "alias/demo" /* of that key; there is no other */
+#define FAKE_ALIAS_ARN "arn:aws:kms:" FAKE_REGION ":" FAKE_ACCOUNT ":" FAKE_ALIAS
 
 /* Group setup and teardown: certificates, three listeners, the environment of the program. */
 int fake_setup(void **state);

@@ -41,6 +41,13 @@ static void assert_says(const struct ran *ran, const char *text)
     }
 }
 
+static void assert_prints(const struct ran *ran, const char *text)
+{
+    if (!strstr((const char *)ran->out.ptr, text)) {
+        fail_msg("'%s' is not in: %s", text, (const char *)ran->out.ptr);
+    }
+}
+
 static struct ks_json_doc *json_of(const struct ran *ran)
 {
     struct ks_json_doc *doc = NULL;
@@ -340,6 +347,48 @@ static void says_which_key_was_left_without_its_alias(void **state)
     assert_says(&ran, FAKE_KEY_ID);
 }
 
+/* The service takes no alias to enable a key; people name keys by nothing else. */
+static void an_alias_is_looked_up_where_the_service_takes_none(void **state)
+{
+    (void)state;
+    RAN_AUTO name = RUN("key", "enable", FAKE_ALIAS);
+    RAN_AUTO arn = RUN("key", "enable", FAKE_ALIAS_ARN);
+    RAN_AUTO absent = RUN("key", "enable", "alias/absent");
+
+    assert_int_equal(name.code, 0);
+    assert_int_equal(arn.code, 0);
+    assert_int_equal(absent.code, KS_EXIT_NOT_FOUND);
+    assert_says(&absent, "NotFoundException");
+    assert_int_equal(fake_calls("DescribeKey"), 3);
+    assert_int_equal(fake_calls("EnableKey"), 2);
+}
+
+static void a_key_id_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    RAN_AUTO id = RUN("key", "enable", FAKE_KEY_ID);
+    RAN_AUTO arn = RUN("key", "enable", FAKE_KEY_ARN);
+    RAN_AUTO encrypt = run_program((const char *const[]){"encrypt", "--key", FAKE_ALIAS, NULL},
+                                   input_of(1)); /* Encrypt takes aliases itself */
+
+    assert_int_equal(id.code, 0);
+    assert_int_equal(arn.code, 0);
+    assert_int_equal(encrypt.code, 0);
+    assert_int_equal(fake_calls("DescribeKey"), 0);
+}
+
+/* The table of operations has them. */
+static void help_says_which_values_are_accepted(void **state)
+{
+    (void)state;
+    RAN_AUTO days = RUN("key", "delete", "--help");
+    RAN_AUTO spec = RUN("data-key", "--help");
+
+    assert_prints(&days, "30 unless said (7 to 30)");
+    assert_prints(&spec, "its length (1 to 1024)");
+    assert_prints(&spec, "(AES_256, AES_128)");
+}
+
 static void lists_hold_all_pages(void **state)
 {
     (void)state;
@@ -552,6 +601,9 @@ int main(void)
         CLAIM(key_create_prints_its_metadata),
         CLAIM(a_malformed_alias_makes_no_key),
         CLAIM(says_which_key_was_left_without_its_alias),
+        CLAIM(an_alias_is_looked_up_where_the_service_takes_none),
+        CLAIM(a_key_id_is_sent_as_it_is),
+        CLAIM(help_says_which_values_are_accepted),
         CLAIM(lists_hold_all_pages),
         CLAIM(account_create_prints_the_account_itself),
         CLAIM(a_data_key_is_base64_in_json),

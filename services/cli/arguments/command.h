@@ -36,8 +36,10 @@ struct ks_command {
     const struct ks_option *options;
     size_t option_count;
     ks_result (*run)(struct ks_cli *cli);
-    const struct ks_method *method; /* for run; NULL: it needs none or has several */
+    const struct ks_method *method; /* that its options fill; NULL: it calls none of its own */
 };
+
+#define KS_LIMITS_LEN 512U /* bytes, NUL included */
 
 struct ks_command_table {
     const char *program;
@@ -47,4 +49,10 @@ struct ks_command_table {
     size_t command_count;
     const struct ks_option *globals; /* what every command takes */
     size_t global_count;
+    /*
+     * Writes which values an option of a command accepts, or "". NULL: help says of no option what it
+     * accepts.
+     */
+    void (*limits)(const struct ks_command *command, const struct ks_option *option,
+                   char ret_text[static KS_LIMITS_LEN]);
 };

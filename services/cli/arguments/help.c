@@ -7,6 +7,7 @@
 #include "services/cli/arguments/lines.h"
 
 #define LEFT_WIDTH 28 /* of the column with names */
+#define RIGHT_LEN  (KS_LIMITS_LEN + 256U)
 
 /* Whether the row is the first of its noun. */
 static bool is_first(const struct ks_command_table *table, size_t index)
@@ -23,14 +24,36 @@ static void put_row(struct ks_lines *lines, const char *left, const char *right)
     }
 }
 
-static void put_options(struct ks_lines *lines, const struct ks_option *options, size_t count)
+/* limits are what the option accepts, or "". */
+static void put_option(struct ks_lines *lines, const struct ks_option *option, const char *limits)
 {
-    for (size_t i = 0; i < count; i++) {
-        char left[96];
-        snprintf(left, sizeof(left), "--%s%s%s%s", options[i].name, options[i].value ? " " : "",
-                 options[i].value ? options[i].value : "",
-                 options[i].flags & KS_OPTION_REPEATED ? " ..." : "");
-        put_row(lines, left, options[i].help);
+    char left[96];
+    char right[RIGHT_LEN];
+    snprintf(left, sizeof(left), "--%s%s%s%s", option->name, option->value ? " " : "",
+             option->value ? option->value : "", option->flags & KS_OPTION_REPEATED ? " ..." : "");
+    snprintf(right, sizeof(right), "%s%s%s%s", option->help, limits[0] ? " (" : "", limits,
+             limits[0] ? ")" : "");
+    put_row(lines, left, right);
+}
+
+/* Options of every command have no limits that the table knows. */
+static void put_globals(struct ks_lines *lines, const struct ks_command_table *table)
+{
+    ks_line(lines, "\nOptions of every command:\n");
+    for (size_t i = 0; i < table->global_count; i++) {
+        put_option(lines, &table->globals[i], "");
+    }
+}
+
+static void put_options(struct ks_lines *lines, const struct ks_command_table *table,
+                        const struct ks_command *command)
+{
+    for (size_t i = 0; i < command->option_count; i++) {
+        char limits[KS_LIMITS_LEN] = "";
+        if (table->limits) {
+            table->limits(command, &command->options[i], limits);
+        }
+        put_option(lines, &command->options[i], limits);
     }
 }
 
@@ -84,10 +107,9 @@ static void help_of_command(struct ks_lines *lines, const struct ks_command_tabl
     }
     if (command->option_count > 0) {
         ks_line(lines, "\nOptions:\n");
-        put_options(lines, command->options, command->option_count);
+        put_options(lines, table, command);
     }
-    ks_line(lines, "\nOptions of every command:\n");
-    put_options(lines, table->globals, table->global_count);
+    put_globals(lines, table);
 }
 
 static void help_of_noun(struct ks_lines *lines, const struct ks_command_table *table,
@@ -102,8 +124,7 @@ static void help_of_program(struct ks_lines *lines, const struct ks_command_tabl
 {
     ks_line(lines, "%s\n\nusage: %s COMMAND [--option ...]\n\n", table->about, table->program);
     put_commands(lines, table, NULL);
-    ks_line(lines, "\nOptions of every command:\n");
-    put_options(lines, table->globals, table->global_count);
+    put_globals(lines, table);
     ks_line(lines, "\n%s\n", table->epilogue);
 }
 

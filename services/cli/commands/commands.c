@@ -20,7 +20,7 @@
     }
 #define CHANGED_KEY                                                                                \
     {                                                                                              \
-        "key", "KEY", "key id or key ARN", "key_id", BARE | REQUIRED                               \
+        "key", "KEY", KEY_HELP, "key_id", BARE | REQUIRED                                          \
     }
 #define CONTEXT                                                                                    \
     {                                                                                              \
@@ -47,7 +47,7 @@
     }
 
 static const struct ks_option key_create_options[] = {
-    {"spec", "SPEC", "SYMMETRIC_DEFAULT (AES-256) unless said", "key_spec", 0},
+    {"spec", "SPEC", "SYMMETRIC_DEFAULT unless said", "key_spec", 0},
     {"usage", "USAGE", "ENCRYPT_DECRYPT unless said", "key_usage", 0},
     {"description", "TEXT", "what it is for", "description", 0},
     {"alias", "ALIAS", "a name that it gets, too: alias/...", NULL, 0},
@@ -61,7 +61,7 @@ static const struct ks_option key_update_options[] = {
 };
 static const struct ks_option key_delete_options[] = {
     CHANGED_KEY,
-    {"days", "N", "until it is destroyed: 7 to 30, 30 unless said", "pending_window_in_days", 0},
+    {"days", "N", "until it is destroyed; 30 unless said", "pending_window_in_days", 0},
 };
 static const struct ks_option key_tag_options[] = {
     CHANGED_KEY,
@@ -74,11 +74,11 @@ static const struct ks_option key_untag_options[] = {
 };
 static const struct ks_option alias_options[] = {
     ALIAS,
-    {"key", "KEY", "key id or key ARN that it names", "target_key_id", REQUIRED},
+    {"key", "KEY", "key that it names: " KEY_HELP, "target_key_id", REQUIRED},
 };
 static const struct ks_option alias_delete_options[] = {ALIAS};
 static const struct ks_option alias_list_options[] = {
-    {"key", "KEY", "only those of this key", "key_id", BARE},
+    {"key", "KEY", "only those of this key: " KEY_HELP, "key_id", BARE},
 };
 static const struct ks_option encrypt_options[] = {USED_KEY, CONTEXT, FORCE};
 static const struct ks_option decrypt_options[] = {
@@ -96,12 +96,12 @@ static const struct ks_option re_encrypt_options[] = {
 static const struct ks_option data_key_options[] = {
     USED_KEY,
     CONTEXT,
-    {"bytes", "N", "its length: 1 to 1024", "number_of_bytes", 0},
-    {"spec", "SPEC", "AES_256 or AES_128; AES_256 if there is no --bytes either", "key_spec", 0},
+    {"bytes", "N", "its length", "number_of_bytes", 0},
+    {"spec", "SPEC", "AES_256 if there is no --bytes either", "key_spec", 0},
     {"without-plaintext", NULL, "only the encrypted form, for later", NULL, 0},
 };
 static const struct ks_option random_options[] = {
-    {"bytes", "N", "how many: 1 to 1024", "number_of_bytes", BARE | REQUIRED},
+    {"bytes", "N", "how many", "number_of_bytes", BARE | REQUIRED},
     {"raw", NULL, "as they are, not in base64", NULL, 0},
     FORCE,
 };
@@ -135,9 +135,9 @@ static const struct ks_option completion_options[] = {
     {"shell", "SHELL", "bash", NULL, BARE | REQUIRED},
 };
 
-#define KMS(Name, name)           (&(const struct ks_method)KS_KMS_METHOD(Name, name))
-#define KMS_LIST(Name, name, ...) (&(const struct ks_method)KS_KMS_LIST(Name, name, __VA_ARGS__))
-#define ADMIN(Name, name)         (&(const struct ks_method)KS_ADMIN_METHOD(Name, name))
+#define KMS(Name)           (&(const struct ks_method)KS_KMS_METHOD(Name))
+#define KMS_LIST(Name, ...) (&(const struct ks_method)KS_KMS_LIST(Name, __VA_ARGS__))
+#define ADMIN(Name, name)   (&(const struct ks_method)KS_ADMIN_METHOD(Name, name))
 #define ADMIN_LIST(Name, name, ...)                                                                \
     (&(const struct ks_method)KS_ADMIN_LIST(Name, name, __VA_ARGS__))
 
@@ -167,52 +167,50 @@ static const char *const user_columns[] = {"user_name", "arn", "create_time", NU
     ROW_WITHOUT_OPTIONS(noun, "list", summary, ks_call_run_list, method)
 
 static const struct ks_command rows[] = {
-    ROW("key", "create", "Make a key.", NULL, key_create_options, ks_run_key_create, NULL),
+    ROW("key", "create", "Make a key.", NULL, key_create_options, ks_run_key_create,
+        KMS(CreateKey)),
     LIST_WITHOUT_OPTIONS("key", "List the account's keys in the region.",
-                         KMS_LIST(ListKeys, list_keys, "keys", key_columns)),
-    CALL("key", "describe", "Show all about a key.", NULL, used_key_options,
-         KMS(DescribeKey, describe_key)),
+                         KMS_LIST(ListKeys, "keys", key_columns)),
+    CALL("key", "describe", "Show all about a key.", NULL, used_key_options, KMS(DescribeKey)),
     CALL("key", "update", "Change the description of a key.", NULL, key_update_options,
-         KMS(UpdateKeyDescription, update_key_description)),
+         KMS(UpdateKeyDescription)),
     CALL("key", "enable", "Let a disabled key be used again.", NULL, changed_key_options,
-         KMS(EnableKey, enable_key)),
+         KMS(EnableKey)),
     CALL("key", "disable", "Let nobody use a key: at once, in the whole region.", NULL,
-         changed_key_options, KMS(DisableKey, disable_key)),
+         changed_key_options, KMS(DisableKey)),
     CALL("key", "delete", "Disable a key now and destroy it after some days.",
          "What was encrypted under it is lost then. 'key undelete' takes it back until that day.",
-         key_delete_options, KMS(ScheduleKeyDeletion, schedule_key_deletion)),
+         key_delete_options, KMS(ScheduleKeyDeletion)),
     CALL("key", "undelete", "Take back 'key delete'. The key is disabled then, not enabled.", NULL,
-         changed_key_options, KMS(CancelKeyDeletion, cancel_key_deletion)),
+         changed_key_options, KMS(CancelKeyDeletion)),
     CALL("key", "rotation", "Show whether a key's material is rotated.", NULL, changed_key_options,
-         KMS(GetKeyRotationStatus, get_key_rotation_status)),
+         KMS(GetKeyRotationStatus)),
     ROW("key", "tags", "List the tags of a key.", NULL, changed_key_options, ks_call_run_list,
-        KMS_LIST(ListResourceTags, list_resource_tags, "tags", tag_columns)),
-    CALL("key", "tag", "Put tags on a key.", NULL, key_tag_options, KMS(TagResource, tag_resource)),
-    CALL("key", "untag", "Take tags off a key.", NULL, key_untag_options,
-         KMS(UntagResource, untag_resource)),
-    CALL("alias", "create", "Give a key a name.", NULL, alias_options,
-         KMS(CreateAlias, create_alias)),
+        KMS_LIST(ListResourceTags, "tags", tag_columns)),
+    CALL("key", "tag", "Put tags on a key.", NULL, key_tag_options, KMS(TagResource)),
+    CALL("key", "untag", "Take tags off a key.", NULL, key_untag_options, KMS(UntagResource)),
+    CALL("alias", "create", "Give a key a name.", NULL, alias_options, KMS(CreateAlias)),
     CALL("alias", "update", "Let a name stand for another key.", NULL, alias_options,
-         KMS(UpdateAlias, update_alias)),
+         KMS(UpdateAlias)),
     CALL("alias", "delete", "Take a name away. The key stays.", NULL, alias_delete_options,
-         KMS(DeleteAlias, delete_alias)),
+         KMS(DeleteAlias)),
     LIST("alias", "List names.", alias_list_options,
-         KMS_LIST(ListAliases, list_aliases, "aliases", alias_columns)),
+         KMS_LIST(ListAliases, "aliases", alias_columns)),
     ROW("encrypt", NULL, "Encrypt what comes on stdin.",
         "Up to 4096 bytes become one ciphertext blob, which any client of the API can decrypt. More\n"
         "is encrypted here, in segments, under a data key that the key protects\n"
         "(proto/formats/file-v1.md).",
-        encrypt_options, ks_run_encrypt, NULL),
+        encrypt_options, ks_run_encrypt, KMS(Encrypt)),
     ROW("decrypt", NULL, "Decrypt what encrypt made.",
         "The input says which key. What is written was authenticated; if a later part is damaged\n"
         "or missing, exit code 5 says that the output so far is incomplete.",
-        decrypt_options, ks_run_decrypt, NULL),
+        decrypt_options, ks_run_decrypt, KMS(Decrypt)),
     ROW("re-encrypt", NULL, "Encrypt a ciphertext blob anew, without showing what is in it.", NULL,
-        re_encrypt_options, ks_run_re_encrypt, KMS(ReEncrypt, re_encrypt)),
+        re_encrypt_options, ks_run_re_encrypt, KMS(ReEncrypt)),
     ROW("data-key", NULL, "Make a data key: in the clear and encrypted.", NULL, data_key_options,
-        ks_run_data_key, NULL),
+        ks_run_data_key, KMS(GenerateDataKey)),
     ROW("random", NULL, "Draw random bytes in an hsm.", NULL, random_options, ks_run_random,
-        KMS(GenerateRandom, generate_random)),
+        KMS(GenerateRandom)),
     CALL("account", "create", "Make an account.", NULL, account_create_options,
          ADMIN(CreateAccount, create_account)),
     LIST_WITHOUT_OPTIONS("account", "List accounts.",
@@ -264,4 +262,5 @@ const struct ks_command_table ks_commands = {
     .command_count = KS_COUNT(rows),
     .globals = ks_global_options,
     .global_count = KS_GLOBAL_OPTION_COUNT,
+    .limits = ks_method_limits,
 };

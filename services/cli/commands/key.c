@@ -4,13 +4,13 @@
 
 #include "keystead/kms/v1/kms.pb-c.h"
 #include "pkg/arn/name.h"
+#include "pkg/message/value.h"
 #include "services/cli/commands/commands.h"
 #include "services/cli/service/call.h"
+#include "services/cli/service/identifier.h"
 #include "services/cli/service/request.h"
 
-static const struct ks_method create_key = KS_KMS_METHOD(CreateKey, create_key);
-static const struct ks_method describe_key = KS_KMS_METHOD(DescribeKey, describe_key);
-static const struct ks_method create_alias = KS_KMS_METHOD(CreateAlias, create_alias);
+static const struct ks_method create_alias = KS_KMS_METHOD(CreateAlias);
 
 /* Asked before the key is made: one without the name that it was made for helps nobody. */
 static ks_result check_alias_is_free(struct ks_cli *cli, const char *alias)
@@ -19,10 +19,8 @@ static ks_result check_alias_is_free(struct ks_cli *cli, const char *alias)
         return ks_fail(&cli->failure, KS_INVALID_ALIAS_NAME,
                        "'%.256s' is no alias: it is alias/ and letters, digits, / _ or -", alias);
     }
-    Keystead__Kms__V1__DescribeKeyRequest request = KEYSTEAD__KMS__V1__DESCRIBE_KEY_REQUEST__INIT;
-    ProtobufCMessage *response;
-    request.key_id = (char *)(uintptr_t)alias;
-    ks_result r = ks_call(cli, &describe_key, &request.base, &response);
+    const Keystead__Kms__V1__KeyMetadata *named;
+    ks_result r = ks_identifier_look_up(cli, alias, &named);
     if (!ks_failed(r)) {
         return ks_fail(&cli->failure, KS_ALREADY_EXISTS, "%.256s names a key already", alias);
     }
@@ -46,18 +44,27 @@ static ks_result name_key(struct ks_cli *cli, const char *alias,
     return KS_RES(OK);
 }
 
+/* What the answer says of the key; NULL: it says of none. */
+static const Keystead__Kms__V1__KeyMetadata *key_in(const ProtobufCMessage *response)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(response->descriptor, "key_metadata");
+    const void *key = field ? ks_value_message(ks_value_at(response, field, 0)) : NULL;
+    return key;
+}
+
 ks_result ks_run_key_create(struct ks_cli *cli)
 {
+    const struct ks_method *method = cli->arguments.command->method;
     const char *alias = ks_argument(&cli->arguments, "alias");
     ProtobufCMessage *request;
     ProtobufCMessage *response;
-    KS_TRY(ks_call_request(cli, &create_key, &request));
+    KS_TRY(ks_call_request(cli, method, &request));
     if (alias) {
         KS_TRY(check_alias_is_free(cli, alias));
     }
-    KS_TRY(ks_call(cli, &create_key, request, &response));
-    const Keystead__Kms__V1__KeyMetadata *key =
-        ((const Keystead__Kms__V1__CreateKeyResponse *)response)->key_metadata;
+    KS_TRY(ks_call(cli, method, request, &response));
+    const Keystead__Kms__V1__KeyMetadata *key = key_in(response);
     if (!key) {
         return ks_fail(&cli->failure, KS_INTERNAL, "the service's answer cannot be read");
     }

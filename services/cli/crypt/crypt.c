@@ -35,15 +35,14 @@ ks_result ks_run_re_encrypt(struct ks_cli *cli)
     return ks_sink_write(&sink, (ks_bytes){made->data, made->len}, &cli->failure);
 }
 
-static const struct ks_method with_plaintext = KS_KMS_METHOD(GenerateDataKey, generate_data_key);
-static const struct ks_method without_plaintext =
-    KS_KMS_METHOD(GenerateDataKeyWithoutPlaintext, generate_data_key_without_plaintext);
+static const struct ks_method without_plaintext = KS_KMS_METHOD(GenerateDataKeyWithoutPlaintext);
 
 ks_result ks_run_data_key(struct ks_cli *cli)
 {
     const struct ks_arguments *arguments = &cli->arguments;
-    const struct ks_method *method =
-        ks_argument_given(arguments, "without-plaintext") ? &without_plaintext : &with_plaintext;
+    const struct ks_method *method = ks_argument_given(arguments, "without-plaintext")
+                                         ? &without_plaintext
+                                         : arguments->command->method;
     ProtobufCMessage *request;
     ProtobufCMessage *response;
     KS_TRY(ks_call_request(cli, method, &request));

@@ -14,17 +14,16 @@
 
 #define BLOB_MAX KS_FILE_BLOB_MAX /* AWS KMS API: Decrypt */
 
-static const struct ks_method decrypt_call = KS_KMS_METHOD(Decrypt, decrypt);
-
 /* ret_plaintext is borrowed from cli->arena; the caller wipes it. */
 static ks_result open_blob(struct ks_cli *cli, ks_bytes blob, ProtobufCBinaryData **ret_plaintext)
 {
+    const struct ks_method *method = cli->arguments.command->method;
     ProtobufCMessage *request;
     ProtobufCMessage *response;
-    KS_TRY(ks_call_request(cli, &decrypt_call, &request));
+    KS_TRY(ks_call_request(cli, method, &request));
     Keystead__Kms__V1__DecryptRequest *decrypt = (Keystead__Kms__V1__DecryptRequest *)request;
     decrypt->ciphertext_blob = (ProtobufCBinaryData){blob.len, (uint8_t *)(uintptr_t)blob.ptr};
-    KS_TRY(ks_call(cli, &decrypt_call, request, &response));
+    KS_TRY(ks_call(cli, method, request, &response));
     *ret_plaintext = &((Keystead__Kms__V1__DecryptResponse *)response)->plaintext;
     return KS_RES(OK);
 }

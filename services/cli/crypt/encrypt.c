@@ -7,25 +7,24 @@
 #include "pkg/base/mem.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/random.h"
+#include "pkg/operation/operation.h"
 #include "services/cli/crypt/crypt.h"
 #include "services/cli/crypt/stream.h"
 #include "services/cli/file/file.h"
 #include "services/cli/service/call.h"
 #include "services/cli/service/request.h"
 
-#define PLAINTEXT_MAX 4096U /* AWS KMS API: Encrypt; at least 1 */
-
-static const struct ks_method encrypt_call = KS_KMS_METHOD(Encrypt, encrypt);
-static const struct ks_method data_key_call = KS_KMS_METHOD(GenerateDataKey, generate_data_key);
+static const struct ks_method data_key_call = KS_KMS_METHOD(GenerateDataKey);
 
 static ks_result encrypt_blob(struct ks_cli *cli, const struct ks_sink *sink, ks_bytes plaintext)
 {
+    const struct ks_method *method = cli->arguments.command->method;
     ProtobufCMessage *request;
     ProtobufCMessage *response;
-    KS_TRY(ks_call_request(cli, &encrypt_call, &request));
+    KS_TRY(ks_call_request(cli, method, &request));
     Keystead__Kms__V1__EncryptRequest *encrypt = (Keystead__Kms__V1__EncryptRequest *)request;
     encrypt->plaintext = (ProtobufCBinaryData){plaintext.len, (uint8_t *)(uintptr_t)plaintext.ptr};
-    KS_TRY(ks_call(cli, &encrypt_call, request, &response));
+    KS_TRY(ks_call(cli, method, request, &response));
     const ProtobufCBinaryData *blob =
         &((const Keystead__Kms__V1__EncryptResponse *)response)->ciphertext_blob;
     return ks_sink_write(sink, (ks_bytes){blob->data, blob->len}, &cli->failure);
@@ -96,8 +95,11 @@ ks_result ks_run_encrypt(struct ks_cli *cli)
     KS_TRY(ks_sink_check_binary(&sink, &cli->failure));
     KS_SOURCE_AUTO source = {.file = STDIN_FILENO};
     ks_bytes front;
-    KS_TRY(ks_source_peek(&source, PLAINTEXT_MAX + 1, &front, &cli->failure));
-    if (front.len >= 1 && front.len <= PLAINTEXT_MAX) {
+    const struct ks_member *plaintext =
+        ks_method_member(cli->arguments.command->method, "plaintext");
+    size_t len_max = (size_t)plaintext->max;
+    KS_TRY(ks_source_peek(&source, len_max + 1, &front, &cli->failure));
+    if (front.len >= (size_t)plaintext->min && front.len <= len_max) {
         return encrypt_blob(cli, &sink, front);
     }
     return encrypt_file(cli, &source, &sink);

@@ -15,6 +15,7 @@
 #include "services/cli/output/shown.h"
 #include "services/cli/output/table.h"
 #include "services/cli/service/connections.h"
+#include "services/cli/service/identifier.h"
 #include "services/cli/service/request.h"
 
 #define MESSAGE_LEN_MAX   (4U * 1024U * 1024U)
@@ -25,7 +26,7 @@
 
 /* ---- Requests ---- */
 
-/* A retry must be the same request as the first try, so who sends it names it. */
+/* A retry must be the same request as the first try, so the request is named here, once. */
 static ks_result set_request_id(ProtobufCMessage *request, struct ks_cli *cli)
 {
     if (!ks_request_has(request, "request_id")) {
@@ -43,8 +44,8 @@ static ks_result set_request_id(ProtobufCMessage *request, struct ks_cli *cli)
 }
 
 /* Options that the message has no field for are the command's own. */
-static ks_result set_option(ProtobufCMessage *request, const struct ks_option *option,
-                            struct ks_cli *cli)
+static ks_result set_option(ProtobufCMessage *request, const struct ks_method *method,
+                            const struct ks_option *option, struct ks_cli *cli)
 {
     if (!option->field || !ks_request_has(request, option->field)) {
         return KS_RES(OK);
@@ -57,7 +58,11 @@ static ks_result set_option(ProtobufCMessage *request, const struct ks_option *o
     if (!word && (option->flags & KS_OPTION_SETTING)) {
         KS_TRY(ks_settings_need_option(&cli->settings, option->name, &word, &cli->failure));
     }
-    return word ? ks_request_set(request, option->field, word, &cli->failure) : KS_RES(OK);
+    if (!word) {
+        return KS_RES(OK);
+    }
+    KS_TRY(ks_identifier_resolve(cli, method, option->field, &word));
+    return ks_request_set(request, option->field, word, &cli->failure);
 }
 
 ks_result ks_call_request(struct ks_cli *cli, const struct ks_method *method,
@@ -65,10 +70,10 @@ ks_result ks_call_request(struct ks_cli *cli, const struct ks_method *method,
 {
     const struct ks_command *command = cli->arguments.command;
     ProtobufCMessage *request;
-    KS_TRY(ks_request_new(method->request, &cli->arena, &request));
+    KS_TRY(ks_request_new(ks_method_signature(method).request, &cli->arena, &request));
     for (size_t i = 0; i < command->option_count; i++) {
         const struct ks_option *option = &command->options[i];
-        KS_TRY(set_option(request, option, cli));
+        KS_TRY(set_option(request, method, option, cli));
     }
     KS_TRY(set_request_id(request, cli));
     *ret_request = request;
@@ -117,8 +122,9 @@ ks_result ks_call_door(struct ks_cli *cli, enum ks_door_kind kind, struct ks_doo
 ks_result ks_call(struct ks_cli *cli, const struct ks_method *method,
                   const ProtobufCMessage *request, ProtobufCMessage **ret_response)
 {
+    const struct ks_signature signature = ks_method_signature(method);
     struct ks_door door = {0};
-    KS_TRY(ks_call_door(cli, method->door, &door));
+    KS_TRY(ks_call_door(cli, signature.door, &door));
     KS_BUFFER_AUTO packed = {.len_max = MESSAGE_LEN_MAX};
     KS_BUFFER_AUTO answer = {.len_max = MESSAGE_LEN_MAX};
     ks_result r = ks_codec_pack(request, &packed);
@@ -126,7 +132,7 @@ ks_result ks_call(struct ks_cli *cli, const struct ks_method *method,
         return ks_fail(&cli->failure, r.code, "the request is longer than %u bytes",
                        MESSAGE_LEN_MAX);
     }
-    const struct ks_outgoing what = {.method = method->path,
+    const struct ks_outgoing what = {.method = signature.path,
                                      .request = ks_buffer_bytes(&packed),
                                      .patience_ms = cli->timeout_ms};
     struct ks_rpc_error error = {0};
@@ -136,7 +142,7 @@ ks_result ks_call(struct ks_cli *cli, const struct ks_method *method,
     }
     const struct ks_codec_limits limits = {.len_max = MESSAGE_LEN_MAX,
                                            .field_count_max = FIELD_COUNT_MAX};
-    r = ks_codec_unpack(method->response, ks_buffer_bytes(&answer), &limits, &cli->arena,
+    r = ks_codec_unpack(signature.response, ks_buffer_bytes(&answer), &limits, &cli->arena,
                         ret_response);
     if (ks_failed(r)) {
         return ks_fail(&cli->failure, KS_INTERNAL, "the service's answer cannot be read");

@@ -17,12 +17,13 @@ struct ks_door;
 
 /*
  * Makes the request of a method: each option of the running command that names a field of the
- * request sets it, and a request_id is drawn when the request has one.
+ * request sets it, an alias becomes its key's ARN where the method takes no alias (DescribeKey is
+ * called for it), and a request_id is drawn when the request has one.
  *
  * ret_request  lasts as long as cli->arena. Untouched on failure.
  *
  * Fails: VALIDATION (a value does not fit its field, or a needed setting is missing),
- * LIMIT_EXCEEDED (the arena is full), INTERNAL (no randomness).
+ * LIMIT_EXCEEDED (the arena is full), INTERNAL (no randomness); as ks_call of DescribeKey.
  */
 KS_MUST_USE ks_result ks_call_request(struct ks_cli *cli, const struct ks_method *method,
                                       struct ProtobufCMessage **ret_request);

@@ -93,7 +93,8 @@ static void begin(struct listing *listing)
     const struct ks_method *method = listing->method;
     if (listing->is_json) {
         ks_json_object(&listing->json, NULL);
-        ks_json_array(&listing->json, ks_member_name_of(method->response->name, method->list));
+        ks_json_array(&listing->json,
+                      ks_member_name_of(ks_method_signature(method).response->name, method->list));
         return;
     }
     while (method->columns[listing->table.column_count]) {

@@ -161,29 +161,10 @@ static void tags_are_pairs_as_well(void **state)
 
 /* ---- The table of commands ---- */
 
-/* The request that a command without a call of its own in the table fills from its options. */
-static const ProtobufCMessageDescriptor *request_of(const struct ks_command *command)
-{
-    static const struct {
-        const char *noun;
-        const ProtobufCMessageDescriptor *request;
-    } others[] = {
-        {"key", &keystead__kms__v1__create_key_request__descriptor},
-        {"encrypt", &keystead__kms__v1__encrypt_request__descriptor},
-        {"decrypt", &keystead__kms__v1__decrypt_request__descriptor},
-        {"data-key", &keystead__kms__v1__generate_data_key_request__descriptor},
-    };
-    for (size_t i = 0; !command->method && i < KS_COUNT(others); i++) {
-        if (strcmp(others[i].noun, command->noun) == 0) {
-            return others[i].request;
-        }
-    }
-    return command->method ? command->method->request : NULL;
-}
-
 static void assert_fields_exist(const struct ks_command *command)
 {
-    const ProtobufCMessageDescriptor *type = request_of(command);
+    const ProtobufCMessageDescriptor *type =
+        command->method ? ks_method_signature(command->method).request : NULL;
     for (size_t i = 0; i < command->option_count; i++) {
         const char *field = command->options[i].field;
         if (field && (!type || !ks_request_has(make(type), field))) {
