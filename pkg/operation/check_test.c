@@ -498,9 +498,7 @@ static void takes_fifty_tags_with_different_keys(void **state)
 static void refuses_control_characters_in_tags(void **state)
 {
     (void)state;
-    static const char *const controls[] = {"\x1b[31m", "a\n", "\x7f",
-                                           "\xc2\x9b"
-                                           "31m"};
+    static const char *const controls[] = {"\x1b[31m", "a\n", "\x7f", "\302\23331m"};
     for (size_t i = 0; i < KS_COUNT(controls); i++) {
         KS_BUFFER_AUTO key = {.len_max = BUFFER_LEN};
         put_pair(&key, 7, controls[i], "1");

@@ -26,7 +26,8 @@ static void mend_end(char *text)
     }
 }
 
-static ks_result set(struct ks_refusal *refusal, ks_code code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static ks_result set(struct ks_refusal *refusal, ks_code code,
+                                                           const char *format, va_list args)
 {
     assert(code != KS_OK);
 
