@@ -1,5 +1,6 @@
 #include "services/cli/service/identifier.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -43,8 +44,10 @@ ks_result ks_identifier_resolve(struct ks_cli *cli, const struct ks_method *meth
     if (!member || member->key_form != KS_KEY_FORM_KEY || !is_alias(*word)) {
         return KS_RES(OK);
     }
-    const Keystead__Kms__V1__KeyMetadata *key;
+    const Keystead__Kms__V1__KeyMetadata *key = NULL;
     KS_TRY(ks_identifier_look_up(cli, *word, &key));
+    assert(key);
+
     *word = key->arn;
     return KS_RES(OK);
 }
