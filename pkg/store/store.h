@@ -9,10 +9,12 @@
  * of its last change. Revisions are those of etcd (embedded: counted here): each transaction gets
  * the next one, and a reader sees all of a revision or nothing of it.
  *
- * Reading takes a view, a snapshot of the local copy. Who answers clients takes it with
+ * Reading takes a view, a snapshot of the local copy. Code that answers clients takes it with
  * ks_store_serve, which looks at the serving window first (window.h), and passes what the answer
  * rests on to ks_store_settle before the answer goes out. That, and nothing else, is promise 2 of
  * the design; the rule is modelled in tests/model/serving-windows.pml.
+ *
+ * Outputs are written on success only.
  *
  * Threads: a store has one thread of its own, on which all callbacks run; they must not block.
  * Everything else may be called from any thread.
@@ -63,45 +65,57 @@ struct ks_store_options {
     const char *key_file;
     const char *name; /* of this keystore, e.g. "keystore-ap-seoul-1a" */
     const char *zone;
-    const char *address; /* where peers reach it; stands in its record */
+    const char *address; /* where peers reach it; its record in the cell's list says so */
     uint32_t window_ms;  /* D; 0: KS_STORE_WINDOW_MS */
-    bool serve_by_log;   /* `serving: log` of the design; not there yet: UNSUPPORTED */
+    bool serve_by_log;   /* `serving: log` of the design, which is not built yet: UNSUPPORTED */
 
     /*
-     * Callbacks, on the store's thread; each may be NULL.
+     * Callbacks, on the store's thread; each may be NULL. What they are given is borrowed for the
+     * call.
      * on_applied: the copy has applied everything up to `revision`, and a record has changed since
-     *             the last time. Tell the peers (they call ks_store_peer_applied), under the
-     *             keystore_id that the status shows now: it changes with the epoch. Before it
-     *             changes, this is called with 0: tell nobody anything until the next call.
-     * on_change:  a record changed, after its revision can be read; value {NULL, 0} is a deletion.
-     *             After a copy was loaded anew, on_reload is called instead: read what you need.
+     *             the last call. Tell the peers (they call ks_store_peer_applied), under the
+     *             keystore_id that the status shows now, which changes when the epoch does. Before
+     *             that change this is called with 0: tell the peers nothing until the next call.
+     * on_change:  a record has changed, and its revision can be read. Value {NULL, 0}: deleted.
+     * on_reload:  the copy was loaded anew, up to `revision`, without an on_change for what
+     *             differs: read what you need.
      */
     void (*on_applied)(void *user, int64_t revision);
     void (*on_change)(void *user, ks_bytes key, ks_bytes value, int64_t revision);
     void (*on_reload)(void *user, int64_t revision);
-    /* Something that an operator should find in the log, as a sentence: a copy thrown away, ... */
+    /*
+     * Something that an operator should find in the log, as a sentence: "the copy is loaded anew"
+     */
     void (*on_notice)(void *user, const char *sentence);
     void *user;
 };
 
 /*
- * Opens the copy and starts the store's thread. Strings of options are copied.
- * ret_store  free with ks_store_free.
+ * Opens the copy and starts the store's thread. Strings of options are copied; options->clock and
+ * options->user are borrowed as long as the store lives. Callbacks may come before this returns.
+ *
+ * ret_store  the caller's; free with ks_store_free. Untouched after a failure.
  *
  * Fails: CONFLICT (another process holds the folder), CORRUPT (embedded only: the database is
- * damaged; nothing is changed; a damaged copy of a replicated store is thrown away and loaded
+ * damaged, and is left as it is; a damaged copy of a replicated store is thrown away and loaded
  * anew), VALIDATION (prefix, endpoints or names have no right form), UNSUPPORTED (serve_by_log),
- * INTERNAL (the folder can't be made or written).
+ * INTERNAL (the folder can't be made or written, or the system has no thread left).
  */
 KS_MUST_USE ks_result ks_store_new(const struct ks_store_options *options,
                                    struct ks_store **ret_store);
 
-/* Ends the thread; mutations under way are answered UNAVAILABLE. NULL is fine. */
+/*
+ * Ends the thread and frees the store. Mutations and settlements that are under way are answered
+ * UNAVAILABLE before this returns. Every view must have been closed. NULL is fine.
+ */
 void ks_store_free(struct ks_store *store);
 
 /* ---- Reading ---- */
 
-/* A snapshot of the copy. Holds an LMDB reader: close it soon, on any thread. */
+/*
+ * A snapshot of the copy, which its owner closes with ks_store_view_close, on any thread. It holds
+ * one of a bounded number of LMDB readers, and keeps old pages from being reused: close it soon.
+ */
 struct ks_store_view {
     void *snapshot;
     int64_t revision;      /* that the copy had applied */
@@ -115,29 +129,48 @@ struct ks_store_record {
 };
 
 /*
- * A view that may answer a request that came in before this call.
- * Fails: UNAVAILABLE (no serving window is open; embedded: never).
+ * Opens a view that may answer a request that came in before this call.
+ *
+ * ret_view  the caller's to close; untouched after a failure.
+ *
+ * Fails: UNAVAILABLE (no serving window is open, the copy is being loaded, or too many views are
+ * open), CORRUPT, INTERNAL. The request must not be answered from this copy then.
  */
 KS_MUST_USE ks_result ks_store_serve(struct ks_store *store, struct ks_store_view *ret_view);
 
 /*
- * A view that may be old: for the process's own use and to prepare a mutation whose compares name
- * all that it rests on. Fails: UNAVAILABLE (nothing was loaded yet).
+ * Opens a view that may be old. It is for the process's own use, and to prepare a mutation whose
+ * compares name all that it rests on; it may not answer a client.
+ *
+ * ret_view  the caller's to close; untouched after a failure.
+ *
+ * Fails: UNAVAILABLE (nothing was loaded yet, the copy is being loaded, or too many views are
+ * open), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_store_peek(struct ks_store *store, struct ks_store_view *ret_view);
 
-/* Closes; the zero value is fine. */
+/* Closes a view and makes it the zero value, for which a close does nothing. */
 void ks_store_view_close(struct ks_store_view *view);
 #define KS_STORE_VIEW_AUTO KS_CLEANUP(ks_store_view_close) struct ks_store_view
 
-/* One record. Fails: NOT_FOUND, CORRUPT. */
+/*
+ * Looks up one record.
+ *
+ * ret_record  borrowed until the view is closed (its key from `key`); untouched after a failure.
+ *
+ * Fails: NOT_FOUND (an answer that rests on that settles view->data_revision), CORRUPT (the record
+ * does not match its checksum: it is never served, and the replicated engine loads the copy anew),
+ * INTERNAL.
+ */
 KS_MUST_USE ks_result ks_store_get(const struct ks_store_view *view, ks_bytes key,
                                    struct ks_store_record *ret_record);
 
 /*
- * The records whose keys start with prefix, in order of their keys, beginning after `after` (empty:
- * with the first one). `each` returns false to stop.
- * Fails: CORRUPT.
+ * Calls `each` for the records whose keys start with prefix, in order of their keys, beginning
+ * after the key `after` (empty: with the first one), until it returns false. A record is borrowed
+ * until the view is closed.
+ * Fails: CORRUPT (a record does not match its checksum), INTERNAL; `each` was then called for the
+ * records before it.
  */
 KS_MUST_USE ks_result ks_store_scan(const struct ks_store_view *view, ks_bytes prefix,
                                     ks_bytes after,
@@ -145,9 +178,10 @@ KS_MUST_USE ks_result ks_store_scan(const struct ks_store_view *view, ks_bytes p
                                     void *user);
 
 /*
- * Makes sure that no keystore serves a state older than `revision` any more, then calls done: OK,
- * or UNAVAILABLE. done is called at once, on the caller's thread, when that is known already (the
- * usual case); otherwise later on the store's thread.
+ * Makes sure that no keystore serves a state older than `revision` any more, then calls done once.
+ * Its result is OK, or UNAVAILABLE (that can't be known now, or too much is under way): the answer
+ * must not go out then. done is called within this call, on the caller's thread, when the result is
+ * known already, which is the usual case; otherwise later on the store's thread.
  *
  * revision  the newest mod revision among the records that the answer rests on; the view's
  *           data_revision when it rests on an absence or on a list.
@@ -168,8 +202,8 @@ struct ks_store_op {
 };
 
 /*
- * One mutation: all of its compares hold and all of its ops are done, in one revision, or nothing
- * is. A key stands at most once among the ops.
+ * One mutation: if all of its compares hold, all of its ops are done, in one revision; otherwise
+ * none is. Each op has another key.
  */
 struct ks_store_mutation {
     struct ks_store_compare compares[KS_STORE_COMPARES_MAX];
@@ -177,9 +211,9 @@ struct ks_store_mutation {
     struct ks_store_op ops[KS_STORE_OPS_MAX];
     size_t op_count;
     /*
-     * The record of exactly-once: put with the mutation if no such record stands; if one stands,
-     * nothing else is looked at and it is the answer. Empty key: none (the process's own records,
-     * whose compares make repetition harmless).
+     * The record that makes a request happen once. It is put with the mutation if there is none
+     * under request_key; if there is one, nothing else is looked at, and that record is the answer.
+     * Empty key: no such record, for mutations whose compares make repetition harmless.
      */
     ks_bytes request_key;
     ks_bytes request_value;
@@ -187,22 +221,24 @@ struct ks_store_mutation {
 
 struct ks_store_outcome {
     /*
-     * OK           done, and settled: acknowledge it
-     * CONFLICT     a compare does not hold; nothing was done: read again and decide anew
-     * ALREADY_EXISTS  the request's record stands already; `stored` is it, and is settled
-     * LIMIT_EXCEEDED  the store is full (etcd's quota or this disk); nothing was done
-     * THROTTLED    too many mutations are under way; nothing was done
-     * UNAVAILABLE  it may have been done or not: the client retries with the same request_id
+     * OK              the mutation is done and settled: acknowledge it
+     * CONFLICT        a compare does not hold, and nothing was done: read again and decide anew
+     * ALREADY_EXISTS  the request was done before; `stored` is its record, which is settled
+     * LIMIT_EXCEEDED  the store is full (etcd's quota or this disk), or the mutation is over the
+     *                 limits above; nothing was done
+     * THROTTLED       too many mutations are under way; nothing was done
+     * UNAVAILABLE     it may have been done or not: the client retries with the same request_id
      */
     ks_result result;
     int64_t revision; /* OK: of the mutation. ALREADY_EXISTS: of the record's change */
-    ks_bytes stored;  /* ALREADY_EXISTS: the request's record; borrowed during the call */
+    ks_bytes stored;  /* ALREADY_EXISTS: the request's record; borrowed during the callback */
 };
 
 /*
- * Commits a mutation and settles it, then calls done once, on the store's thread. Several mutations
- * are put into one transaction (group commit). A transaction whose outcome is unknown is repeated
- * unchanged until it is known or deadline_ns (CLOCK_BOOTTIME; 0: 10 s) has passed.
+ * Commits a mutation and settles it, then calls done once, on the store's thread; the outcome is
+ * borrowed during that call, and says what became of a failure. Several mutations are put into one
+ * transaction (group commit). A transaction whose outcome is unknown is repeated unchanged until it
+ * is known, or until deadline_ns (CLOCK_BOOTTIME; 0: 10 s from now) has passed: UNAVAILABLE.
  * Everything in mutation is copied before this returns.
  */
 void ks_store_commit(struct ks_store *store, const struct ks_store_mutation *mutation,
@@ -211,7 +247,10 @@ void ks_store_commit(struct ks_store *store, const struct ks_store_mutation *mut
 
 /* ---- Peers and status ---- */
 
-/* A peer says (over its own certified connection) that it has applied revision. */
+/*
+ * Notes that a peer has said, over its own certified connection, that it has applied revision. The
+ * embedded engine has no peers and ignores it, as it does an id longer than any keystore's.
+ */
 void ks_store_peer_applied(struct ks_store *store, const char *keystore_id, int64_t revision);
 
 struct ks_store_peer {
@@ -248,29 +287,42 @@ struct ks_store_status {
     size_t member_count;
 };
 
-/* A copy of the status as it was within the last second. */
+/* Copies the status as it was within the last second. ret_status is always written as a whole. */
 void ks_store_get_status(struct ks_store *store, struct ks_store_status *ret_status);
 
-/* Whether this keystore is the one on duty (housekeeping: compaction, expiry, deletion). */
+/*
+ * Returns whether this keystore is the one on duty, which does the cell's housekeeping: compaction,
+ * expiry, deletion. For a moment two keystores may be, or none.
+ */
 bool ks_store_on_duty(struct ks_store *store);
 
 /* ---- The mirror: records of another store, in a database of their own beside the copy ---- */
 
 /*
- * Replaces (snapshot) or changes records of the mirror, in one step with the source's epoch and
- * revision. They can be read with ks_store_mirror_get/scan, survive restarts, and are not sent to
- * etcd. Synchronous; called from one thread.
- * Fails: LIMIT_EXCEEDED (disk full), CORRUPT.
+ * Replaces (snapshot) or changes records of the mirror, in one step with the source's epoch (at
+ * most 39 bytes) and revision. They can be read with ks_store_mirror_scan, survive restarts, and
+ * are not sent to etcd. It waits for the disk; one thread at a time may call it.
+ * Fails: LIMIT_EXCEEDED (the disk or the mirror is full), CORRUPT, INTERNAL; the mirror is then as
+ * it was.
  */
 KS_MUST_USE ks_result ks_store_mirror_apply(struct ks_store *store, bool snapshot,
                                             const char *epoch, int64_t revision,
                                             const struct ks_store_op *ops, size_t op_count);
 
-/* The mirror's source epoch ("" when empty) and revision as of the view. */
+/*
+ * Gives the epoch of the mirror's source and the revision that the mirror goes up to. Both outputs
+ * are always written: "" and 0 if the mirror is empty or can't be read, so that its source fills it
+ * anew. The first mirror function that a view is given to fixes the mirror's state for that view.
+ */
 void ks_store_mirror_position(const struct ks_store_view *view, char ret_epoch[40],
                               int64_t *ret_revision);
 
-/* As ks_store_scan, of the mirror. A record's revision is 0. */
+/*
+ * Calls `each` for the mirror's records, as ks_store_scan does for the copy's, from the first one.
+ * A record's revision is 0.
+ * Fails: UNAVAILABLE (too many views are open), CORRUPT, INTERNAL; `each` was then called for the
+ * records before.
+ */
 KS_MUST_USE ks_result ks_store_mirror_scan(const struct ks_store_view *view, ks_bytes prefix,
                                            bool (*each)(void *user,
                                                         const struct ks_store_record *record),

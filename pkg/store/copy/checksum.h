@@ -10,5 +10,8 @@
 
 #include "pkg/base/bytes.h"
 
-/* Goes on from `sum`, 0 at the start: ks_checksum(ks_checksum(0, a), b) is that of a and b joined. */
+/*
+ * Returns the checksum of what `sum` is the checksum of, followed by bytes; 0 is that of nothing.
+ * So ks_checksum(ks_checksum(0, a), b) is the checksum of a and b joined.
+ */
 uint32_t ks_checksum(uint32_t sum, ks_bytes bytes);

@@ -8,7 +8,10 @@
  * Integers are big-endian. The checksum covers key, revision and value. Position and records
  * change in one LMDB transaction, so a snapshot always is the log up to its position.
  *
- * Threads: snapshots by any; writes by the store's thread.
+ * Outputs are written on success only. CORRUPT means that LMDB found damage, or that a record does
+ * not match its checksum; INTERNAL, that the system failed (I/O, memory).
+ *
+ * Threads: any may take and read snapshots, and condemn; changes are made by the store's thread.
  */
 #pragma once
 
@@ -25,14 +28,14 @@ struct ks_copy;
 struct ks_lmdb_read;
 struct ks_lmdb_write;
 
-/* How far a copy goes. All zero: a new one. */
+/* How far a copy goes. A new copy's is all zero. */
 struct ks_position {
     uint64_t generation;   /* one more each time the copy is begun anew */
     int64_t applied;       /* every revision up to this one; 0: nothing was loaded yet */
     int64_t data_revision; /* the newest that changed a record of "data" */
     int64_t rev_version;   /* version of the cell's revision record; replicated only */
     int64_t rev_revision;  /* its mod revision */
-    bool loading;          /* being loaded anew: what is there can't be used */
+    bool loading;          /* the copy is being loaded anew: its records can't be used */
 };
 
 /* Whose copy it is. */
@@ -48,59 +51,97 @@ struct ks_copy_options {
     bool no_sync; /* commits reach the disk by ks_copy_sync only */
 };
 
-/* Fails: as ks_lmdb_open. */
+/*
+ * Opens the copy in options->folder, and makes its databases if they are absent.
+ * ret_copy  the caller's; close with ks_copy_close.
+ * Fails: as ks_lmdb_open; CORRUPT also if position or source can't be read. The files stay.
+ */
 KS_MUST_USE ks_result ks_copy_open(const struct ks_copy_options *options,
                                    struct ks_copy **ret_copy);
 
-/* All snapshots and writes have ended. NULL is fine. */
+/* Closes it; all snapshots and changes must have ended. NULL is fine. */
 void ks_copy_close(struct ks_copy *copy);
 
+/*
+ * Forces all commits to disk.
+ * Fails: as ks_lmdb_sync; after a crash of the machine the copy may then be damaged.
+ */
 KS_MUST_USE ks_result ks_copy_sync(struct ks_copy *copy);
+
+/* Returns how many bytes of the copy's file are in use, which options->bytes_max bounds. */
 uint64_t ks_copy_used_len(struct ks_copy *copy);
 
 /*
- * Whether some record did not match its checksum, or the copy was condemned, since the last call
- * of ks_copy_forgive. Any thread.
+ * Returns whether damage was found while reading, or the copy was condemned, since
+ * ks_copy_forgive. The engine then loads the copy anew.
  */
 bool ks_copy_is_damaged(const struct ks_copy *copy);
+
+/* Marks the copy as damaged until it is forgiven. */
 void ks_copy_condemn(struct ks_copy *copy);
+
+/* Takes the mark away, once the copy was cleared. */
 void ks_copy_forgive(struct ks_copy *copy);
 
 /* ---- Snapshots ---- */
 
+/* The copy as it was at one moment. Its owner ends it with ks_snapshot_end. */
 struct ks_snapshot {
     struct ks_copy *copy;
     struct ks_lmdb_read *read;
     struct ks_position position;
 };
 
-/* Fails: UNAVAILABLE (too many are open), CORRUPT, INTERNAL. */
+/*
+ * Takes a snapshot.
+ * ret_snapshot  the caller's to end; untouched after a failure.
+ * Fails: UNAVAILABLE (too many are open), CORRUPT (and the copy is damaged from now on), INTERNAL.
+ */
 KS_MUST_USE ks_result ks_copy_snapshot(struct ks_copy *copy, struct ks_snapshot *ret_snapshot);
 
-/* The zero value is fine. */
+/* Ends it and makes it the zero value, for which an end does nothing. */
 void ks_snapshot_end(struct ks_snapshot *snapshot);
 #define KS_SNAPSHOT_AUTO KS_CLEANUP(ks_snapshot_end) struct ks_snapshot
 
-/* Whose copy it is; zero when it was never loaded. Fails: CORRUPT. */
+/*
+ * Reads whose copy it is: zero if it was never loaded.
+ * Fails: CORRUPT, INTERNAL; ret_source is untouched then.
+ */
 KS_MUST_USE ks_result ks_snapshot_source(const struct ks_snapshot *snapshot,
                                          struct ks_copy_source *ret_source);
 
-/* As ks_store_get and ks_store_scan. */
+/*
+ * Looks up one record.
+ * ret_record  borrowed until the snapshot ends (its key from `key`); untouched after a failure.
+ * Fails: NOT_FOUND, CORRUPT (and the copy is damaged from now on), INTERNAL.
+ */
 KS_MUST_USE ks_result ks_snapshot_get(const struct ks_snapshot *snapshot, ks_bytes key,
                                       struct ks_store_record *ret_record);
+
+/* Looks at one record, borrowed until the snapshot ends. Returns false to stop the scan. */
 typedef bool ks_snapshot_each(void *user, const struct ks_store_record *record);
+
+/*
+ * Calls `each` for the records whose keys start with prefix, in order of their keys, beginning
+ * after the key `after` (empty: with the first one).
+ * Fails: CORRUPT (and the copy is damaged from now on), INTERNAL; `each` was then called for the
+ * records before.
+ */
 KS_MUST_USE ks_result ks_snapshot_scan(const struct ks_snapshot *snapshot, ks_bytes prefix,
                                        ks_bytes after, ks_snapshot_each *each, void *user);
 
-/* Every keystore record, as ks_snapshot_scan; a record's key is the keystore's id. */
+/*
+ * Calls `each` for every keystore record, whose key is the keystore's id. Fails as the scan does.
+ */
 KS_MUST_USE ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each,
                                        void *user);
 
 /* ---- Changes ---- */
 
 /*
- * One change of the copy. After any failure it can only be aborted.
- * position is stored by the commit: whoever changes records sets it.
+ * One change of the copy. Its owner ends it by a commit or an abort; after a failure of a function
+ * that changes something, only an abort is left. The commit stores `position`, so code that changes
+ * records also sets that.
  */
 struct ks_copy_write {
     struct ks_copy *copy;
@@ -108,31 +149,53 @@ struct ks_copy_write {
     struct ks_position position;
 };
 
-/* Fails: CORRUPT, INTERNAL. */
+/*
+ * Begins a change, with the present position.
+ * ret_write  the caller's to end; untouched after a failure.
+ * Fails: CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_copy_write_begin(struct ks_copy *copy, struct ks_copy_write *ret_write);
 
-/* Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL. */
+/*
+ * Put a record, or a keystore's record, in place of the one that is there.
+ * Fails: LIMIT_EXCEEDED (the copy is full, or the value is too long), CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value,
                                   int64_t revision);
 KS_MUST_USE ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id, ks_bytes value,
                                        int64_t revision);
 
-/* An absent key is fine. Fails as ks_copy_put. */
+/*
+ * Delete a record, or a keystore's record; an absent one is fine.
+ * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key);
 KS_MUST_USE ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes id);
 
-/* The record with this change's own effects. Fails: NOT_FOUND, CORRUPT, INTERNAL. */
+/*
+ * Looks up a record as this change has left it. A failure does not end the change.
+ * ret_record  borrowed until the change is ended or changes something; untouched after a failure.
+ * Fails: NOT_FOUND, CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_copy_find(struct ks_copy_write *write, ks_bytes key,
                                    struct ks_store_record *ret_record);
 
-/* Removes all records and the source. */
+/*
+ * Removes all records and the source. Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_copy_clear(struct ks_copy_write *write);
+
+/* Stores whose copy it is. Fails: as ks_copy_clear. */
 KS_MUST_USE ks_result ks_copy_set_source(struct ks_copy_write *write,
                                          const struct ks_copy_source *source);
 
-/* Ends the change, whatever it returns. Fails: LIMIT_EXCEEDED (disk full), CORRUPT, INTERNAL. */
+/*
+ * Makes the change visible, all at once, and ends it, whatever is returned.
+ * Fails: LIMIT_EXCEEDED (the disk or the copy is full), CORRUPT, INTERNAL; the copy is then as it
+ * was before the change.
+ */
 KS_MUST_USE ks_result ks_copy_commit(struct ks_copy_write *write);
 
-/* Ends it without effect; one that has ended, or the zero value, is fine. */
+/* Ends the change without effect. One that has ended, and the zero value, are fine. */
 void ks_copy_abort(struct ks_copy_write *write);
 #define KS_COPY_WRITE_AUTO KS_CLEANUP(ks_copy_abort) struct ks_copy_write

@@ -1,5 +1,6 @@
 /*
- * folder: a store's data folder: who owns it, and what is known before the copy is opened.
+ * folder: a store's data folder: which process owns it, and what is known before the copy is
+ * opened.
  *
  *   lock      flock'ed by the one process that uses the folder
  *   keystore  "<keystore id> <life>\n": made with the folder; the life is one more at each open
@@ -7,7 +8,7 @@
  *             id of the kernel under which it was written. After another boot such a copy may be
  *             damaged without a sign, so it is thrown away.
  *   copy/     LMDB: the records (copy.h)
- *   mirror/   LMDB: the records of another store (mirror.h)
+ *   mirror/   LMDB: the records of another store (mirror_db.h)
  *
  * Threads: one.
  */
@@ -29,24 +30,33 @@ struct ks_folder {
 };
 
 /*
- * Makes the folder if it is absent, locks it, begins its next life; that is on disk when this
- * returns. Fails: CONFLICT (another process holds the lock), INTERNAL (it can't be made or written).
+ * Makes the folder if it is absent, locks it, and begins its next life, which is on disk when this
+ * returns. If the file `keystore` can't be read, the folder gets a new identity: the record of the
+ * old one is struck in time.
+ *
+ * ret_folder  the caller's; close with ks_folder_close. Untouched after a failure.
+ *
+ * Fails: CONFLICT (another process holds the lock), INTERNAL (the folder can't be made or written).
  */
 KS_MUST_USE ks_result ks_folder_open(const char *path, struct ks_folder *ret_folder);
 
-/* Unlocks. The zero value is fine. */
+/* Unlocks the folder and frees what the struct owns. The zero value is fine. */
 void ks_folder_close(struct ks_folder *folder);
 
 /*
- * A new identity in the same folder, from life 1: what was said under the old one counts no more.
- * Fails: INTERNAL.
+ * Gives the folder a new identity, with life 1: what was said under the old one counts no more.
+ * Fails: INTERNAL (no randomness, or the file can't be written): folder may then name an identity
+ * that is not on disk, so the store must not go on with it.
  */
 KS_MUST_USE ks_result ks_folder_renew(struct ks_folder *folder);
 
-/* The path of `name` in the folder; the caller's to free. */
+/* Returns the path of `name` in the folder, which the caller frees with ks_free. Never NULL. */
 char *ks_folder_path(const struct ks_folder *folder, const char *name);
 
-/* Whether a copy that was not forced to disk can be used: closed clean, or of this boot. */
+/*
+ * Returns whether a copy that is not forced to disk at each commit can be used: it was closed
+ * clean, or was written under this boot. False also if the marker can't be read.
+ */
 bool ks_folder_is_intact(const struct ks_folder *folder);
 
 enum ks_folder_mark {
@@ -55,8 +65,13 @@ enum ks_folder_mark {
     KS_FOLDER_DAMAGED, /* not to be used again */
 };
 
-/* Sets the marker; it is on disk when this returns. Fails: INTERNAL. */
+/*
+ * Sets the marker, which is on disk when this returns. Fails: INTERNAL; the old one may stand then.
+ */
 KS_MUST_USE ks_result ks_folder_mark(const struct ks_folder *folder, enum ks_folder_mark mark);
 
-/* Removes the files of the LMDB folder `name`; absent is fine. Fails: INTERNAL. */
+/*
+ * Removes the files of the LMDB folder `name`; absent ones are fine.
+ * Fails: INTERNAL; some of the files may be left.
+ */
 KS_MUST_USE ks_result ks_folder_throw_away(const struct ks_folder *folder, const char *name);

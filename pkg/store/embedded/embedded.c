@@ -213,7 +213,7 @@ static void answer_batch(struct ks_store *store, struct batch *batch)
     forget_outcomes(batch);
 }
 
-/* Nothing of it was kept, unless the disk failed in the middle: then nobody can know. */
+/* Nothing of it was kept, unless the disk failed in the middle: then that can't be known. */
 static void answer_failure(struct ks_store *store, struct ks_pending *pending, ks_result failure)
 {
     struct embedded *engine = store->state;

@@ -25,7 +25,7 @@ struct ks_wish {
     void *user;
 };
 
-/* What a peer said; message.kind is KS_MESSAGE_WORD. */
+/* What a peer has said; message.kind is KS_MESSAGE_WORD. */
 struct ks_word {
     struct ks_message message;
     char keystore_id[40];
@@ -34,7 +34,10 @@ struct ks_word {
 
 /* What differs between the engines. */
 struct ks_engine {
-    /* Makes store->state; the copy is open and no thread runs yet. */
+    /*
+     * Makes store->state; the copy is open and no thread runs yet. Its failure is that of
+     * ks_store_new; `end` is called in any case.
+     */
     ks_result (*start)(struct ks_store *store);
     /* The body of the store's thread; returns soon after store->stopping was set. */
     void (*run)(struct ks_store *store);
@@ -42,10 +45,14 @@ struct ks_engine {
     void (*end)(struct ks_store *store);
     /* Makes run look at the inbox and at stopping. Any thread. */
     void (*wake)(struct ks_store *store);
-    /* Whether a window is open now, and for which generation of the copy. Any thread, no lock. */
+    /*
+     * Returns whether a window is open now; ret_generation, of the copy that it is for, counts only
+     * then. Any thread, no lock.
+     */
     bool (*may_serve)(struct ks_store *store, uint64_t *ret_generation);
-    /* Any thread; the caller zeroed it. */
+    /* Fills a status that the caller has zeroed. Any thread. */
     void (*status)(struct ks_store *store, struct ks_store_status *ret_status);
+    /* Returns whether this keystore is on duty. Any thread. */
     bool (*on_duty)(struct ks_store *store);
 };
 
@@ -67,7 +74,7 @@ struct ks_store {
     void *state; /* the engine's */
 };
 
-/* Answers a mutation on the store's thread. */
+/* Answers a mutation on the store's thread, and frees it. */
 void ks_store_answer(struct ks_store *store, struct ks_pending *pending,
                      const struct ks_store_outcome *outcome);
 

@@ -309,7 +309,7 @@ static void count_outcome(void *user, const struct ks_store_outcome *outcome)
     pthread_mutex_unlock(&crowd->lock);
 }
 
-/* Group commit: of all that want the same key one gets it, and nobody else is held up. */
+/* Group commit: of all that want the same key one gets it, and the other mutations don't wait. */
 static void one_of_a_crowd_gets_the_key(void **state)
 {
     struct bench *bench = *state;

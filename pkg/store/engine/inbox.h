@@ -1,8 +1,8 @@
 /*
- * inbox: what other threads hand to the store's thread. A stack that many push to and one takes
- * whole, so nobody ever waits for a lock.
+ * inbox: what other threads hand to the store's thread. It is a stack that many threads push to and
+ * one takes as a whole, so no thread ever waits for a lock.
  *
- * Threads: push from any; take by the store's thread.
+ * Threads: any may push; the store's thread takes.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ enum ks_message_kind {
     KS_MESSAGE_WORD,   /* struct ks_word */
 };
 
-/* Stands first in what is handed over. */
+/* The first member of what is handed over. */
 struct ks_message {
     struct ks_message *next;
     enum ks_message_kind kind;
@@ -27,10 +27,13 @@ struct ks_inbox {
 };
 
 /*
- * Takes the message over, in any case. Returns true if the inbox was empty before: the caller must
- * then wake the thread that takes from it.
+ * Takes the message over. Returns true if the inbox was empty before: the caller must then wake the
+ * thread that takes from it. False: that thread has been woken and has not looked yet.
  */
 bool ks_inbox_push(struct ks_inbox *inbox, struct ks_message *message);
 
-/* Everything that is there, oldest first, linked by next; NULL when empty. */
+/*
+ * Takes out all messages, which are then the caller's: the oldest first, linked by next. NULL:
+ * none.
+ */
 struct ks_message *ks_inbox_take(struct ks_inbox *inbox);

@@ -119,7 +119,7 @@ static void close_copy(struct ks_store *store)
                  !ks_copy_is_damaged(store->copy) && !ks_failed(ks_copy_sync(store->copy));
     ks_copy_close(store->copy);
     if (keeps && ks_failed(ks_folder_mark(&store->folder, KS_FOLDER_CLEAN))) {
-        return; /* Marked as in use: whoever opens it next decides by the boot id. */
+        return; /* It is marked as in use: the next process to open it decides by the boot id. */
     }
 }
 

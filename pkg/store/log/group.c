@@ -105,7 +105,7 @@ static size_t keys_of(const struct ks_store_mutation *mutation,
     return count;
 }
 
-/* Bytes in etcd's binary form, at most. Keys stand twice: a failed mutation ranges what it puts. */
+/* Bytes in etcd's binary form, at most. Keys count twice: a failed mutation ranges what it puts. */
 static size_t request_len(const struct ks_group *group, const struct ks_pending *pending)
 {
     const struct ks_store_mutation *mutation = &pending->mutation;
@@ -227,7 +227,7 @@ static size_t put_changes(struct ks_group *group, const struct ks_pending *pendi
     return count;
 }
 
-/* What stands instead: the request's record, or what is at the keys. */
+/* If it fails, the ranges that show why: the request's record, or what is at the keys. */
 static void build_failure(struct ks_group *group, const struct ks_pending *pending,
                           struct ks_etcd_txn *txn)
 {
@@ -365,8 +365,9 @@ static struct ks_store_outcome by_request(const struct ks_pending *pending,
 }
 
 /*
- * Everything stands as this mutation would have put it. Whoever put it: it is what the caller
- * wanted. now_revision stands for the revision of a deletion, which nothing records.
+ * Done if everything is as this mutation would have put it: that is what the caller wanted,
+ * whichever mutation put it. now_revision serves as the revision of a deletion, which nothing
+ * records.
  */
 static struct ks_store_outcome by_keys(const struct ks_pending *pending,
                                        const struct ks_etcd_op_answer *txn, int64_t now_revision)

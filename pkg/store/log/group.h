@@ -9,17 +9,17 @@
  *                  nested transaction with its own compares, which succeeds or fails alone
  *            else  range the epoch record
  *
- * The careful form costs etcd's JSON gateway a third more. So a group is plain first; one that
- * fails, or whose outcome is unknown, is repeated in the careful form, which tells the members
- * apart. A mutation that the local copy already contradicts is put into a careful group from the start.
+ * The careful form costs etcd's JSON gateway a third more. So a group is plain first. If it fails,
+ * or its outcome is unknown, it is repeated in the careful form, which tells the members apart. A
+ * mutation that the local copy already contradicts is put into a careful group from the start.
  *
- * etcd looks at all compares before it does anything, and takes a key at most once among the puts
- * and deletions of the whole. So a mutation joins a group only if it touches no key that another
- * one of the group changes: each could have been alone.
+ * etcd looks at all compares before it does anything, and refuses a transaction that puts or
+ * deletes a key twice. So a mutation joins a group only if it touches no key that another one of
+ * the group changes: then the outcome is the same as if each had been alone.
  *
- * In a repeated transaction a mutation that was done fails its compares, and is known by its
- * request's record, which equals ours byte for byte; one without such a record by what stands at
- * its keys. A form that still comes late is harmless for the same reason.
+ * In a repeated transaction the compares of a mutation that was done fail. It is recognized by its
+ * request's record, which equals ours byte for byte; one without such a record, by the values at
+ * its keys. An earlier form that reaches etcd late is harmless for the same reason.
  *
  * Threads: one.
  */
@@ -38,10 +38,10 @@
 
 struct ks_group;
 
-/* Empty and plain. layout is borrowed as long as the group lives. */
+/* Makes an empty, plain group; never NULL. layout is borrowed as long as the group lives. */
 struct ks_group *ks_group_new(const struct ks_layout *layout, int64_t epoch_revision);
 
-/* The members must have been taken out. NULL is fine. */
+/* Frees it; all members must have been taken out before. NULL is fine. */
 void ks_group_free(struct ks_group *group);
 
 enum ks_group_add {
@@ -50,42 +50,59 @@ enum ks_group_add {
     KS_GROUP_NEVER,   /* too large for any transaction */
 };
 
-/* Takes the mutation over if it is ADDED; not after ks_group_txn. */
+/*
+ * Adds a mutation. The group owns it if the answer is ADDED; otherwise it is still the caller's.
+ * Not to be called after ks_group_txn.
+ */
 enum ks_group_add ks_group_add(struct ks_group *group, struct ks_pending *pending);
 
+/* Returns how many members were added, those that were taken out included. */
 size_t ks_group_count(const struct ks_group *group);
 
 /* From now on the transaction has the careful form. */
 void ks_group_make_careful(struct ks_group *group);
+
+/* Returns whether the transaction has the careful form. */
 bool ks_group_is_careful(const struct ks_group *group);
 
-/* The transaction, borrowed from the group; the same at each call until it is made careful. */
+/*
+ * Returns the transaction, borrowed from the group; it is the same at each call until the group is
+ * made careful.
+ */
 const struct ks_etcd_txn *ks_group_txn(struct ks_group *group);
 
-/* The n-th member, still the group's; NULL once it was taken. */
+/* Returns the n-th member, counted from 0, which is still the group's; NULL once it was taken. */
 struct ks_pending *ks_group_member(const struct ks_group *group, size_t index);
 
-/* Hands the n-th member over: what comes of it is of no interest any more. */
+/* Takes the n-th member out, which is then the caller's: the group needs its outcome no more. */
 struct ks_pending *ks_group_take(struct ks_group *group, size_t index);
 
 /*
- * What a done transaction says of its n-th member; outcome.stored is borrowed from the answer.
- * When an earlier attempt may have been done (is_repeated), nothing is called a CONFLICT: the
- * attempt may come late.
+ * Returns what the answer, which ks_group_is_answered, says of the n-th member. outcome.stored is
+ * borrowed from the answer. is_repeated says that an earlier attempt may have been done, or may
+ * still reach etcd: then UNAVAILABLE stands in place of CONFLICT, since that attempt may yet
+ * succeed.
  */
 struct ks_store_outcome ks_group_outcome(const struct ks_group *group, size_t index,
                                          const struct ks_etcd_answer *answer, bool is_repeated);
 
-/* Whether the answer has the form that the transaction asks for, and its compares held. */
+/* Returns whether the transaction's compares held and the answer has the form it asks for. */
 bool ks_group_is_answered(const struct ks_group *group, const struct ks_etcd_answer *answer);
 
-/* Whether a plain transaction failed for its members' sake: the epoch is the one we know. */
+/*
+ * Returns whether a plain transaction failed because of a member's compares, so that the careful
+ * form can tell them apart. False if the epoch is not the one we know, or the answer has another
+ * form.
+ */
 bool ks_group_needs_care(const struct ks_group *group, const struct ks_etcd_answer *answer);
 
-/* The keystores listed at the transaction's revision. The answer is_answered. */
+/*
+ * Gives the keystores listed at the transaction's revision. The answer must be one that
+ * ks_group_is_answered. ret_list is always written; a record that can't be read sets has_unnamed.
+ */
 void ks_group_list(const struct ks_layout *layout, const struct ks_etcd_answer *answer,
                    struct ks_list *ret_list);
 
-/* The same from a range of the list. */
+/* Gives the same from the answer to a range of the keystores' records. */
 void ks_group_list_of(const struct ks_layout *layout, const struct ks_etcd_op_answer *range,
                       struct ks_list *ret_list);

@@ -1,11 +1,12 @@
 /*
- * layout: where a cell's records stand in etcd.
+ * layout: the keys under which a cell's records are in etcd.
  *
  *   <prefix>d/<hh>/<key>   a record; hh, two hex digits, is a hash of the key, so that the records
  *                          fall into 256 ranges of about the same size, loaded one by one
  *   <prefix>ks/<id>        a keystore's record
  *   <prefix>rev            the revision record: put first by every transaction (apply.h)
- *   <prefix>epoch          random, made at the first start; a restore must change it
+ *   <prefix>epoch          random, made at the first start; an operator who restores etcd changes
+ *                          it
  *
  * Threads: constant after init; any.
  */
@@ -31,22 +32,30 @@ struct ks_layout {
     char list_end[KS_LAYOUT_PREFIX_LEN_MAX + 8]; /* and past them */
 };
 
-/* Fails: VALIDATION (empty, too long, or not printable ASCII). */
+/*
+ * Fills the layout for a prefix, which is copied.
+ * Fails: VALIDATION (it is empty, too long, or not printable ASCII); layout is untouched then.
+ */
 KS_MUST_USE ks_result ks_layout_init(struct ks_layout *layout, const char *prefix);
 
-/* The bucket of a record's key: its FNV-1a hash, folded to eight bits. */
+/* Returns the bucket of a record's key: its FNV-1a hash, folded to eight bits. */
 unsigned ks_layout_bucket(ks_bytes key);
 
-/* The etcd key of a record, of a keystore's record; in the arena, which must have room. */
+/*
+ * Return the etcd key of a record, and of a keystore's record. It lives in the arena, which must
+ * have room for it: too little is a programmer's error, which stops the process.
+ */
 ks_bytes ks_layout_data_key(const struct ks_layout *layout, struct ks_arena *arena, ks_bytes key);
 ks_bytes ks_layout_keystore_key(const struct ks_layout *layout, struct ks_arena *arena,
                                 const char *id);
 
-/* The range of one bucket's records. */
+/* The range of one bucket's records: keys in [from, to). */
 struct ks_layout_range {
     char from[KS_LAYOUT_PREFIX_LEN_MAX + 8];
     char to[KS_LAYOUT_PREFIX_LEN_MAX + 8];
 };
+
+/* Gives the range of a bucket, 0 to KS_LAYOUT_BUCKETS - 1. ret_range is always written. */
 void ks_layout_bucket_range(const struct ks_layout *layout, unsigned bucket,
                             struct ks_layout_range *ret_range);
 
@@ -59,8 +68,9 @@ enum ks_layout_kind {
 };
 
 /*
- * What an etcd key names. ret_name is written for DATA (the record's key) and KEYSTORE (its id), and
- * borrowed from etcd_key; for every other kind it is left as it was.
+ * Returns what an etcd key names.
+ * ret_name  for DATA the record's key and for KEYSTORE its id, borrowed from etcd_key; untouched
+ *           for every other kind.
  */
 enum ks_layout_kind ks_layout_parse(const struct ks_layout *layout, ks_bytes etcd_key,
                                     ks_bytes *ret_name);

@@ -1,4 +1,4 @@
-/* Settlements: who is answered when, and who is struck. */
+/* Settlements: when an answer goes out, and which silent keystores are struck. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void answer(struct ks_replicated *engine, struct ack *ack, bool is_settle
     ks_free(ack);
 }
 
-/* Waiters come newest first; whoever asked first is answered first. */
+/* Waiters come newest first; the one that asked first is answered first. */
 static void answer_all(struct ks_replicated *engine, struct ks_waiter *waiters, bool is_settled)
 {
     struct ks_waiter *oldest = NULL;
@@ -61,7 +61,9 @@ static void on_strike(void *user, const struct ks_etcd_answer *etcd_answer)
     }
 }
 
-/* [DELETE, STILL] Deleted only if the record is still the one that was listed. Nested: see beat.c. */
+/*
+ * [DELETE, STILL] Deleted only if the record is still the one that was listed. Nested: see beat.c.
+ */
 static void strike(void *user, const struct ks_listed *silent)
 {
     struct ks_replicated *engine = user;
@@ -124,7 +126,7 @@ void ks_acks_add(struct ks_replicated *engine, struct ks_pending *pending,
     wait_for(engine, ack, outcome->revision, list);
 }
 
-/* A reader's list is the copy's: it has all that the view had, and the list as it stood then. */
+/* A reader's list is the copy's: it is of the view's revision, or a later one. */
 void ks_acks_wish(struct ks_replicated *engine, struct ks_wish *wish)
 {
     struct ack *ack = ks_alloc(1, sizeof(*ack));

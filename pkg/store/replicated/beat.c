@@ -49,7 +49,7 @@ static ks_result encode_record(const struct ks_replicated *engine, struct ks_buf
 
 /*
  * The revision record first, as in every transaction: a copy that has seen this heartbeat then has
- * seen all before it (apply.h). Who was struck, or is new, joins the list by this.
+ * seen all before it (apply.h). A keystore that was struck, or is new, joins the list by this.
  *
  * The puts are nested because etcd's quota does not count what is nested: a full etcd refuses
  * changes, and the cell serves on.

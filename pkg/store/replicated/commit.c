@@ -89,7 +89,10 @@ static void on_done(struct ks_flight *flight, const struct ks_etcd_answer *answe
     }
 }
 
-/* Nobody knows, or nothing was done: once more, so that each member's outcome shows. */
+/*
+ * The outcome is unknown, or nothing was done: it is sent again, so that each member's outcome
+ * shows.
+ */
 static void on_failure(struct ks_flight *flight, const struct ks_etcd_answer *answer)
 {
     if (answer->may_be_applied) {
@@ -156,7 +159,7 @@ static bool looks_stale(const struct ks_snapshot *snapshot, const struct ks_pend
            !ks_failed(ks_snapshot_get(snapshot, mutation->request_key, &record));
 }
 
-/* The first member decides which form the group has; those who would need the other one wait. */
+/* The first member decides which form the group has; those that need the other one wait. */
 static enum ks_group_add add_member(struct ks_group *group, const struct ks_snapshot *snapshot,
                                     struct ks_pending *pending)
 {
@@ -225,7 +228,9 @@ static void expire_queue(struct ks_replicated *engine, int64_t now_ns)
     engine->queue = left;
 }
 
-/* A member whose time is up is answered; the transaction stays as it is while others wait for it. */
+/*
+ * A member whose time is up is answered; the transaction stays as it is while others wait for it.
+ */
 static void expire_flight(struct ks_flight *flight, int64_t now_ns)
 {
     size_t left = 0;
@@ -267,8 +272,8 @@ static bool any_flight(const struct ks_replicated *engine)
 }
 
 /*
- * When the queue is to be sent. Whoever was just answered tends to ask again at once, so as many
- * as were answered are waited for, a moment only: one client alone never waits.
+ * When the queue is to be sent. A caller that was just answered tends to ask again at once, so as
+ * many as were answered are waited for, a moment only: one client alone never waits.
  */
 static int64_t departure_ns(const struct ks_replicated *engine)
 {

@@ -66,7 +66,7 @@ static void tell_changes(struct ks_replicated *engine, const struct ks_etcd_watc
 }
 
 /*
- * Changes first, as the embedded engine does: whoever hears of a revision has heard what is in it.
+ * Changes go first, as in the embedded engine: a revision is announced after all that is in it.
  *
  * What only heartbeats were in is not worth a word to the peers: nothing that is ever settled is
  * newer than the newest change of a record, and a heartbeat carries what its keystore has applied.

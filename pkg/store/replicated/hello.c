@@ -1,4 +1,4 @@
-/* Who etcd is, and what that means for the copy. */
+/* Asks which etcd this is, and decides what that means for the copy. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>

@@ -15,10 +15,10 @@
 #include <stdbool.h>
 
 enum ks_phase {
-    KS_PHASE_HELLO,     /* asks etcd who it is */
+    KS_PHASE_HELLO,     /* asks which etcd this is */
     KS_PHASE_LOADING,   /* the copy is being loaded anew */
-    KS_PHASE_FOLLOWING, /* the watch is on; windows open and mutations are sent in this phase only */
-    KS_PHASE_REFUSED,   /* can't go on until somebody helps; asks etcd again from time to time */
+    KS_PHASE_FOLLOWING, /* the watch is on; only in this phase windows open and mutations go out */
+    KS_PHASE_REFUSED,   /* can't go on until a person helps; asks etcd again from time to time */
     KS_PHASE_COUNT,
 };
 
@@ -28,14 +28,14 @@ enum ks_phase_event {
     KS_PHASE_ON_LOADED,  /* the load has ended */
     KS_PHASE_ON_STRANGE, /* what answers may be another etcd, or another epoch */
     KS_PHASE_ON_LOST,    /* the copy can't be continued: events are lost, compacted or damaged */
-    KS_PHASE_ON_FULL,    /* the disk is full: once more, a little later */
-    KS_PHASE_ON_REFUSE,
+    KS_PHASE_ON_FULL,    /* the disk is full: it is tried once more, a little later */
+    KS_PHASE_ON_REFUSE,  /* a person must act: the status says how */
     KS_PHASE_EVENT_COUNT,
 };
 
 /*
- * The phase that event leads to from `from`. Returns false if there is no such move; ret_to is
- * then left as it was.
+ * Gives the phase that event leads to from `from`. Returns false if there is no such move; ret_to
+ * is untouched then.
  */
 bool ks_phase_next(enum ks_phase from, enum ks_phase_event event, enum ks_phase *ret_to);
 

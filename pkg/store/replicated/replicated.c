@@ -92,7 +92,7 @@ static void end(struct ks_store *store)
 
 /*
  * On the store's thread, as everything that calls its owner back. The client lives until the
- * thread has ended: somebody may be waking it.
+ * thread has ended: another thread may be waking it.
  */
 static void finish(struct ks_replicated *engine)
 {

@@ -1,9 +1,9 @@
 /*
  * replicated: the state of the engine that follows etcd, shared by the files that make it up.
  *
- *   hello.c   who etcd is, and whether the copy goes on, is loaded anew, or nothing goes
- *   load.c    the copy anew: 256 ranges at one revision
- *   follow.c  the watch: applies the log to the copy and tells who wants to know
+ *   hello.c   asks which etcd it is, and whether the copy goes on, is loaded anew, or is refused
+ *   load.c    loads the copy anew: 256 ranges at one revision
+ *   follow.c  the watch: applies the log to the copy and tells the store's owner
  *   beat.c    heartbeats (window.h)
  *   commit.c  mutations in groups (group.h)
  *   acks.c    settlements (settle.h), answers, strikes
@@ -43,7 +43,7 @@ struct ks_flight {
     unsigned attempts; /* calls made */
     bool may_be_done;  /* some attempt's outcome is unknown */
     int64_t after;     /* what was applied before the present attempt was sent */
-    int64_t retry_ns;  /* when it is tried again, if no call is under way */
+    int64_t retry_ns;  /* when the next attempt is made, if no call is under way */
 };
 
 /* One range of a load on its way. */
@@ -65,11 +65,11 @@ struct ks_load {
     int64_t rev_revision;
     unsigned next_bucket;
     unsigned buckets_done;
-    bool is_aborted; /* waits for its pages, then starts over */
+    bool is_aborted; /* it waits for the pages that are under way, then starts over */
     struct ks_load_page pages[KS_LOAD_PAGES];
 };
 
-/* Asks one member for its state. */
+/* A question to one member for its state. */
 struct ks_probe {
     struct ks_replicated *engine;
     size_t index;
@@ -119,13 +119,16 @@ struct ks_replicated {
     int64_t struck_revision;
     struct ks_store_member members[KS_ETCD_ENDPOINTS_MAX];
     struct ks_probe probes[KS_ETCD_ENDPOINTS_MAX];
-    atomic_int_fast64_t status_asked_ns; /* when somebody last wanted the status */
+    atomic_int_fast64_t status_asked_ns; /* when the status was last asked for */
     atomic_bool is_lowest;               /* of the list */
     pthread_mutex_t published_lock;
     struct ks_store_status published; /* guarded by published_lock */
 };
 
+/* Returns nanoseconds of CLOCK_BOOTTIME by the store's clock. */
 int64_t ks_now(const struct ks_replicated *engine);
+
+/* Gives a sentence for the operator's log to on_notice, if the store's owner has set that. */
 void ks_notice(const struct ks_replicated *engine, const char *sentence);
 
 /* Each ks_*_tick does what is due and lowers *next_ns to when it wants to be called again. */
@@ -134,15 +137,23 @@ void ks_notice(const struct ks_replicated *engine, const char *sentence);
 void ks_hello_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
 /*
- * Closes the window, stops the watch, and says hello again, as event (LOST, STRANGE or FULL) says;
- * after LOST the hello is followed by a load, whatever the copy is.
+ * Closes the window, stops the watch, and has hello said again; event is LOST, STRANGE or FULL.
+ * After LOST that hello is followed by a load, whatever the copy is.
  */
 void ks_hello_again(struct ks_replicated *engine, enum ks_phase_event event);
 
-/* Ends following for good or for a while; reason is static and says what to do. */
+/*
+ * Closes the window, stops the watch, and goes to REFUSED. reason is a static sentence that says
+ * what to do; the status shows it.
+ */
 void ks_refuse(struct ks_replicated *engine, const char *reason);
 
-/* Checks who answered a write, of which `after` was applied before it was sent; may say hello again. */
+/*
+ * Returns whether a write that was answered is done in the etcd that the copy is of: its compares
+ * held, and its revision is higher than `after`, which was applied before it was sent. If it was
+ * answered and is not, etcd may be another one, and hello is said again. Also false if the write
+ * failed; that alone changes nothing.
+ */
 bool ks_hello_is_same(struct ks_replicated *engine, const struct ks_etcd_answer *answer,
                       int64_t after);
 
@@ -156,54 +167,74 @@ struct ks_greeting {
     int64_t rev_revision;
     const struct ks_etcd_op_answer *list;
 };
+
+/*
+ * Clears the copy and begins to load it at greeting->revision. greeting is borrowed for the call.
+ */
 void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greeting);
 void ks_load_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
 /* ---- follow.c ---- */
 
-/* The copy is good, by event SAME or LOADED: tells its owner, and starts the watch. */
+/* The copy is good, by event SAME or LOADED: tells the store's owner, and starts the watch. */
 void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event);
 void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* Stops the watch, if there is one. */
 void ks_follow_stop(struct ks_replicated *engine);
 
-/* Reads the list from the copy again. Fails: CORRUPT, INTERNAL, UNAVAILABLE. */
+/*
+ * Reads engine->list from the copy again, and counts what its records say to have been applied.
+ * Fails: CORRUPT, INTERNAL, UNAVAILABLE (too many snapshots are open); the list is unchanged then.
+ */
 KS_MUST_USE ks_result ks_follow_read_list(struct ks_replicated *engine);
 
-/* A change of the copy failed: a full disk is waited for, damage ends it. */
+/*
+ * A change of the copy has failed. LIMIT_EXCEEDED, a full disk: hello is said again, a little
+ * later. Anything else is damage: the copy is condemned and the engine refuses to go on.
+ */
 void ks_follow_failed(struct ks_replicated *engine, ks_result failure);
 
 /* ---- beat.c ---- */
 void ks_beat_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
-/* After the copy or what is known of a heartbeat has changed. */
+/*
+ * Opens the window if it may open now. To be called after the copy or a heartbeat's state changed.
+ */
 void ks_beat_look(struct ks_replicated *engine);
 
 /* ---- commit.c ---- */
 void ks_commit_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
-/* Everything under way is answered UNAVAILABLE: the store ends. */
+/* Answers every mutation that waits or is under way with UNAVAILABLE, because the store ends. */
 void ks_commit_end(struct ks_replicated *engine);
 
 /* ---- acks.c ---- */
 
 /*
- * Answers the mutation with outcome when its revision is settled; list is as it stood at that
- * revision or later. Takes pending over; outcome->stored is copied.
+ * Takes pending over, and answers it with outcome: at once, if nothing was done; otherwise when its
+ * revision is settled, or with UNAVAILABLE if that can't be known any more. list is as it was at
+ * that revision or later. outcome->stored is copied.
  */
 void ks_acks_add(struct ks_replicated *engine, struct ks_pending *pending,
                  const struct ks_store_outcome *outcome, const struct ks_list *list);
 
-/* Answers the wish when its revision is settled. Takes it over. */
+/*
+ * Takes the wish over, and answers it with OK when its revision is settled, or with UNAVAILABLE if
+ * that can't be known.
+ */
 void ks_acks_wish(struct ks_replicated *engine, struct ks_wish *wish);
 
 void ks_acks_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
-/* Whoever waits is answered UNAVAILABLE, and what keystores said is forgotten. */
+/* Answers all that waits with UNAVAILABLE, and forgets what keystores have said. */
 void ks_acks_reset(struct ks_replicated *engine);
 
 /* ---- keep.c ---- */
 void ks_keep_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
-/* Notes how a write ended, for the alarms. */
+/* Notes how a write ended, for the alarms that the status shows. */
 void ks_keep_note(struct ks_replicated *engine, const struct ks_etcd_answer *answer);
+
+/* Writes the status that ks_store_get_status copies. */
 void ks_keep_publish(struct ks_replicated *engine);

@@ -20,7 +20,7 @@
 
 enum entry_kind { MUTATION, BEAT, STRIKE };
 
-/* A revision of etcd, with all that stands at it. */
+/* A revision of etcd, with all records as they were at it. */
 struct entry {
     enum entry_kind kind;
     int64_t value;          /* mod revision of the one record that there is */
@@ -197,7 +197,9 @@ static void commit_mutation(struct world *world, const struct message *request)
     send(world, &answer);
 }
 
-/* The newest mutation once more: it is found done, and the list is read, at the present revision. */
+/*
+ * The newest mutation once more: it is found done, and the list is read, at the present revision.
+ */
 static void commit_retry(struct world *world, const struct message *request)
 {
     const struct entry *entry = append(world, BEAT);
@@ -301,7 +303,7 @@ static bool is_request(enum message_kind kind)
            kind == STRIKE_REQUEST;
 }
 
-/* A request reaches etcd whatever its sender does; an answer waits for who is paused. */
+/* A request reaches etcd whatever its sender does; an answer waits for a sender that is paused. */
 static void deliver_due(struct world *world)
 {
     for (unsigned i = 0; i < MESSAGES_MAX; i++) {
@@ -400,7 +402,9 @@ static void look_at_window(const struct world *world, struct store *store)
     }
 }
 
-/* Whether the revision record shows that nothing was lost before this entry, as apply.c checks it. */
+/*
+ * Whether the revision record shows that nothing was lost before this entry, as apply.c checks it.
+ */
 static bool is_next(const struct world *world, const struct ks_position *position,
                     const struct entry *entry)
 {

@@ -2,7 +2,7 @@
  * simulator: several keystores' pure parts (window.h, settle.h, list.h) in one process, with a fake
  * etcd log, clocks of different speed and random faults: messages late or lost, processes paused,
  * restarted and loaded anew, watch events lost. After every step the promise is checked that the
- * model calls READ: whoever reads gets nothing older than any client knew when the read began.
+ * model calls READ: a read gets nothing older than any client knew when it began.
  *
  * A plant is a way to read the rule too loosely, as tests/model has them; the simulator must find
  * each.
@@ -19,11 +19,11 @@
     ROW(WINDOW_FROM_ANSWER, "the window counts from the arrival of the heartbeat's answer")        \
     ROW(WINDOW_UNAPPLIED, "the window opens before the heartbeat's revision is applied")           \
     ROW(ANY_HEARTBEAT, "an answer counts for the heartbeat sent last")                             \
-    ROW(ONLY_REACHABLE, "a settlement does not wait for who is silent")                            \
+    ROW(ONLY_REACHABLE, "a settlement does not wait for silent keystores")                         \
     ROW(SHORT_WAIT, "the wait is a little shorter than the clocks need")                           \
     ROW(WAIT_FROM_SEND, "the wait counts from sending the mutation")                               \
     ROW(READ_UNSETTLED, "a read does not settle")                                                  \
-    ROW(SELF, "who settles counts itself as having applied")                                       \
+    ROW(SELF, "a keystore that settles counts itself as having applied")                           \
     ROW(STRIKE_BLIND, "striking does not compare the mod revision")                                \
     ROW(STRIKE_LATE, "striking compares with the record as it stands when the wait is over")       \
     ROW(OLD_LIST, "a reader's list is older than the revision it settles")                         \
@@ -40,13 +40,14 @@ enum sim_plant { SIM_PLANTS(SIM_PLANT_ENUM) SIM_PLANT_COUNT };
 
 #undef SIM_PLANT_ENUM
 
+/* Returns the text of the plant's row; static. */
 const char *sim_plant_text(enum sim_plant plant);
 
 struct sim_report {
-    bool is_violated;
-    uint64_t step; /* of the violation */
-    int64_t read;  /* the value that was answered, */
-    int64_t floor; /* and what was known when its read began */
+    bool is_violated; /* the next three count only then */
+    uint64_t step;    /* of the violation */
+    int64_t read;     /* the value that was answered, */
+    int64_t floor;    /* and what was known when its read began */
     /* That something happened at all. */
     uint64_t read_count;
     uint64_t mutation_count;
@@ -54,5 +55,8 @@ struct sim_report {
     uint64_t reload_count;
 };
 
-/* The same seed and plant, the same run. Ends after the steps, or at a violation. */
+/*
+ * Runs a simulation until `steps` are done or the promise is violated. The same seed and plant give
+ * the same run.
+ */
 struct sim_report sim_run(uint64_t seed, enum sim_plant plant, uint64_t steps);

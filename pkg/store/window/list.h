@@ -1,5 +1,5 @@
 /*
- * list: the keystores of the cell whose records stand in the store, as of one revision.
+ * list: the keystores of the cell that have a record in the store, as of one revision.
  *
  * Threads: values.
  */
@@ -29,21 +29,26 @@ struct ks_list {
     struct ks_list_entry entries[KS_STORE_KEYSTORES_MAX];
     size_t count;
     /*
-     * A record stands that is not among the entries: there are too many, or it can't be read.
-     * Nobody can confirm for it, so whoever settles waits until time has made sure.
+     * There is a record that is not among the entries, because there are too many or it can't be
+     * read. No keystore can confirm for it, so a settlement waits until its time is over.
      */
     bool has_unnamed;
 };
 
-/* Adds the record found under `id`; one that does not fit sets has_unnamed. */
+/*
+ * Adds the record found under `id`. One that can't be read or has no room sets has_unnamed instead.
+ */
 void ks_list_add(struct ks_list *list, ks_bytes id, ks_bytes value, int64_t mod_revision);
 
-/* The entry of id, borrowed; NULL if it is not listed. */
+/* Returns the entry of id, borrowed from the list; NULL if it is not listed. */
 const struct ks_list_entry *ks_list_find(const struct ks_list *list, const char *id);
 
-/* Whether id is listed and no lower one is. */
+/* Returns whether id is listed and no lower id is. */
 bool ks_list_is_lowest(const struct ks_list *list, const char *id);
 
-/* Appends the record's encoding. Fails: LIMIT_EXCEEDED. */
+/*
+ * Appends the record's encoding.
+ * Fails: LIMIT_EXCEEDED (the buffer's len_max); the buffer is then unchanged.
+ */
 KS_MUST_USE ks_result ks_list_encode(const struct ks_list_entry *keystore,
                                      struct ks_buffer *buffer);

@@ -85,7 +85,7 @@ void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t gener
         return;
     }
     window->state = KS_BEAT_FREE;
-    /* Who sees the window sees the copy that it rests on, or a newer one. */
+    /* A thread that sees the window sees the copy that it rests on, or a newer one. */
     atomic_store(&window->open_generation, generation);
     atomic_store(&window->open_until_ns, window->sent_ns + window->length_ns);
 }

@@ -15,7 +15,9 @@
  * None is sent before the copy has applied the last one that is known to be committed: a keystore
  * that can't keep up sends no more heartbeats, and is struck.
  *
- * Threads: the store's, but for ks_window_is_open, which any may call at any time.
+ * Times are nanoseconds of CLOCK_BOOTTIME, which also counts while the machine sleeps.
+ *
+ * Threads: the store's, but for ks_window_is_open, which any thread may call at any time.
  */
 #pragma once
 
@@ -39,17 +41,18 @@ struct ks_window {
     atomic_uint_fast64_t open_generation; /* of the copy that the window is for */
 };
 
+/* Makes a closed window of a keystore that has sent no heartbeat yet. */
 void ks_window_init(struct ks_window *window, int64_t length_ns);
 
-/* How long a heartbeat may take before it is forgotten: three tenths of D. */
+/* Returns how long a heartbeat may take before it is forgotten: three tenths of D. */
 int64_t ks_window_timeout_ns(const struct ks_window *window);
 
-/* When ks_window_may_send should be asked next, at the latest. */
+/* Returns when ks_window_may_send should be asked next, at the latest. */
 int64_t ks_window_next_ns(const struct ks_window *window);
 
 /*
- * Whether a heartbeat is to be sent now. Forgets one that is too old: if the answer still comes,
- * it counts for nothing. [FREEBEAT]
+ * Returns whether a heartbeat is to be sent now; `applied` is what the copy has applied. Forgets a
+ * heartbeat that is too old: if its answer still comes, it counts for nothing. [FREEBEAT]
  */
 bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applied);
 
@@ -61,30 +64,41 @@ bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applie
  */
 void ks_window_go_along(struct ks_window *window, int64_t now_ns);
 
-/* [Keystore sends a heartbeat] now_ns was read before the request is made. Gives its number. */
+/*
+ * [Keystore sends a heartbeat] Notes that one is sent, and returns its number. now_ns was read
+ * before the request was made. ks_window_may_send must just have returned true.
+ */
 uint64_t ks_window_send(struct ks_window *window, int64_t now_ns);
 
-/* [the answer arrives] It was for the heartbeat of that number, committed at revision. */
+/*
+ * [the answer arrives] The heartbeat of that number is committed at revision. One that was
+ * forgotten changes nothing. One that is too old at now_ns opens no window, but its revision must
+ * be applied before the next heartbeat is sent.
+ */
 void ks_window_learn(struct ks_window *window, uint64_t beat, int64_t revision, int64_t now_ns);
 
-/* [the request or its answer is lost] Its transaction failed, or nobody knows. */
+/*
+ * [the request or its answer is lost] The transaction of that heartbeat has failed, or its outcome
+ * is unknown: it opens no window. One that was forgotten already changes nothing.
+ */
 void ks_window_lose(struct ks_window *window, uint64_t beat);
 
 /*
- * [OPEN] The copy has applied everything up to `applied`, and is of that generation. Called after
- * each change of the copy, and after a learn.
+ * [OPEN] The copy has applied everything up to `applied`, and is of that generation: opens the
+ * window if that includes the heartbeat's revision. To be called after each change of the copy, and
+ * after ks_window_learn.
  */
 void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t generation);
 
 /*
- * [Keystore restarts: the copy is lost] Closes the window and forgets every heartbeat. Called
+ * [Keystore restarts: the copy is lost] Closes the window and forgets every heartbeat. To be called
  * before a copy is loaded anew or goes back.
  */
 void ks_window_close(struct ks_window *window);
 
 /*
- * [WINDOW] Whether a window is open at now_ns, which was read after the request came in. The
- * caller takes the copy after this, and checks that it is of ret_generation. ret_generation is
- * written in either case, and means nothing if false is returned.
+ * [WINDOW] Returns whether a window is open at now_ns, which was read after the request came in.
+ * The caller takes the copy after this, and checks that it is of ret_generation, which is written
+ * in either case and means nothing if false is returned.
  */
 bool ks_window_is_open(const struct ks_window *window, int64_t now_ns, uint64_t *ret_generation);
