@@ -5,7 +5,7 @@
 
 #include "pkg/etcd/wire.h"
 
-/* The answer stands first, so that its address is the holder's. */
+/* The answer is the first member, so that its address is the holder's. */
 struct holder {
     struct ks_etcd_answer answer;
     struct ks_arena arena;

@@ -9,7 +9,7 @@
 #include "pkg/etcd/message.h"
 
 /*
- * The arena in which an answer's parts are. It is freed with the answer; set its len_max before the
- * first use. Never NULL.
+ * Returns the arena in which an answer's parts are; never NULL. It is freed with the answer. Set
+ * its len_max before the first use: it is 0, which refuses every allocation.
  */
 struct ks_arena *ks_etcd_answer_arena(struct ks_etcd_answer *answer);

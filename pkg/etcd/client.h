@@ -32,21 +32,25 @@ struct ks_etcd {
     bool is_closing; /* being freed: nothing new starts */
 };
 
+/* Returns nanoseconds of CLOCK_BOOTTIME by the client's clock. */
 int64_t ks_etcd_now_ns(const struct ks_etcd *client);
 
-/* Writes base and path of an endpoint. */
+/*
+ * Writes the URL of a path at an endpoint, an index below endpoints.count. ret_url is always
+ * written; endpoints that leave no room for a path were refused by ks_etcd_new.
+ */
 void ks_etcd_url(const struct ks_etcd *client, size_t endpoint, const char *path,
                  char ret_url[KS_ETCD_URL_MAX]);
 
-/* Milliseconds until at_ns, rounded up; 0 if it has passed. */
+/* Returns the milliseconds until at_ns, rounded up; 0 if it has passed. */
 int64_t ks_etcd_ms_until(const struct ks_etcd *client, int64_t at_ns);
 
-/* Ends every call or watch with cause CLOSED. */
+/* End every call, and every watch, with cause CLOSED; their callbacks are made here. */
 void ks_etcd_close_calls(struct ks_etcd *client);
 void ks_etcd_close_watches(struct ks_etcd *client);
 
 /* Frees the watches that were stopped, and ends those that were silent for too long. */
 void ks_etcd_check_watches(struct ks_etcd *client);
 
-/* Milliseconds until ks_etcd_check_watches has something to do, at most max_ms. */
+/* Returns the milliseconds until ks_etcd_check_watches has something to do, at most max_ms. */
 int64_t ks_etcd_watches_wait_ms(const struct ks_etcd *client, int64_t max_ms);

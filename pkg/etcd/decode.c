@@ -146,7 +146,7 @@ static ks_result read_ops(const struct ks_json *array, struct ks_arena *arena, r
     return KS_RES(OK);
 }
 
-/* What may stand in a nested transaction's answer. */
+/* What the answer of a nested transaction may hold. */
 static ks_result read_plain_op(const struct ks_json *json, struct ks_arena *arena,
                                struct ks_etcd_op_answer *ret)
 {
@@ -396,7 +396,7 @@ static ks_result read_error(ks_bytes body, struct ks_arena *arena, ks_bytes *ret
     return ks_json_int64(code, ret_code);
 }
 
-/* By etcd's words (rpctypes/error.go of 3.4), since one gRPC code stands for several. */
+/* By etcd's words (rpctypes/error.go of 3.4), since several errors share one gRPC code. */
 static const struct {
     const char *words;
     enum ks_etcd_cause cause;

@@ -37,7 +37,7 @@ static void put_int64(struct encoder *to, int64_t number)
     put(to, (ks_bytes){(const uint8_t *)digits, (size_t)len});
 }
 
-/* "key" and, if there is one, "range_end": members that stand first in their object. */
+/* "key" and, if there is one, "range_end": the first members of their object. */
 static void put_keys(struct encoder *to, ks_bytes key, ks_bytes range_end)
 {
     PUT(to, "\"key\":");
@@ -130,7 +130,7 @@ static void put_txn_of(struct encoder *to, const struct ks_etcd_txn *txn, put_op
     PUT(to, "}");
 }
 
-/* What may stand in a nested transaction. */
+/* What a nested transaction may hold. */
 static void put_plain_op(struct encoder *to, const struct ks_etcd_op *op)
 {
     static const struct {

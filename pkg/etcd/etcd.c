@@ -33,7 +33,7 @@ static ks_result check_options(const struct ks_etcd_options *options)
     return KS_RES(OK);
 }
 
-/* What stands for 0 in the options. */
+/* The options with the defaults in place of 0. */
 static struct ks_etcd_options with_defaults(const struct ks_etcd_options *options)
 {
     struct ks_etcd_options filled = *options;

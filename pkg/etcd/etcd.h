@@ -1,16 +1,18 @@
 /*
  * etcd: an asynchronous client of one cell's etcd cluster, over its v3 JSON API (HTTPS, HTTP/1.1).
  *
- * Each call ends exactly once, in a callback that ks_etcd_run (or ks_etcd_free) makes; never within
- * the call itself. A callback may make calls, start and stop watches; it may not run or free.
+ * Each call that was started ends exactly once, in a callback that ks_etcd_run (or ks_etcd_free)
+ * makes; never within the call itself. Every function that starts a call fails only if the request
+ * is too large or too much is under way, and then makes no callback. A callback may make calls,
+ * start and stop watches; it may not run or free the client.
  *
- * Members: the first endpoint is the own zone's. A call goes to the member that worked last; one
- * that could not be sent moves on to the next within its time; after any failure of a member the
- * next calls go elsewhere, and a probe leads back to the first one when it is well again.
+ * Members: the first endpoint is the own zone's. A call goes to the member that worked last. A call
+ * that could not be sent moves on to the next member within its time. After any failure of a member
+ * the next calls go elsewhere, and a probe leads back to the first one when it is well again.
  * Nothing that may have been sent is ever sent twice, except what only reads.
  *
- * Threads: one, the owner's; ks_etcd_wake alone may be called from any.
- * The process ignores SIGPIPE.
+ * Threads: one, the owner's; only ks_etcd_wake may be called from any.
+ * The process must ignore SIGPIPE: a member that closes a connection would end it otherwise.
  */
 #pragma once
 
@@ -42,87 +44,107 @@ struct ks_etcd_options {
 };
 
 /*
- * A client that has not connected yet.
+ * Makes a client, which connects with its first call.
  *
- * ret_client  the caller's; ks_etcd_free.
+ * ret_client  the caller's; free with ks_etcd_free. Untouched after a failure.
  *
- * Fails: VALIDATION (no endpoint, too many, one that is not https, a file name is missing),
- * INTERNAL (libcurl).
+ * Fails: VALIDATION (no endpoint, too many, one that is not https or is too long, a file name is
+ * missing, or a number is out of its bounds), INTERNAL (libcurl). That the files can be read shows
+ * only when a connection is made: calls then end with cause REFUSED.
  */
 KS_MUST_USE ks_result ks_etcd_new(const struct ks_etcd_options *options,
                                   struct ks_etcd **ret_client);
 
-/* Ends what is under way (cause CLOSED, callbacks made here), then frees. NULL is fine. */
+/*
+ * Ends calls and watches that are under way with cause CLOSED, whose callbacks are made here, then
+ * frees the client. Answers that were kept by a reference outlive it. NULL is fine.
+ */
 void ks_etcd_free(struct ks_etcd *client);
+
+/* Cleanup for `KS_ETCD_AUTO *client`. */
 void ks_etcd_free_at(struct ks_etcd **client);
 #define KS_ETCD_AUTO KS_CLEANUP(ks_etcd_free_at) struct ks_etcd
 
 /*
- * One turn: waits until something can be done, at most timeout_ms (0: not at all), does it and
- * makes the callbacks that are due. Returns early after ks_etcd_wake.
+ * Takes one turn: waits until something can be done, at most timeout_ms (0: not at all), does it,
+ * and makes the callbacks that are due. Returns early after ks_etcd_wake.
  */
 void ks_etcd_run(struct ks_etcd *client, int64_t timeout_ms);
 
 /* Makes the present or the next ks_etcd_run return early. Any thread, as long as client lives. */
 void ks_etcd_wake(struct ks_etcd *client);
 
-/* Calls under way, watches not counted. */
+/* Returns how many of the owner's calls are under way; watches are not counted. */
 size_t ks_etcd_pending(const struct ks_etcd *client);
 
-/* answer is borrowed during the callback; ks_etcd_answer_ref keeps it. */
+/*
+ * How a call ended: answer->cause says whether it worked, and answer->may_be_applied whether the
+ * change may be done nevertheless. answer is borrowed during the callback; ks_etcd_answer_ref keeps
+ * it.
+ */
 typedef void ks_etcd_done(void *user, const struct ks_etcd_answer *answer);
 
-/* Where a call ends, and what differs from the client's options. */
+/* The callback in which a call ends, and what differs from the client's options. */
 struct ks_etcd_call {
     ks_etcd_done *done;
     void *user;
     int64_t timeout_ms; /* from now to the callback; 0: the client's call_ms */
-    unsigned pin;       /* the n-th endpoint and no other, counted from 1; 0: any */
+    unsigned pin;       /* only the n-th endpoint, counted from 1; 0: any */
 };
 
 /*
- * Each of the following starts one call. The arguments are borrowed until it returns.
- *
- * Fails, and then makes no callback: THROTTLED (KS_ETCD_CALLS_MAX are under way),
- * LIMIT_EXCEEDED (the request is over KS_ETCD_REQUEST_MAX or KS_ETCD_OPS_MAX).
+ * Each function from here to ks_etcd_members starts one call. Its arguments are borrowed until it
+ * returns. Every function fails with THROTTLED (KS_ETCD_CALLS_MAX are under way, or the client is
+ * being freed) or LIMIT_EXCEEDED (the request is over KS_ETCD_REQUEST_MAX or KS_ETCD_OPS_MAX).
+ * After a failure nothing was sent and no callback is made; what etcd says comes in the callback.
  */
 
-/* One transaction; answer: header, succeeded, ops. */
+/* Does one transaction. The answer has header, succeeded and ops. */
 KS_MUST_USE ks_result ks_etcd_txn(struct ks_etcd *client, const struct ks_etcd_txn *txn,
                                   const struct ks_etcd_call *options);
 
 /*
- * One range (op->kind is RANGE), cheaper than a transaction; answer: header, ops[0].
- * For pages at one state: revision = header.revision of the first page, key = last key and a NUL.
+ * Reads one range (op->kind is RANGE), cheaper than a transaction. The answer has header and
+ * ops[0]. To read pages of one state, ask with revision = header.revision of the first page and key
+ * = the last key that came and a NUL.
  */
 KS_MUST_USE ks_result ks_etcd_range(struct ks_etcd *client, const struct ks_etcd_op *op,
                                     const struct ks_etcd_call *options);
 
 /*
- * Forgets history below revision (itself it keeps). Cause COMPACTED: it was done before. The
- * space is given back in the background, some time after the answer.
+ * Has etcd forget history below revision, which itself is kept. Cause COMPACTED: that was done
+ * before. The space is free some time after the answer.
  */
 KS_MUST_USE ks_result ks_etcd_compact(struct ks_etcd *client, int64_t revision,
                                       const struct ks_etcd_call *options);
 
-/* The state of one member, so pin it; answer: header, status. Not linearizable. */
+/*
+ * Asks one member for its state, so pin it. The answer has header and status, as that member sees
+ * them: it may be behind.
+ */
 KS_MUST_USE ks_result ks_etcd_status(struct ks_etcd *client, const struct ks_etcd_call *options);
 
-/* The alarms that are raised; answer: alarms. */
+/* Asks for the alarms that are raised. The answer has alarms. */
 KS_MUST_USE ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *options);
 
 /*
- * Takes back one alarm, as ks_etcd_alarms names it. NO_SPACE: after compaction and defragmentation
- * of the member; etcd raises it again at the next write if there is still no room.
+ * Takes back one alarm, as ks_etcd_alarms names it. Take NO_SPACE back after compaction and
+ * defragmentation of the member; if there is still no room, etcd raises it again at the next write.
  */
 KS_MUST_USE ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_alarm *alarm,
                                      const struct ks_etcd_call *options);
 
-/* Gives free pages of one member (pin it) back to its disk; it answers nobody meanwhile. */
+/*
+ * Gives free pages of one member (pin it) back to its disk. The member answers no request until it
+ * is done, so give the call a long timeout_ms.
+ */
 KS_MUST_USE ks_result ks_etcd_defragment(struct ks_etcd *client,
                                          const struct ks_etcd_call *options);
 
-/* The members of the cluster, as the member asked knows them; answer: members. */
+/*
+ * Asks for the members of the cluster, as the member that answers knows them. The answer has
+ * members.
+ */
 KS_MUST_USE ks_result ks_etcd_members(struct ks_etcd *client, const struct ks_etcd_call *options);
 
 /* Why a watch ended. */
@@ -137,43 +159,49 @@ struct ks_etcd_watch_options {
     ks_bytes to;
     int64_t start_revision; /* the first to be delivered; 0: what comes after the created message */
     /*
-     * Ends when not a byte came for so long; 0: never. For where something is written all the
-     * time: an idle watch brings signs of life only every 10 minutes, or as often as etcd's
+     * The watch ends when not a byte came for so long; 0: never. Set it where something is written
+     * all the time: an idle watch brings signs of life only every 10 minutes, or as often as etcd's
      * --experimental-watch-progress-notify-interval says.
      */
     int64_t idle_ms;
     unsigned pin; /* as in ks_etcd_call */
     /* message is borrowed during the callback. */
     void (*on_message)(void *user, const struct ks_etcd_watch_message *message);
-    /* Once, and nothing after it; the watch is freed when it returns. Start anew from there. */
+    /*
+     * Called once, unless the watch was stopped, and no callback comes after it. The watch is freed
+     * when it returns. It may start the next watch.
+     */
     void (*on_end)(void *user, const struct ks_etcd_watch_end *end);
     void *user;
 };
 
 /*
- * Starts a watch; options are copied. It does not reconnect by itself: the owner knows the last
- * revision it applied, and starts the next watch from there. An end makes the client choose
- * another member for the next one.
+ * Starts a watch; options are copied, and options->from and to with them. A watch that has ended
+ * does not begin again by itself: the owner knows the last revision that it applied, and starts the
+ * next watch from there. An end makes the client choose another member for the next one.
  *
- * ret_watch  the client's; valid until on_end was called or ks_etcd_watch_stop returned.
+ * ret_watch  the client's; valid until on_end was called or ks_etcd_watch_stop returned. Untouched
+ *            after a failure.
  *
- * Fails: THROTTLED (KS_ETCD_WATCHES_MAX are open).
+ * Fails: THROTTLED (KS_ETCD_WATCHES_MAX are open, or the client is being freed), LIMIT_EXCEEDED
+ * (the keys are too long); no callback is made then.
  */
 KS_MUST_USE ks_result ks_etcd_watch_start(struct ks_etcd *client,
                                           const struct ks_etcd_watch_options *options,
                                           struct ks_etcd_watch **ret_watch);
 
-/* Ends it without a callback. May be called by its own callbacks. */
+/* Ends the watch without a callback, and frees it. The watch's own callbacks may call it. */
 void ks_etcd_watch_stop(struct ks_etcd_watch *watch);
 
 /*
- * For tools and tests: run the client until the one call has ended. Other callbacks are made
- * meanwhile.
+ * For tools and tests: make one call, and run the client until it has ended. Other callbacks are
+ * made meanwhile.
  *
  *     KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(client, &txn, NULL);
  *
- * options may be NULL; its done and user are not used. Never NULL: a call that could not start has
- * cause TOO_LARGE or TOO_MANY. The caller's to unref.
+ * options may be NULL; its done and user are not used. They return the answer, which is the
+ * caller's to unref and never NULL: a call that could not be started has cause TOO_LARGE or
+ * TOO_MANY.
  */
 struct ks_etcd_answer *ks_etcd_txn_wait(struct ks_etcd *client, const struct ks_etcd_txn *txn,
                                         const struct ks_etcd_call *options);
@@ -185,7 +213,10 @@ struct ks_etcd_answer *ks_etcd_disarm_wait(struct ks_etcd *client,
                                            const struct ks_etcd_alarm *alarm,
                                            const struct ks_etcd_call *options);
 
-/* The calls without arguments of their own: ks_etcd_wait(client, ks_etcd_status, &options). */
+/*
+ * The same for calls without arguments of their own: ks_etcd_wait(client, ks_etcd_status,
+ * &options).
+ */
 typedef ks_result ks_etcd_start(struct ks_etcd *client, const struct ks_etcd_call *options);
 struct ks_etcd_answer *ks_etcd_wait(struct ks_etcd *client, ks_etcd_start *start,
                                     const struct ks_etcd_call *options);

@@ -14,11 +14,13 @@ struct ks_etcd_lines {
 };
 
 /*
- * Takes the next piece and hands each line that it completes, without its end, to on_line, which
- * may return false to end it. Empty lines are passed over.
- * Returns false if on_line did, or if a line is too long.
+ * Takes the next piece, and gives each line that it completes, without its line end, to on_line.
+ * The line is borrowed during that call. Empty lines are passed over.
+ * Returns false if on_line has returned false, or if a line is longer than rest.len_max: the rest
+ * of the piece was not looked at then, and lines can only be freed.
  */
 bool ks_etcd_lines_feed(struct ks_etcd_lines *lines, ks_bytes piece,
                         bool (*on_line)(void *user, ks_bytes line), void *user);
 
+/* Frees the line that was begun. */
 void ks_etcd_lines_done(struct ks_etcd_lines *lines);

@@ -2,8 +2,9 @@
  * message: what is said to etcd and what it answers, as plain values. etcd v3 API: rpc.proto,
  * kv.proto of etcd 3.4.
  *
- * Keys and values are any bytes. Revisions and versions start at 1, so that 0 can stand for "none".
- * Threads: values.
+ * Keys and values are any bytes. Revisions and versions start at 1, so that 0 can mean "none".
+ *
+ * Threads: values; any thread.
  */
 #pragma once
 
@@ -20,7 +21,7 @@
 /* Entries that one transaction can carry on each of its three lists, counted by KS_ETCD_OPS_MAX. */
 #define KS_ETCD_OPS_MAX 1024U
 
-/* Holds if the key's mod_revision is this one; 0: if the key is absent. */
+/* A condition: the key's mod_revision is this one; 0: the key is absent. */
 struct ks_etcd_compare {
     ks_bytes key;
     int64_t mod_revision;
@@ -28,7 +29,7 @@ struct ks_etcd_compare {
 
 enum ks_etcd_op_kind { KS_ETCD_PUT, KS_ETCD_DELETE, KS_ETCD_RANGE, KS_ETCD_TXN, KS_ETCD_OP_COUNT };
 
-/* The start of every key there is, and the range_end that reaches past the last one. */
+/* The key at which a range of all keys begins, and the range_end that reaches past the last one. */
 #define KS_ETCD_FIRST KS_LITERAL("\0")
 #define KS_ETCD_LAST  KS_LITERAL("\0")
 
@@ -51,7 +52,10 @@ struct ks_etcd_op {
     const struct ks_etcd_txn *txn;
 };
 
-/* Does success if every compare holds, else failure. Everything is borrowed during the call. */
+/*
+ * A transaction: etcd does `success` if every compare holds, otherwise `failure`. Everything is
+ * borrowed during the call.
+ */
 struct ks_etcd_txn {
     const struct ks_etcd_compare *compares;
     size_t compare_count;
@@ -61,7 +65,7 @@ struct ks_etcd_txn {
     size_t failure_count;
 };
 
-/* Who answered, and the store's revision then (after the transaction, if it wrote). */
+/* Which member answered, and etcd's revision then (after the transaction, if it wrote). */
 struct ks_etcd_header {
     uint64_t cluster_id;
     uint64_t member_id;
@@ -111,8 +115,8 @@ struct ks_etcd_alarm {
 struct ks_etcd_member {
     uint64_t id;
     ks_bytes name;       /* empty: it never started */
-    ks_bytes client_url; /* its first; empty: it never started */
-    ks_bytes peer_url;   /* its first */
+    ks_bytes client_url; /* the first one; empty: it never started */
+    ks_bytes peer_url;   /* the first one */
     bool is_learner;
 };
 
@@ -146,18 +150,22 @@ enum ks_etcd_cause { KS_ETCD_CAUSES(KS_ETCD_CAUSE_ENUM) KS_ETCD_CAUSE_COUNT };
 
 #undef KS_ETCD_CAUSE_ENUM
 
-/* The columns of the row; text is static and tells an operator what to do. */
+/*
+ * Return the columns of the cause's row: the result, whether the change may be applied nevertheless
+ * (true: now or later), and the text, which is static and tells an operator what to do.
+ */
 ks_result ks_etcd_cause_result(enum ks_etcd_cause cause);
 bool ks_etcd_cause_may_be_applied(enum ks_etcd_cause cause);
 const char *ks_etcd_cause_text(enum ks_etcd_cause cause);
 
 /*
- * The end of one call. When cause is not DONE only the first three fields count.
- * Counted: whoever wants it after the callback takes a reference. What it points to goes with it.
+ * The end of one call. When cause is not DONE only the first three fields count; the others are
+ * zero. Answers are counted: code that needs one after the callback takes a reference. What the
+ * answer points to is freed with it.
  */
 struct ks_etcd_answer {
     enum ks_etcd_cause cause;
-    bool may_be_applied; /* the change may be done or may yet be; only DONE with certainty */
+    bool may_be_applied; /* false: not applied, unless cause is DONE. True: now, later or never */
     char detail[128];    /* what etcd or curl said, for logs only; NUL-terminated */
     struct ks_etcd_header header;
 
@@ -173,11 +181,16 @@ struct ks_etcd_answer {
     size_t member_count;
 };
 
-/* Counting is atomic: the last reference may be dropped by any thread. NULL is fine for unref. */
+/* Takes a reference, which the caller drops with ks_etcd_answer_unref. Returns the same answer. */
 struct ks_etcd_answer *ks_etcd_answer_ref(const struct ks_etcd_answer *answer);
+
+/*
+ * Drops a reference; the last one frees the answer. Counting is atomic, so any thread may drop it.
+ * NULL is fine.
+ */
 void ks_etcd_answer_unref(struct ks_etcd_answer *answer);
 
-/* The cause's result: OK only for DONE. */
+/* Returns the cause's result: OK only for DONE. */
 ks_result ks_etcd_answer_result(const struct ks_etcd_answer *answer);
 
 /* Cleanup for `KS_ETCD_ANSWER_AUTO *answer`. */
@@ -190,9 +203,9 @@ struct ks_etcd_event {
 };
 
 /*
- * One message of a watch. Events are in order and revisions are whole: the events of one revision
- * never stand in two messages. No events: a sign of life; everything up to header.revision has
- * been delivered. (First message, created: nothing has been delivered yet.)
+ * One message of a watch. Events are in order and revisions are whole: all events of one revision
+ * are in one message. A message without events is a sign of life: everything up to header.revision
+ * has been delivered. In the first message `created` is true, and nothing has been delivered yet.
  */
 struct ks_etcd_watch_message {
     struct ks_etcd_header header;

@@ -3,7 +3,8 @@
  *
  * A transfer starts at the next run, and ends once: in on_end, or by being stopped. Callbacks are
  * made by ks_etcd_transport_run; they may start and stop any transfer.
- * Threads: one; wake from any.
+ *
+ * Threads: one; ks_etcd_transport_wake from any.
  */
 #pragma once
 
@@ -16,9 +17,9 @@ struct ks_etcd_transport;
 struct ks_etcd_transfer;
 
 enum ks_etcd_fate {
-    KS_ETCD_FATE_ANSWERED, /* whole, whatever its status */
-    KS_ETCD_FATE_UNSENT,   /* for certain: there was no connection to send on */
-    KS_ETCD_FATE_BROKEN,   /* sent, or perhaps; no whole answer came */
+    KS_ETCD_FATE_ANSWERED, /* a whole answer came, whatever its status */
+    KS_ETCD_FATE_UNSENT,   /* it was certainly not sent: there was no connection to send on */
+    KS_ETCD_FATE_BROKEN,   /* it may have been sent, and no whole answer came */
     KS_ETCD_FATE_REFUSED,  /* TLS: one side does not accept the other, or our files are bad */
 };
 
@@ -34,26 +35,40 @@ struct ks_etcd_post {
     int64_t connect_ms; /* for TCP and TLS */
     int64_t total_ms;   /* 0: no bound */
     bool is_repeatable; /* it only reads: curl may send it again on a new connection */
-    /* False: the transfer fails. bytes are borrowed. */
+    /* A piece of the answer's body, borrowed. Returns false to end the transfer as BROKEN. */
     bool (*on_bytes)(void *user, long http_status, ks_bytes bytes);
-    /* The transfer is gone when it returns. */
+    /* The transfer has ended, and is freed already. end is borrowed. */
     void (*on_end)(void *user, const struct ks_etcd_transfer_end *end);
     void *user;
 };
 
-/* Fails: INTERNAL (curl). options' files are copied. */
+/*
+ * Makes a transport, from the file names and the clock of options: the names are copied, the clock
+ * is borrowed.
+ * ret_transport  the caller's; free with ks_etcd_transport_free. Untouched after a failure.
+ * Fails: INTERNAL (curl).
+ */
 KS_MUST_USE ks_result ks_etcd_transport_new(const struct ks_etcd_options *options,
                                             struct ks_etcd_transport **ret_transport);
 
-/* Every transfer has ended or was stopped. NULL is fine. */
+/* Frees it; every transfer must have ended or been stopped. NULL is fine. */
 void ks_etcd_transport_free(struct ks_etcd_transport *transport);
 
-/* NULL if KS_ETCD_TRANSFERS_MAX are under way. Lasts until on_end or stop. */
+/*
+ * Starts a transfer. Returns NULL, and makes no callback, if KS_ETCD_TRANSFERS_MAX are under way.
+ * The transfer is the transport's, and valid until on_end was called or it was stopped.
+ */
 struct ks_etcd_transfer *ks_etcd_transport_post(struct ks_etcd_transport *transport,
                                                 const struct ks_etcd_post *post);
 
-/* No callback any more; post.body is not used any more after the current turn of run. */
+/*
+ * Stops a transfer, once: it makes no callback any more. post.body must last until the current turn
+ * of ks_etcd_transport_run, if there is one, has ended.
+ */
 void ks_etcd_transfer_stop(struct ks_etcd_transfer *transfer);
 
+/* Takes one turn: waits at most timeout_ms, moves bytes, and makes the callbacks that are due. */
 void ks_etcd_transport_run(struct ks_etcd_transport *transport, int64_t timeout_ms);
+
+/* Makes the present or the next ks_etcd_transport_run return early. */
 void ks_etcd_transport_wake(struct ks_etcd_transport *transport);

@@ -1,16 +1,21 @@
 /*
  * wire: etcd's v3 JSON, both ways: requests into a buffer, answers and watch lines into values.
  *
- * What proto3's JSON is like: 64-bit integers are strings, bytes are base64, a field that is
- * false, 0 or empty is left out. Fields that we do not know are passed over.
- * Threads: pure over the arguments.
+ * In proto3's JSON 64-bit integers are strings, bytes are base64, and a field that is false, 0 or
+ * empty is left out. Fields that we do not know are passed over.
+ *
+ * Threads: pure over the arguments; any.
  */
 #pragma once
 
 #include "pkg/base/arena.h"
 #include "pkg/etcd/message.h"
 
-/* Requests: append the body. Fails: LIMIT_EXCEEDED (buffer's cap, or KS_ETCD_OPS_MAX). */
+/*
+ * Append the body of a request to buffer.
+ * Fails: LIMIT_EXCEEDED (the buffer's len_max, or more entries than KS_ETCD_OPS_MAX); the buffer
+ * may then hold a part of it.
+ */
 KS_MUST_USE ks_result ks_etcd_wire_txn(struct ks_buffer *buffer, const struct ks_etcd_txn *txn);
 KS_MUST_USE ks_result ks_etcd_wire_range(struct ks_buffer *buffer, const struct ks_etcd_op *op);
 KS_MUST_USE ks_result ks_etcd_wire_compact(struct ks_buffer *buffer, int64_t revision);
@@ -19,7 +24,7 @@ KS_MUST_USE ks_result ks_etcd_wire_disarm(struct ks_buffer *buffer,
 KS_MUST_USE ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes to,
                                          int64_t start_revision);
 
-/* What an answer's body is. HEADER: nothing but the header is of interest. */
+/* What an answer's body is. HEADER: only the header is of interest. */
 enum ks_etcd_wire_kind {
     KS_ETCD_WIRE_HEADER,
     KS_ETCD_WIRE_TXN,
@@ -31,15 +36,17 @@ enum ks_etcd_wire_kind {
 };
 
 /*
- * An answer with one reference that says cause, and nothing else.
- * detail  for its detail field; copied, cut, made printable.
+ * Returns an answer that says cause and is otherwise empty; never NULL. It has one reference, the
+ * caller's to unref.
+ * detail  goes to its detail field: cut to what fits, with a dot for each byte that is not
+ *         printable.
  */
 struct ks_etcd_answer *ks_etcd_answer_new(enum ks_etcd_cause cause, ks_bytes detail);
 
 /*
  * Reads the body of an answer with status 200.
  *
- * ret_answer  cause DONE, one reference, the caller's.
+ * ret_answer  has cause DONE and one reference, the caller's to unref. Untouched after a failure.
  *
  * Fails: VALIDATION (not JSON, or not of this form), LIMIT_EXCEEDED (too deep).
  */
@@ -47,24 +54,27 @@ KS_MUST_USE ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes 
                                           struct ks_etcd_answer **ret_answer);
 
 /*
- * What the body of an answer with another status means. Any bytes are fine.
+ * Returns what the body of an answer with another status than 200 means. Any bytes are fine: what
+ * can't be read is REFUSED if the status is 401 or 403, otherwise UNKNOWN.
  *
- * ret_detail  etcd's text, borrowed from arena; empty if there is none.
+ * ret_detail  always written: etcd's text, borrowed from arena; empty if there is none.
  */
 enum ks_etcd_cause ks_etcd_wire_error(long http_status, ks_bytes body, struct ks_arena *arena,
                                       ks_bytes *ret_detail);
 
-/* One line of a watch: a message, or (is_end) its end. */
+/* One line of a watch: a message, or its end. */
 struct ks_etcd_wire_line {
-    struct ks_etcd_watch_message message;
+    struct ks_etcd_watch_message message; /* unless is_end */
     bool is_end;
-    enum ks_etcd_cause cause;
+    enum ks_etcd_cause cause; /* is_end, as the next two */
     int64_t compact_revision;
     ks_bytes detail;
 };
 
 /*
- * Reads one line, without its line end. What it gives out is borrowed from arena.
+ * Reads one line, without its line end.
+ *
+ * ret_line  borrowed from arena; untouched after a failure.
  *
  * Fails: VALIDATION (not of this form; part of a revision only; revisions that go back),
  * LIMIT_EXCEEDED (too deep, arena's cap).
@@ -72,5 +82,5 @@ struct ks_etcd_wire_line {
 KS_MUST_USE ks_result ks_etcd_wire_watch_line(ks_bytes line, struct ks_arena *arena,
                                               struct ks_etcd_wire_line *ret_line);
 
-/* The cap for an arena that takes what a text of len bytes may say. */
+/* Returns the len_max for an arena that takes what a text of len bytes may say. */
 size_t ks_etcd_wire_arena_max(size_t len);

@@ -1,6 +1,6 @@
 /*
- * admit: who may speak to control's listeners, by the path of their SPIFFE ID. The root has been
- * checked by TLS before.
+ * admit: decides which peers may use control's listeners, by the path of their SPIFFE ID. TLS has
+ * checked before that their certificates chain to the listener's root.
  *
  * Threads: pure over the arguments; any.
  */
@@ -10,8 +10,15 @@
 
 struct ks_rpc_peer;
 
-/* user is not looked at. Fails: ACCESS_DENIED (no operator). */
+/*
+ * The admin listener's admit hook: lets operators in. There is no session, so ret_session is never
+ * written; user is not looked at.
+ * Fails: ACCESS_DENIED (the peer is no operator).
+ */
 ks_result ks_admit_operator(void *user, const struct ks_rpc_peer *peer, void **ret_session);
 
-/* The same for keystores of any region. */
+/*
+ * The internal listener's admit hook: lets keystores of any region in, with the same arguments.
+ * Fails: ACCESS_DENIED (the peer is no keystore).
+ */
 ks_result ks_admit_keystore(void *user, const struct ks_rpc_peer *peer, void **ret_session);

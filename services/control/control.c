@@ -197,7 +197,7 @@ ks_result ks_control_new(const struct ks_control_settings *settings, const struc
 }
 
 /*
- * Everybody who asks the store ends before it does: expiry, followers, and calls, which may be on
+ * All that asks the store ends before it does: expiry, followers, and calls, which may be on
  * the loop for another try. What the store has posted to the loop after that finds no follower.
  */
 void ks_control_free(struct ks_control *control)

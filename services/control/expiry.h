@@ -12,8 +12,11 @@ struct ks_expiry;
 struct ks_rpc_loop;
 struct ks_store;
 
-/* All borrowed. Never NULL; free with ks_expiry_free, before the loop and the store. */
+/*
+ * Starts to look. All arguments are borrowed. Never NULL; free with ks_expiry_free, before the loop
+ * and the store. What fails is tried again the next time.
+ */
 struct ks_expiry *ks_expiry_new(struct ks_store *store, struct ks_rpc_loop *loop,
                                 const struct ks_clock *clock);
-/* NULL is fine. Not from the loop's thread. */
+/* Stops and frees it. Not to be called on the loop's thread. NULL is fine. */
 void ks_expiry_free(struct ks_expiry *expiry);

@@ -9,7 +9,7 @@
  * The epoch is etcd's, which every restore changes; of an embedded store it is the id of its data
  * folder. It is never empty.
  *
- * Threads: changed, told and reloaded from the store's thread, the rest on the loop.
+ * Threads: changed, told and reloaded are called on the store's thread, the rest on the loop.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * issuer: the client root. Certificates name a user of an account in their SPIFFE URI, and nothing
- * else: spiffe://<trust domain>/account/<12 digits>/user/<name>.
+ * issuer: signs client certificates with the client root. A certificate names a user of an account
+ * in its SPIFFE URI, and nothing else: spiffe://<trust domain>/account/<12 digits>/user/<name>.
  *
  * Threads: one, the admin listener's loop.
  */
@@ -13,22 +13,24 @@
 struct ks_issuer;
 
 /*
- * Reads the root's certificate and key; free with ks_issuer_free.
+ * Reads the root's certificate and key.
+ * ret_issuer  the caller's; free with ks_issuer_free. Untouched after a failure.
  * Fails: NOT_FOUND (a file can't be read), VALIDATION (malformed, they do not fit together, the
  * certificate is no CA's, or others than its owner may read the key's file), INTERNAL (OpenSSL).
  */
 KS_MUST_USE ks_result ks_issuer_new(const char *ca_file, const char *key_file,
                                     struct ks_issuer **ret_issuer);
 
-/* Wipes the key. NULL is fine. */
+/* Wipes the key and frees the issuer. NULL is fine. */
 void ks_issuer_free(struct ks_issuer *issuer);
 
-/* The root, PEM, borrowed as long as the issuer. */
+/* Returns the root's certificate, PEM, borrowed as long as the issuer. */
 ks_bytes ks_issuer_ca(const struct ks_issuer *issuer);
 
-/* When the root ends, seconds since 1970: no certificate may outlive it. */
+/* Returns when the root expires, in seconds since 1970: no certificate may outlive it. */
 int64_t ks_issuer_not_after_s(const struct ks_issuer *issuer);
 
+/* What a certificate is to be like. All borrowed. */
 struct ks_issue_spec {
     ks_bytes csr; /* PEM or DER */
     const char *spiffe_uri;
@@ -38,6 +40,7 @@ struct ks_issue_spec {
 
 /*
  * Appends the PEM of a client certificate for the public key of spec->csr.
+ * out             after a failure it may hold a part of the certificate.
  * ret_serial_hex  KS_X509_SERIAL_HEX + 1 bytes; written on success only.
  * Fails: VALIDATION (not a request, not signed by its own key, of another kind of key, or the times
  * are out of order or past the root's), LIMIT_EXCEEDED (the buffer's cap), INTERNAL (OpenSSL).

@@ -1,7 +1,7 @@
 /*
  * settings: the options of keystead-control; keystead-control.example.yaml is made from the table.
  *
- * Threads: a value; the table is constant.
+ * Threads: read once by main; the table is constant.
  */
 #pragma once
 

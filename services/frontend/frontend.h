@@ -1,7 +1,7 @@
 /*
- * frontend: all of the process but its signals: lanes, identities, listener.
+ * frontend: the whole process except its signals: lanes, identities, listener.
  *
- * Threads: made, drained and freed by main.
+ * Threads: main makes, drains and frees it.
  */
 #pragma once
 
@@ -11,20 +11,23 @@
 struct ks_frontend;
 
 /*
- * Starts to listen; says NOT_SERVING until identities are known. ks_rpc_init and ks_crypto_init came
- * before. What fails is logged with what to do about it.
+ * Starts to listen, and tells health checks NOT_SERVING until identities are known. ks_rpc_init and
+ * ks_crypto_init must have been called. A failure is logged, with what to do about it.
  *
  * settings, places  borrowed as long as the frontend.
- * ret_frontend      free with ks_frontend_free.
+ * ret_frontend      the caller's; free with ks_frontend_free. Untouched after a failure.
  *
- * Fails: what the part failed with that could not be opened.
+ * Fails: with the failure of the part that could not be opened.
  */
 KS_MUST_USE ks_result ks_frontend_new(const struct ks_frontend_settings *settings,
                                       const struct ks_keystore_places *places,
                                       struct ks_frontend **ret_frontend);
 
-/* The port that was bound. */
+/* Returns the port that was bound. */
 int ks_frontend_port(const struct ks_frontend *frontend);
 
-/* Drains, then closes and frees everything. NULL is fine. */
+/*
+ * Tells health checks NOT_SERVING, lets calls end for the time that the settings give, then closes
+ * and frees everything. NULL is fine.
+ */
 void ks_frontend_free(struct ks_frontend *frontend);

@@ -35,7 +35,7 @@ struct ks_frontend_settings {
 
 extern const struct ks_config_table ks_frontend_table;
 
-/* The entries of `keystores`, taken apart; its strings are its own. */
+/* The entries of `keystores`, taken apart. It owns its strings. */
 struct ks_keystore_places {
     char *texts[KS_UPSTREAM_PEERS_MAX];
     struct ks_keystore_place items[KS_UPSTREAM_PEERS_MAX];
@@ -44,12 +44,16 @@ struct ks_keystore_places {
 };
 
 /*
- * What the table alone cannot check: the forms of names, and `keystores`.
- * ret_places   free with ks_keystore_places_done.
- * reterr_text  KS_CONFIG_ERROR_LEN bytes: what is wrong.
- * Fails: VALIDATION.
+ * Checks what the table alone cannot: the forms of names, and `keystores`.
+ *
+ * ret_places   the caller's; free with ks_keystore_places_done. Untouched after a failure.
+ * reterr_text  KS_CONFIG_ERROR_LEN bytes; after a failure it says what is wrong, else untouched.
+ *
+ * Fails: VALIDATION (a name or an entry of `keystores` is malformed).
  */
 KS_MUST_USE ks_result ks_frontend_settings_check(const struct ks_frontend_settings *settings,
                                                  struct ks_keystore_places *ret_places,
                                                  char *reterr_text);
+
+/* Frees its strings and makes it empty, for which it does nothing. */
 void ks_keystore_places_done(struct ks_keystore_places *places);

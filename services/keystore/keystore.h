@@ -1,7 +1,8 @@
 /*
- * keystore: everything that lives as long as the process, made in order and taken down in reverse.
+ * keystore: everything that lives as long as the process; it is made in order and taken down in
+ * reverse.
  *
- * Threads: start and stop on main's.
+ * Threads: main's thread starts and stops it.
  */
 #pragma once
 
@@ -11,15 +12,20 @@
 struct ks_keystore;
 
 /*
- * Opens the copy, begins to look for the hsm, and serves. settings is borrowed until stop.
- * What fails is logged, with what to do about it.
+ * Opens the copy, begins to look for the hsm, and serves. settings is borrowed until
+ * ks_keystore_stop. A failure is logged, with what to do about it.
  *
- * ret_keystore  to be stopped, also after a failure.
+ * ret_keystore  written in any case: the caller's, who frees it with ks_keystore_stop after a
+ *               failure, too.
  *
- * Fails: as what could not be opened.
+ * Fails: with the failure of the part that could not be opened: as ks_store_new and ks_mirror_new,
+ * as the listener does, INTERNAL (no thread or descriptor is left).
  */
 KS_MUST_USE ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
                                         struct ks_keystore **ret_keystore);
 
-/* Says NOT_SERVING, serves on for the notice, lets requests end, and frees. NULL is fine. */
+/*
+ * Tells health checks NOT_SERVING, serves on for settings->drain_notice_ms, lets requests end for
+ * at most drain_grace_ms, then frees everything. NULL is fine.
+ */
 void ks_keystore_stop(struct ks_keystore *keystore);

@@ -1,7 +1,8 @@
 /*
- * settings: the options of keystead-keystore; keystead-keystore.example.yaml is made from the table.
+ * settings: the options of keystead-keystore; keystead-keystore.example.yaml is made from the
+ * table.
  *
- * Threads: a value; the table is constant.
+ * Threads: read once by main; the table is constant.
  */
 #pragma once
 
@@ -48,8 +49,14 @@ struct ks_keystore_settings {
 extern const struct ks_config_table ks_keystore_table;
 
 /*
- * What `--config FILE`, `--help` and `--example` do, as ks_config_main; also checks the forms of
- * names, and what goes together. Answers -1: go on, free with ks_config_done.
+ * Does what `--config FILE`, `--help` and `--example` ask for, as ks_config_main does; also checks
+ * the forms of names, and which options go together.
+ *
+ * ret_settings  the caller's; free with ks_config_done if -1 is returned. Otherwise it owns
+ *               nothing.
+ *
+ * Returns -1: go on; otherwise the process's exit code, with a sentence on stderr for anything
+ * wrong.
  */
 KS_MUST_USE int ks_keystore_settings_main(int argc, char **argv,
                                           struct ks_keystore_settings *ret_settings);

@@ -187,7 +187,7 @@ static struct ks_identities *identities_new(uint64_t number, size_t count_max)
     return identities;
 }
 
-/* Whoever reads old may still look at the record: it goes when old does. */
+/* A reader of old may still look at the record: it goes when old does. */
 static void retire(struct ks_identities *old, const struct ks_identity *identity)
 {
     list_push(&old->retired, (struct ks_identity *)(uintptr_t)identity);

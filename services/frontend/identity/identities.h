@@ -3,10 +3,10 @@
  * one version that does not change. The next version is built from it and what has changed;
  * records that did not change are shared.
  *
- * A record that cannot be read counts as absent: that way nobody is let in by it.
+ * A record that cannot be read counts as absent, so that it lets no caller in.
  *
- * Threads: a version is read from any thread (pkg/rcu); drafts and next versions belong to the one
- * thread that publishes.
+ * Threads: any thread reads a version (pkg/rcu); drafts and next versions belong to the one thread
+ * that publishes.
  */
 #pragma once
 
@@ -25,7 +25,7 @@
 struct ks_identities;
 struct ks_identity_draft;
 
-/* What a record says, as far as it is needed to let a call in. A value that stays as it is. */
+/* What a record says, as far as it is needed to let a call in. It does not change once made. */
 struct ks_identity {
     uint64_t hash; /* of key */
     bool deleted;  /* in drafts only */
@@ -37,21 +37,24 @@ struct ks_identity {
     char key[];                                /* "certificate/<serial>" */
 };
 
-/* A draft collects changes. Free with ks_identity_draft_free; NULL is fine. */
+/* Makes an empty draft, which collects changes; never NULL. Free with ks_identity_draft_free. */
 struct ks_identity_draft *ks_identity_draft_new(void);
+
+/* NULL is fine. */
 void ks_identity_draft_free(struct ks_identity_draft *draft);
 
 /*
  * Adds a record, or its deletion (value is not read then). Keys other than account/, user/ and
- * certificate/ are passed over. A later change of a key counts.
- * Fails: LIMIT_EXCEEDED (more than KS_IDENTITIES_MAX).
+ * certificate/ are passed over. Of several changes of one key the last counts.
+ * Fails: LIMIT_EXCEEDED (more than KS_IDENTITIES_MAX); the draft is unchanged then.
  */
 KS_MUST_USE ks_result ks_identity_draft_add(struct ks_identity_draft *draft, ks_bytes key,
                                             ks_bytes value, bool deleted);
 
 /*
- * The version after old (NULL: the first one): old with the draft's changes, or the draft alone if
- * `replace`. The draft is empty afterwards. What old alone holds goes with it: publish the answer
+ * Makes the version after old (NULL: the first one), which is old with the draft's changes, or the
+ * draft alone if `replace`. Never NULL. The draft is empty afterwards. The new version takes over
+ * the records that it shares with old; freeing old frees the others. So publish the new version,
  * and let pkg/rcu free old with ks_identities_free.
  */
 struct ks_identities *ks_identities_next(struct ks_identities *old, struct ks_identity_draft *draft,
@@ -60,12 +63,18 @@ struct ks_identities *ks_identities_next(struct ks_identities *old, struct ks_id
 /* For ks_rcu_new: frees a version. NULL is fine. */
 void ks_identities_free(void *ptr);
 
-/* Counts from 1; a higher one is later. */
+/* Returns the version's number, which counts from 1: a later version has a higher one. */
 uint64_t ks_identities_number(const struct ks_identities *identities);
+
+/* Returns how many records the version has. */
 size_t ks_identities_count(const struct ks_identities *identities);
 
+/* Returns the hash of a record's key, as ks_identities_find wants it. */
 uint64_t ks_identity_hash(ks_bytes key);
 
-/* The record under key, whose hash is given; NULL if there is none. Borrowed from the version. */
+/*
+ * Returns the record under key, whose hash is ks_identity_hash of it, borrowed from the version;
+ * NULL if there is none.
+ */
 const struct ks_identity *ks_identities_find(const struct ks_identities *identities,
                                              const char *key, uint64_t hash);

@@ -10,7 +10,7 @@
  * that does, or when no connected keystore has the old one any more; what still comes of the old
  * epoch is passed over.
  *
- * Threads: belongs to one loop; what it publishes is read from any.
+ * Threads: belongs to one loop; any thread reads what it publishes.
  */
 #pragma once
 
@@ -27,26 +27,31 @@ struct ks_merge;
 struct ks_rcu;
 
 /*
- * rcu gets the versions; it was made with ks_identities_free, and is borrowed as long as the merge.
- * Never NULL. Free with ks_merge_free.
+ * Makes a merge, which publishes its versions with rcu; never NULL. Free with ks_merge_free. rcu
+ * was made with ks_identities_free, and is borrowed as long as the merge.
  */
 struct ks_merge *ks_merge_new(struct ks_rcu *rcu);
-/* The versions that were published stay with rcu. NULL is fine. */
+
+/* Frees it; the versions that were published stay with rcu. NULL is fine. */
 void ks_merge_free(struct ks_merge *merge);
 
-/* Whether there is a version, and where it stands: zeroed if there is none. Borrowed. */
+/* Returns whether a version was published. */
 bool ks_merge_has_version(const struct ks_merge *merge);
+
+/* Returns the epoch and revision of the newest version, borrowed; all zero if there is none. */
 const struct ks_follow_position *ks_merge_position(const struct ks_merge *merge);
 
 /* A source's stream is being opened: it will ask for what comes after ks_merge_position. */
 void ks_merge_opened(struct ks_merge *merge, size_t index);
 
 /*
- * A source's stream has brought a part. What follows makes no sense of was refused before
- * (following.h). Fails: LIMIT_EXCEEDED (too many records): nothing is published; close the stream.
+ * A source's stream has brought a part, which is borrowed for the call and well formed (following.h
+ * refuses the others).
+ * Fails: LIMIT_EXCEEDED (too many records); nothing is published then, and the caller closes the
+ * stream.
  */
 KS_MUST_USE ks_result ks_merge_received(struct ks_merge *merge, size_t index,
                                         const struct ks_follow_part *part);
 
-/* A source's stream has ended; what came of a snapshot that is not whole is forgotten. */
+/* A source's stream has ended. What came of a snapshot that is not whole is forgotten. */
 void ks_merge_closed(struct ks_merge *merge, size_t index);

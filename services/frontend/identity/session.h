@@ -1,7 +1,7 @@
 /*
- * session: what is known of the client at the other end of a connection: worked out once from its
- * certificate, and checked for each call against the identities of the moment, so that a revocation
- * counts from the moment that it is known here, also on a connection that stands.
+ * session: what is known of the client at the other end of a connection. It is worked out once from
+ * the client's certificate, and checked for each call against the identities of the moment. So a
+ * revocation counts from the moment that it is known here, also on a connection that is open.
  *
  * Threads: a session belongs to one loop.
  */
@@ -34,20 +34,25 @@ struct ks_session {
 };
 
 /*
- * For ks_rpc_server_options: user is the partition ("aws"). Free with ks_session_forget.
+ * The listener's admit hook (ks_rpc_server_options): makes the session of a new connection. user is
+ * the partition ("aws").
+ * ret_session  a struct ks_session; ks_session_forget frees it. Untouched after a failure.
  * Fails: ACCESS_DENIED (the certificate is not a user's), UNAUTHENTICATED (it cannot be read).
  */
 KS_MUST_USE ks_result ks_session_admit(void *user, const struct ks_rpc_peer *peer,
                                        void **ret_session);
+
+/* The listener's forget hook: frees a session. user is not used. */
 void ks_session_forget(void *user, void *session);
 
 /*
- * Whether the client may call just now: its certificate is on record and neither revoked nor over,
- * and the account and the user it was issued to stand.
+ * Succeeds if the client may call just now: its certificate is on record, and neither revoked nor
+ * expired, and the account and the user that it was issued to exist.
  *
- * now_ms  wall time.
+ * session  remembers the version that was asked, so that the next call costs little.
+ * now_ms   wall time.
  *
- * Fails: UNAUTHENTICATED (no), UNAVAILABLE (no identities are known yet).
+ * Fails: UNAUTHENTICATED (the client may not call), UNAVAILABLE (no identities are known yet).
  */
 KS_MUST_USE ks_result ks_session_check(struct ks_session *session, const struct ks_rcu *identities,
                                        int64_t now_ms);

@@ -1,8 +1,8 @@
 /*
- * watch: follows the identities of each keystore of the region (pkg/follow), and hands what comes to
- * the merge.
+ * watch: follows the identities of each keystore of the region (pkg/follow), and hands what comes
+ * to the merge.
  *
- * Threads: made and freed by main; the rest runs on its loop.
+ * Threads: main makes and frees it; the rest runs on its loop.
  */
 #pragma once
 
@@ -30,11 +30,11 @@ struct ks_watch_options {
 /*
  * Opens the streams. Everything in options is borrowed as long as the watch.
  * ret_watch  free with ks_watch_free. Written on success only.
- * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused). on_first may
- * have been called before a failure.
+ * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused). on_first
+ * may have been called before a failure.
  */
 KS_MUST_USE ks_result ks_watch_new(const struct ks_watch_options *options,
                                    struct ks_watch **ret_watch);
 
-/* Closes the streams. Not on the loop. NULL is fine. */
+/* Closes the streams and frees the watch. Not to be called on the loop. NULL is fine. */
 void ks_watch_free(struct ks_watch *watch);

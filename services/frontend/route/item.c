@@ -56,7 +56,7 @@ static bool next_field(ks_bytes *rest, struct ks_wire_field *field)
     return rest->len > 0 && !ks_failed(ks_wire_next(rest, field));
 }
 
-/* The facts stand one after the other, behind the version, as the keystore writes them. */
+/* The facts come one after the other, behind the version, as the keystore writes them. */
 static struct ks_view read_view(ks_bytes bytes)
 {
     struct ks_view view = {0};

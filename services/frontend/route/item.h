@@ -1,6 +1,6 @@
 /*
- * item: one request on its way to a keystore and back: how internal.v1.Item is written and
- * ItemResult is read. Written field by field: an item is a few of them around a request that was
+ * item: one request on its way to a keystore and back: writes internal.v1.Item and reads
+ * ItemResult. It goes field by field, because an item is a few fields around a request that was
  * checked already, and this is the hot path.
  *
  * Threads: pure; any.
@@ -35,14 +35,16 @@ struct ks_item {
 };
 
 /*
- * Appends an Item without its tag to a buffer whose cap is KS_EXECUTE_BODY_MAX: more no keystore
- * takes. Fails: LIMIT_EXCEEDED (the cap; what was written before stays).
+ * Appends an Item without its tag to a buffer whose len_max is KS_EXECUTE_BODY_MAX: no keystore
+ * takes a longer one.
+ * Fails: LIMIT_EXCEEDED (the len_max); the buffer then holds a part of the item, which is of no
+ * use.
  */
 KS_MUST_USE ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body);
 
 /*
  * Appends what ks_item_write has written to an ExecuteRequest, with its tag.
- * Fails: LIMIT_EXCEEDED (the buffer's cap; it is unchanged).
+ * Fails: LIMIT_EXCEEDED (the buffer's len_max); the buffer is then unchanged.
  */
 KS_MUST_USE ks_result ks_item_add(uint64_t tag, ks_bytes body, struct ks_buffer *message);
 
@@ -61,11 +63,11 @@ struct ks_item_result {
     size_t detail_count;
 };
 
-/* Whether message is an ExecuteResponse. Fails: VALIDATION. */
+/* Checks that message is an ExecuteResponse. Fails: VALIDATION (it is not one). */
 KS_MUST_USE ks_result ks_item_check_response(ks_bytes message);
 
 /*
- * Takes the next result off the front of a checked response; false at the end.
- * A code that no row has reads as INTERNAL.
+ * Takes the next result off the front of a checked response. Returns false at the end; ret_result
+ * is then unspecified. A code that no row of KS_RESULTS has is read as INTERNAL.
  */
 bool ks_item_next_result(ks_bytes *rest, struct ks_item_result *ret_result);

@@ -65,11 +65,14 @@ struct ks_request {
 };
 
 /*
- * Starts a request; the memory is the maker's and must not move until done.
- * Fails: what the check said, THROTTLED, INTERNAL (no randomness); refusal says why, and done is
- * not called.
+ * Starts a request. Its memory is the maker's, and must not be moved until done is called.
+ * Fails: with the code of the check, THROTTLED (the keystores have too much to do), INTERNAL (no
+ * randomness); request->refusal then says why, and done is not called.
  */
 KS_MUST_USE ks_result ks_request_start(struct ks_request *request);
 
-/* Frees what it holds, but for its own memory. After done, or after start has failed. */
+/*
+ * Frees what the request holds; its own memory stays the maker's. To be called after done, or after
+ * ks_request_start has failed.
+ */
 void ks_request_done(struct ks_request *request);

@@ -1,9 +1,10 @@
 /*
- * views: what was needed to decide about a key identifier, remembered: for each account and name
- * the facts and the version that covers them, both as bytes into which nobody here looks. Nothing
- * rests on it being fresh: a keystore confirms the version of each decision, or sends a newer view.
+ * views: remembers what was needed to decide about a key identifier: for each account and name the
+ * facts and the version that covers them, both as bytes that are not looked into here. No answer
+ * rests on a view being fresh: a keystore confirms the version of each decision, or sends a newer
+ * view (tests/model proves that).
  *
- * A table of fixed size, four places for each hash; the one used longest ago gives way.
+ * It is a table of fixed size with four places for each hash; the view used longest ago gives way.
  *
  * Threads: belongs to one loop.
  */
@@ -22,17 +23,22 @@
 
 struct ks_views;
 
-/* Room for count_max views, at least 4. Free with ks_views_free; NULL is fine. */
+/* Makes a table with room for count_max views, at least 4; never NULL. Free with ks_views_free. */
 struct ks_views *ks_views_new(size_t count_max);
+
+/* NULL is fine. */
 void ks_views_free(struct ks_views *views);
 
-/* ret_view is borrowed until the next ks_views_put; unchanged if the answer is false. */
+/*
+ * Looks up what is remembered of a name in an account. Returns false if nothing is.
+ * ret_view  borrowed until the next ks_views_put; unchanged if false is returned.
+ */
 bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
                    struct ks_view *ret_view);
 
 /*
- * Keeps a copy, in place of what was known. What names nothing is forgotten instead: names that
- * somebody makes up must not push out those that are used.
+ * Keeps a copy of the view, in place of what was remembered of the name. A name that names nothing
+ * (the version is empty) is forgotten instead: made-up names must not push out those that are used.
  */
 void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
                   const struct ks_view *view);

@@ -1,7 +1,7 @@
 /*
- * answer: a refusal as the status of a gRPC call.
+ * answer: turns a refusal into the status of a gRPC call. Private to serve/.
  *
- * Private to serve/. Threads: pure; any.
+ * Threads: pure; any.
  */
 #pragma once
 
@@ -14,5 +14,8 @@ struct ks_answer_status {
     char violations[KS_REFUSAL_VIOLATIONS_MAX][KS_RPC_VALUE_MAX + 1];
 };
 
-/* refusal->code is not KS_OK. ret_status borrows from refusal, and from itself: it must not move. */
+/*
+ * Makes the status of a refusal, whose code is not KS_OK.
+ * ret_status  always written. It borrows from refusal, and from itself: it must not be moved.
+ */
 void ks_answer_status(const struct ks_refusal *refusal, struct ks_answer_status *ret_status);

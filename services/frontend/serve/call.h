@@ -1,7 +1,8 @@
 /*
- * call: what a call and a batch have in common: who asks, on which lane, and until when.
+ * call: what a call and a batch have in common: which client asks, on which lane, and until when.
+ * Private to serve/.
  *
- * Private to serve/. Threads: the call's loop.
+ * Threads: the call's loop.
  */
 #pragma once
 
@@ -17,19 +18,23 @@ struct ks_asked {
     const struct ks_operation *operation;
     struct ks_lane *lane;
     const struct ks_session *session;
-    int64_t deadline_ns;        /* of our work: CLOCK_BOOTTIME */
-    int64_t client_deadline_ns; /* of the client */
+    int64_t deadline_ns;        /* until when we work on it: CLOCK_BOOTTIME */
+    int64_t client_deadline_ns; /* until when the client waits */
     const struct ks_clock *clock;
 };
 
 /*
- * Lets the caller in. asked is filled in any case.
- * Fails: UNAUTHENTICATED, UNAVAILABLE (no identities yet); refusal says why.
+ * Fills asked, in any case, and lets the caller in.
+ * refusal  after a failure it says why, for the client; otherwise untouched.
+ * Fails: UNAUTHENTICATED (the client may not call), UNAVAILABLE (no identities are known yet).
  */
 KS_MUST_USE ks_result ks_asked_init(const struct ks_endpoint *endpoint, struct ks_rpc_call *call,
                                     struct ks_asked *asked, struct ks_refusal *refusal);
 
-/* Fills what a request has from its call. done and user are the caller's. */
+/*
+ * Fills the members of request that come from its call. done and user are left to the caller; what
+ * is filled in borrows from asked and message.
+ */
 void ks_asked_request(const struct ks_asked *asked, const struct ks_operation *operation,
                       ks_bytes message, struct ks_request *request);
 
@@ -39,6 +44,6 @@ void ks_asked_settle(const struct ks_asked *asked, struct ks_refusal *refusal);
 /* Writes the call's line to the log. request_id may be "". */
 void ks_asked_log(const struct ks_asked *asked, const char *request_id, ks_code code);
 
-/* Handlers: each answers the call. */
+/* Handlers of one request and of a batch: each answers the call once, now or later. */
 void ks_unary_handle(void *user, struct ks_rpc_call *call);
 void ks_batch_handle(void *user, struct ks_rpc_call *call);

@@ -1,5 +1,5 @@
 /*
- * gather: the results of a batch, put together to its response (proto/keystead/kms/v1/batch.proto).
+ * gather: puts the results of a batch together to its response (proto/keystead/kms/v1/batch.proto).
  *
  * Threads: pure; any.
  */
@@ -15,7 +15,7 @@
 
 /*
  * Appends one result: the response, or the refusal if its code is not KS_OK.
- * Fails: LIMIT_EXCEEDED (the buffer's cap); what batch holds then is not a whole response.
+ * Fails: LIMIT_EXCEEDED (the buffer's len_max); what batch holds then is not a whole response.
  */
 KS_MUST_USE ks_result ks_gather_result(const struct ks_refusal *refusal, ks_bytes response,
                                        struct ks_buffer *batch);

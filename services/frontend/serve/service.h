@@ -1,8 +1,8 @@
 /*
- * service: the methods of keystead.kms.v1 on the public listener: lets a caller in, makes a request
- * of a call or many of a batch, and answers.
+ * service: the methods of keystead.kms.v1 on the public listener. It lets a caller in, makes one
+ * request of a call or many of a batch, and answers.
  *
- * Threads: made by main before the listener opens; handlers run on the loops.
+ * Threads: main makes it before the listener opens; handlers run on the loops.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct ks_service {
     size_t lane_count;
     const struct ks_rcu *identities;
     const struct ks_clock *clock;
-    int64_t timeout_ms; /* of a request whose client waits for longer */
+    int64_t timeout_ms; /* a request is given up after this, even if its client waits for longer */
 
     /* Filled by ks_service_methods: one for each of its methods. */
     struct ks_endpoint endpoints[KS_OPERATION_COUNT];

@@ -30,7 +30,7 @@ static ks_result read_record(struct ks_store *store, ks_bytes name,
     return KS_RES(OK);
 }
 
-/* Another writer was faster than our copy: whoever asks again finds what stands then. */
+/* Another writer was faster than our copy: the caller asks again, and finds the new record. */
 static ks_result commit(struct ks_store *store, const struct ks_change *change)
 {
     ks_result result = ks_sync_commit(store, change, NULL);

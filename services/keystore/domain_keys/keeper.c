@@ -112,7 +112,7 @@ static ks_result drop(struct ks_keeper *keeper, uint32_t generation)
     return KS_RES(OK);
 }
 
-/* The roster's own number stands in it, too; the hsm sees to it that it never falls. */
+/* The roster also holds its number; the hsm sees to it that it never falls. */
 static ks_result install_roster(struct ks_keeper *keeper, const struct ks_store_view *view)
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
@@ -293,7 +293,7 @@ static ks_result take_refusal(struct ks_keeper *keeper, const struct ks_domain_s
         KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
         ks_ledger_forget_transit(&keeper->records, &keeper->self, &change);
         ks_result result = ks_sync_commit(keeper->options.store, &change, NULL);
-        (void)result; /* What stands then is looked at again. */
+        (void)result; /* The records are looked at again in any case. */
     }
     return refused;
 }

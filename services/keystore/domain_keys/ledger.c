@@ -61,7 +61,7 @@ static ks_result add_rotate(struct ks_domain_records *records, const ProtobufCMe
     return KS_RES(OK);
 }
 
-/* The zone stands in the store key only. */
+/* Only the store key says the zone. */
 static ks_result add_transit(struct ks_domain_records *records, const ProtobufCMessage *message,
                              int64_t revision)
 {
@@ -208,7 +208,7 @@ static void write_seal(const struct draft *draft)
     put_transit(draft, asked->zone, asked->revision);
 }
 
-/* Another zone's copy of the step's generation, which must still stand when we write. */
+/* Another zone's copy of the step's generation, which must still be there when we write. */
 static void compare_another_copy(const struct draft *draft)
 {
     for (size_t i = 0; i < draft->records->copy_count; i++) {

@@ -83,7 +83,7 @@ static size_t count_copies(const struct ks_domain_records *records, uint32_t gen
     return count;
 }
 
-/* Copies of the generation that an hsm may stand behind: all but our own stale one. */
+/* Copies of the generation that an hsm may still be able to open: all but our own stale one. */
 static size_t count_live(const struct facts *facts, uint32_t generation)
 {
     size_t count = 0;
@@ -262,7 +262,7 @@ static bool all_listed_have(const struct facts *facts, uint32_t generation)
     return true;
 }
 
-/* Only who holds it itself says so: its own copy is certain, the others' are what they put. */
+/* Only a zone that holds it says so: its own copy is certain, the others' are what they put. */
 static bool rule_set_current(const struct facts *facts, struct ks_domain_step *step)
 {
     const struct ks_domain_records *records = facts->records;

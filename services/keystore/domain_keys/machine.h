@@ -7,7 +7,8 @@
  *
  *            make                two zones' copies        set current
  *    NONE ─────────► MADE ────────────────────► SHARED ─────────────► CURRENT
- *                     │                            │                     │ set current (of a later one)
+ *                     │                            │                     │ set current (of a later
+ *                                                  one)
  *                     └─────────┬──────────────────┘                     ▼
  *                               │ make (a later one)                    OLD
  *                               ▼                        retire          │ retire, once nothing
@@ -104,13 +105,13 @@ struct ks_domain_self {
     int64_t newest_wait_ms; /* since this keystore first saw domain/newest as it is */
     uint32_t clean_below;   /* nothing is sealed under a generation below this one */
     unsigned min_zones;     /* with copies before a generation becomes current; 1 or 2 */
-    char listed[KS_DOMAIN_ZONES_MAX][KS_DOMAIN_ZONE_LEN]; /* zones whose keystores stand */
+    char listed[KS_DOMAIN_ZONES_MAX][KS_DOMAIN_ZONE_LEN]; /* zones of the keystores listed */
     size_t listed_count;
 };
 
 enum ks_domain_move {
     KS_DOMAIN_WAIT,        /* nothing to do until something changes */
-    KS_DOMAIN_DROP,        /* the hsm forgets a generation that no record of ours stands for */
+    KS_DOMAIN_DROP,        /* the hsm forgets a generation of which no record of ours is a copy */
     KS_DOMAIN_LOAD,        /* the hsm takes our copy */
     KS_DOMAIN_MAKE,        /* the hsm makes a generation; put domain/newest and our copy */
     KS_DOMAIN_ASK,         /* the hsm makes a challenge; put it as our transit record */

@@ -1,8 +1,9 @@
 /*
- * requests: the hsm's requests about domain keys, each as a function that waits.
+ * requests: the hsm's requests about domain keys, each as a function that waits for the reply.
  *
- * What a function gives (ret_…) is in arena, and is untouched after a failure. Every function fails
- * as ks_sync_hsm does, and with INTERNAL when the reply lacks what it should hold.
+ * Outputs are written on success only; what they point to is in arena. Every function
+ * fails as ks_sync_hsm does, and with INTERNAL when the reply lacks what it should hold. After
+ * UNAVAILABLE the hsm may have done what it was asked for.
  *
  * Threads: a worker's.
  */
@@ -12,22 +13,42 @@
 
 #include "services/keystore/worker/sync.h"
 
+/* Asks for the hsm's state: its node id, its roster's number, the generations it holds. */
 KS_MUST_USE ks_result ks_request_status(struct ks_hsm_link *link, struct ks_arena *arena,
                                         const INTERNAL(HsmReply) * *ret_reply);
+
+/* Gives the hsm a roster. Also fails with the hsm's refusal of it. */
 KS_MUST_USE ks_result ks_request_roster(struct ks_hsm_link *link, ks_bytes roster,
                                         struct ks_arena *arena);
+
+/* Has the hsm make a generation. ret_wrapped is its own copy of it, under its node key. */
 KS_MUST_USE ks_result ks_request_make(struct ks_hsm_link *link, uint32_t generation,
                                       struct ks_arena *arena, ks_bytes *ret_wrapped);
+
+/* Gives the hsm its own copy of a generation, which it then holds. */
 KS_MUST_USE ks_result ks_request_load(struct ks_hsm_link *link, uint32_t generation,
                                       ks_bytes wrapped, struct ks_arena *arena);
+
+/* Has the hsm forget a generation. */
 KS_MUST_USE ks_result ks_request_drop(struct ks_hsm_link *link, uint32_t generation,
                                       struct ks_arena *arena);
+
+/* Has the hsm make a challenge, with which it asks another zone's hsm for a generation. */
 KS_MUST_USE ks_result ks_request_challenge(struct ks_hsm_link *link, uint32_t generation,
                                            struct ks_arena *arena, ks_bytes *ret_challenge);
+
+/*
+ * Has the hsm answer another zone's challenge. ret_envelope is the generation, for that hsm only.
+ */
 KS_MUST_USE ks_result ks_request_seal(struct ks_hsm_link *link, uint32_t generation,
                                       ks_bytes challenge, struct ks_arena *arena,
                                       ks_bytes *ret_envelope);
-/* Also fails with CONFLICT when the envelope held another generation, which is then dropped. */
+
+/*
+ * Has the hsm open the envelope that answers its challenge; it then holds the generation.
+ * ret_wrapped is its own copy. Also fails with CONFLICT when the envelope held another generation,
+ * which is then dropped.
+ */
 KS_MUST_USE ks_result ks_request_open(struct ks_hsm_link *link, uint32_t generation,
                                       ks_bytes envelope, struct ks_arena *arena,
                                       ks_bytes *ret_wrapped);

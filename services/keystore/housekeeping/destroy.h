@@ -12,9 +12,16 @@
 #include "services/keystore/records/name.h"
 
 /*
- * name  of the key's record, key/<account>/<key id>.
- * Fails: CONFLICT (the key, or an alias of it, was changed meanwhile: nothing of this step was
- * done), NOT_FOUND (it is gone), INVALID_STATE (its deletion is not due), CORRUPT, UNAVAILABLE.
+ * Destroys a key: commits the removal of its aliases, a few at a time, then that of its record with
+ * the record of the destruction.
+ *
+ * name    of the key's record, key/<account>/<key id>.
+ * now_ms  wall time, against which the deletion date is compared.
+ *
+ * Fails: CONFLICT (the key, or an alias of it, was changed meanwhile: nothing of the present step
+ * was done), NOT_FOUND (the key is gone), INVALID_STATE (its deletion is not due), CORRUPT,
+ * UNAVAILABLE. After a failure some aliases may be gone and the key still there; the next call goes
+ * on.
  */
 KS_MUST_USE ks_result ks_destroy_key(struct ks_store *store, const struct ks_name *name,
                                      int64_t now_ms);

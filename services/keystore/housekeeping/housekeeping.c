@@ -170,7 +170,7 @@ static bool tell_one(void *user, const struct ks_store_record *record)
     return true;
 }
 
-/* What was destroyed while nobody could tell this hsm: it was cut off, or our copy was. */
+/* What was destroyed while this hsm could not be told: it was cut off, or our copy was. */
 static void tell_of_destroyed(struct ks_housekeeping *housekeeping)
 {
     uint64_t life = ks_hsm_link_life(housekeeping->link);

@@ -6,7 +6,7 @@
  * destruction makes every zone's hsm forget the key, too. Each step compares the key's revision, so
  * that nothing is removed of a key that was changed meanwhile.
  *
- * Threads: run on a worker's thread; the rest from any.
+ * Threads: ks_housekeeping_run on a worker's thread; the other functions on any.
  */
 #pragma once
 
@@ -24,15 +24,24 @@
 struct ks_housekeeping;
 struct ks_worker;
 
-/* Both are borrowed; clock NULL: ks_clock_system. Free with ks_housekeeping_free. */
+/*
+ * Makes it; never NULL. store, link and clock are borrowed; clock NULL: ks_clock_system. The caller
+ * frees it with ks_housekeeping_free, once no worker runs it any more.
+ */
 struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, struct ks_hsm_link *link,
                                             const struct ks_clock *clock);
+
+/* NULL is fine. */
 void ks_housekeeping_free(struct ks_housekeeping *housekeeping);
 
-/* The worker's function: one step, on duty. user is the struct ks_housekeeping. */
+/*
+ * The worker's function: counts the keys, tells the hsm of destroyed keys that it has missed, and,
+ * if this keystore is on duty, takes one step of each kind. What fails is tried again by a later
+ * run. user is the struct ks_housekeeping.
+ */
 void ks_housekeeping_run(void *user, struct ks_worker *worker);
 
-/* Keys in this copy, as counted within the last minute. */
+/* Returns how many keys were in this copy when they were last counted, within the last minute. */
 uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping);
 
 /*

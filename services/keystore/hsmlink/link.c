@@ -62,7 +62,7 @@ struct ks_hsm_link {
     bool started;
     pthread_t thread;
 
-    pthread_mutex_t lock; /* guards what stands here; held for a few instructions */
+    pthread_mutex_t lock; /* guards the following; held for a few instructions */
     struct queue waiting;
     size_t pending_count;
     unsigned holds;   /* callers that will release */
@@ -131,7 +131,10 @@ static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result r
     }
 }
 
-/* With the lock. Whether the link must be woken for what waits; notes it while somebody holds. */
+/*
+ * The caller has the lock. Returns whether the link must be woken for what waits. While a thread
+ * holds, that is only noted.
+ */
 static bool must_wake(struct ks_hsm_link *link)
 {
     bool wakes = link->unannounced && link->holds == 0 && link->waiting.count > 0 && !link->sated;
@@ -261,8 +264,8 @@ void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64
 /* Sending */
 
 /*
- * Takes what fits one frame from what waits. While somebody holds, it lets that one finish, as long
- * as the hsm has something to do: whoever releases, or the next reply, wakes the link.
+ * Takes what fits one frame from what waits. While a thread holds, it lets that finish, as long
+ * as the hsm has something to do: the release, or the next reply, wakes the link.
  */
 static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret_len)
 {

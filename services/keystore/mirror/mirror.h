@@ -25,7 +25,7 @@ struct ks_rpc_loop;
 /* All of it is borrowed as long as the mirror. */
 struct ks_mirror_options {
     struct ks_store *store;
-    const char *address; /* host:port of control; "": follows nobody, and feeds what is there */
+    const char *address; /* host:port of control; "": nothing is followed, what is there is fed */
     struct ks_rpc_tls tls;
     struct ks_rpc_loop *loop;
 };
@@ -38,11 +38,17 @@ struct ks_mirror_options {
 KS_MUST_USE ks_result ks_mirror_new(const struct ks_mirror_options *options,
                                     struct ks_mirror **ret_mirror);
 
-/* Follows no more. Before the loop and the store are freed; not on the loop. NULL is fine. */
+/*
+ * Ends the following; what the disk holds is still fed. To be called before the loop and the store
+ * are freed, and not on the loop. NULL is fine.
+ */
 void ks_mirror_close(struct ks_mirror *mirror);
 
-/* Frees what was closed, after the server whose streams it feeds. NULL is fine. */
+/* Frees a mirror that was closed, after the server whose streams it feeds. NULL is fine. */
 void ks_mirror_free(struct ks_mirror *mirror);
 
-/* The user of the row KeystoreService.WatchIdentities, with ks_feed_stream_callbacks. */
+/*
+ * Returns the user for the row of KeystoreService.WatchIdentities, whose callbacks are
+ * ks_feed_stream_callbacks; borrowed from the mirror.
+ */
 struct ks_feed *ks_mirror_feed(struct ks_mirror *mirror);

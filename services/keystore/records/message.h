@@ -1,9 +1,9 @@
 /*
- * message: short names for protoc-c's, besides those of pkg/record/stored.h: INTERNAL(HsmRequest) is
- * a message of keystead.internal.v1, KMS(EncryptRequest) one of keystead.kms.v1; _TYPE gives the
+ * message: short names for protoc-c's, besides those of pkg/record/stored.h: INTERNAL(HsmRequest)
+ * is a message of keystead.internal.v1, KMS(EncryptRequest) one of keystead.kms.v1; _TYPE gives the
  * descriptor, _NEW the initial value, _ENUM a member of an enum.
  *
- * Threads: pure.
+ * Threads: constant; any.
  */
 #pragma once
 

@@ -23,18 +23,19 @@
 #include "pkg/base/bytes.h"
 #include "pkg/store/store.h"
 
-/* A store key or prefix with a NUL behind it. */
+/* A store key or a prefix of store keys, with a NUL behind it. */
 struct ks_name {
     char text[KS_STORE_KEY_LEN_MAX + 1];
     size_t len;
 };
 
-/* Its bytes, borrowed. */
+/* Returns the name's bytes without the NUL, borrowed from name. */
 ks_bytes ks_name_bytes(const struct ks_name *name);
 
 /*
- * Arguments are in their form (12 digits, a UUID, an alias with "alias/" of at most 256 bytes, a
- * zone of at most 63), which makes every name fit: a longer one is a programmer error.
+ * Each returns the name of a record, or the prefix of several. The caller has checked the form of
+ * the arguments (12 digits, a UUID, an alias with "alias/" of at most 256 bytes, a zone of at most
+ * 63), so that every name fits; one that does not is a programmer's error, which stops the process.
  */
 struct ks_name ks_name_key(const char *account, const char *key_id);
 struct ks_name ks_name_keys(const char *account); /* prefix */

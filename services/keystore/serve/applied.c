@@ -261,7 +261,7 @@ void ks_applied_free(struct ks_applied *applied)
 
 /* Listening */
 
-/* Who speaks on a stream, once its record was seen to be of the certificate's zone. */
+/* Which keystore speaks on a stream, once its record was seen to be of the certificate's zone. */
 struct speaker {
     struct ks_applied *applied;
     char keystore_id[40]; /* empty: not known yet */
@@ -304,7 +304,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     if (strcmp(speaker->keystore_id, word->keystore_id) != 0) {
         if (strlen(word->keystore_id) >= sizeof(speaker->keystore_id) ||
             !is_of_zone(store, word->keystore_id, ks_peer_zone(ks_rpc_stream_peer(stream)))) {
-            return; /* Not on the list (yet): its word counts for nobody. */
+            return; /* It is not on the list (yet): what it says does not count. */
         }
         memcpy(speaker->keystore_id, word->keystore_id, strlen(word->keystore_id) + 1);
     }

@@ -1,12 +1,13 @@
 /*
- * applied: what keystores of a cell tell each other as soon as they have applied it, so that nobody
- * waits for a window to end (promise 2). To every other keystore on the list goes one stream; what
- * is said is only ever the newest revision.
+ * applied: keystores of a cell tell each other which revision they have applied, as soon as they
+ * have, so that no answer waits for a window to end (promise 2). One stream goes to every other
+ * keystore on the list; only the newest revision is ever said.
  *
- * A word counts only if the certificate's zone is that of the record: who holds one zone's
- * certificate can't speak for another zone.
+ * What a keystore says counts only if the zone in its certificate is that of its record: the holder
+ * of one zone's certificate can't speak for another zone.
  *
- * Threads: ks_applied_say on the store's; streams on their loops; a worker keeps the list.
+ * Threads: ks_applied_say is called on the store's, streams run on their loops, and a worker keeps
+ * the list of streams.
  */
 #pragma once
 
@@ -26,22 +27,32 @@ struct ks_applied_options {
     const char *region;    /* borrowed */
 };
 
-/* Free with ks_applied_free, once the store, which calls ks_applied_say, is gone. */
+/* Makes it, with no stream yet; never NULL. The caller frees it with ks_applied_free. */
 struct ks_applied *ks_applied_new(const struct ks_applied_options *options);
+
+/* Frees it, after ks_applied_close and once the store, which calls ks_applied_say, is gone. */
 void ks_applied_free(struct ks_applied *applied);
 
 /* Ends the streams, after the worker was stopped and before the loop is freed. */
 void ks_applied_close(struct ks_applied *applied);
 
-/* The store, once it is there: its callbacks come before ks_store_new has returned. */
+/*
+ * Tells it the store, which is borrowed. It has to be told so late because the store's callbacks,
+ * and with them ks_applied_say, may come before ks_store_new has returned.
+ */
 void ks_applied_set_store(struct ks_applied *applied, struct ks_store *store);
 
-/* The copy has applied revision. */
+/*
+ * The copy has applied revision, which is now said on every stream, as soon as that can be written.
+ */
 void ks_applied_say(struct ks_applied *applied, int64_t revision);
 
-/* The worker's function: opens streams to who is on the list, closes those to who is not.
- * user is the struct ks_applied. */
+/*
+ * The worker's function: opens streams to the keystores on the list that have none, and closes
+ * those to keystores that are not on it. A stream that can't be opened is tried again by the next
+ * run. user is the struct ks_applied.
+ */
 void ks_applied_run(void *user, struct ks_worker *worker);
 
-/* Of the method's row KeystoreService.Applied, whose user is the struct ks_applied. */
+/* The callbacks for the row of KeystoreService.Applied, whose user is the struct ks_applied. */
 extern const struct ks_rpc_stream_callbacks ks_applied_stream_callbacks;

@@ -1,8 +1,9 @@
 /*
- * operators: what people ask a keystore: GetStatus, PutRoster, RotateDomainKey.
+ * operators: answers what operators ask a keystore: GetStatus, PutRoster, RotateDomainKey.
  *
- * The last two wait for the hsm and the store, so a worker carries them out, a few at a time.
- * Threads: handlers on the listener's loops; run on a worker's.
+ * The last two wait for the hsm and the store, so a worker carries them out, one after the other.
+ *
+ * Threads: handlers run on the listener's loops, ks_operators_run on a worker's thread.
  */
 #pragma once
 
@@ -33,17 +34,23 @@ struct ks_operators_options {
     struct ks_worker *worker;           /* that runs ks_operators_run */
 };
 
-/* Free with ks_operators_free after the server; commands that wait are answered before. */
+/* Makes it; never NULL. The caller frees it with ks_operators_free. */
 struct ks_operators *ks_operators_new(const struct ks_operators_options *options);
+
+/* Frees it, after ks_operators_close and after the server whose calls it answers. */
 void ks_operators_free(struct ks_operators *operators);
 
-/* Answers what waits with UNAVAILABLE, and whatever comes from now on. */
+/* Answers all commands that wait, and all that come from now on, with UNAVAILABLE. */
 void ks_operators_close(struct ks_operators *operators);
 
-/* The worker's function; user is the struct ks_operators. */
+/* The worker's function: carries out the commands that wait. user is the struct ks_operators. */
 void ks_operators_run(void *user, struct ks_worker *worker);
 
-/* Of the rows of KeystoreService; user is the struct ks_operators. */
+/*
+ * Handlers for the rows of KeystoreService, whose user is the struct ks_operators. The first
+ * answers its call at once. The other two have the worker answer it; a caller that is no operator
+ * gets ACCESS_DENIED, and one too many THROTTLED.
+ */
 void ks_operators_get_status(void *user, struct ks_rpc_call *call);
 void ks_operators_put_roster(void *user, struct ks_rpc_call *call);
 void ks_operators_rotate(void *user, struct ks_rpc_call *call);
