@@ -385,14 +385,13 @@ def name_of(file):
     return pathlib.Path(file).stem.removeprefix("test_")
 
 
-@contextlib.contextmanager
-def running(cluster, name):
-    """The cluster is up in the block, and gone after it. Gives a list: failures go into it."""
+def run_on(cluster, name, body):
+    """Calls body(failures) while the cluster is up, and wipes it; returns the failures."""
     failures = []
     try:
         cluster.down()
         print(f"# {cluster.up():.1f} s {name}: up", flush=True)
-        yield failures
+        body(failures)
     except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
         traceback.print_exc(file=sys.stdout)
         print(f"FAIL {name} start", flush=True)
@@ -401,6 +400,7 @@ def running(cluster, name):
         keep_logs(cluster, name, failures)
         if not os.environ.get("KEYSTEAD_TEST_KEEP"):
             cluster.down()
+    return failures
 
 
 def keep_logs(cluster, name, failures):
@@ -448,6 +448,5 @@ def run_claims(cluster, name, scope, failures, wanted=()):
 def main(scope):
     name = name_of(scope["__file__"])
     cluster = Cluster(name, **scope.get("OWN", {}))
-    with running(cluster, name) as failures:
-        run_claims(cluster, name, scope, failures, sys.argv[1:])
-    sys.exit(1 if failures else 0)
+    body = lambda failures: run_claims(cluster, name, scope, failures, sys.argv[1:])
+    sys.exit(1 if run_on(cluster, name, body) else 0)

@@ -56,14 +56,16 @@ def settle(cluster):
 
 def run_shared(modules):
     cluster = harness.Cluster("shared")
-    with harness.running(cluster, "shared") as failures:
+
+    def body(failures):
         for module in modules:
             name = harness.name_of(module.__file__)
             harness.run_claims(cluster, name, vars(module), failures)
             well = settle(cluster)
             print(f"{'PASS' if well else 'FAIL'} {name} leaves_all_well", flush=True)
             failures += [] if well else [name]
-    return bool(failures)
+
+    return bool(harness.run_on(cluster, "shared", body))
 
 
 def run_alone(module):

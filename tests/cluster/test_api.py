@@ -565,14 +565,20 @@ def test_all_violations_are_told_together(cluster):
 
 
 def test_request_ids(cluster):
-    """1 to 64 of [A-Za-z0-9_.:-]."""
-    kms = cluster.kms()
+    """1 to 64 of [A-Za-z0-9_.:-], at both services that make things."""
+    from keystead.admin.v1 import admin_pb2
+
+    kms, admin = cluster.kms(), cluster.admin()
+    account = lambda name: admin_pb2.CreateAccountRequest(display_name="x", request_id=name)
     unique = uuid.uuid4().hex
     for good in ("aZ0_.:-" + unique, unique.ljust(64, "x")):
         new_key(kms, request_id=good)
+        admin.CreateAccount(account(good))
     for bad in (unique.ljust(65, "x"), unique + " ", unique + "/", "\u00e9"):
         with refused("ValidationException", "at 'requestId' failed to satisfy constraint"):
             new_key(kms, request_id=bad)
+        with refused("ValidationException", "request_id must be 1 to 64 of"):
+            admin.CreateAccount(account(bad))
 
 
 def test_a_wrong_entry_fails_alone(cluster):

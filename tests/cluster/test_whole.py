@@ -2,6 +2,7 @@
 """Each method of each listener, as its reflection lists them: all that is listed is described, and
 none is carried out without exactly one whole message. Messages are by hand (raw_http2.py)."""
 
+import concurrent.futures
 import sys
 
 import harness
@@ -14,6 +15,7 @@ import raw_http2  # noqa: E402: it stands in another folder
 LIST_SERVICES, FILE_OF_SYMBOL = 7, 4
 FILES, SERVICES = 4, 6
 SYMBOLS_AT_ONCE = 50
+AT_ONCE = 8  # methods: most of their time is waiting for deadlines
 DETAILS = ["google.rpc." + name for name in ("Status", "ErrorInfo", "RetryInfo", "BadRequest")]
 
 
@@ -158,13 +160,17 @@ def test_nothing_runs_without_exactly_one_whole_message(cluster):
     before, count = keys(cluster), 0
     for what, *where in listeners(cluster):
         connect = connector(*where)
-        wrong = []
-        for path, kind in methods(Reflection(connect, "v1")).items():
-            wrong += raw_http2.try_all(connect, path, kind)
-            if kind == "one":
-                wrong += raw_http2.try_unended(connect, path)
-            count += 1
+
+        def try_method(method):
+            path, kind = method
+            wrong = raw_http2.try_all(connect, path, kind)
+            return wrong + (raw_http2.try_unended(connect, path) if kind == "one" else [])
+
+        listed = methods(Reflection(connect, "v1")).items()
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            wrong = [line for lines in pool.map(try_method, listed) for line in lines]
         assert not wrong, what + ":\n" + "\n".join(wrong)
+        count += len(listed)
     assert keys(cluster) == before
     return f"{count} methods"
 
