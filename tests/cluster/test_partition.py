@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 
 import grpc
@@ -13,6 +14,7 @@ from keystead.kms.v1 import keys_pb2 as ke
 
 OWN = {"index": 3, "netns": True}
 TRIES = 10_000  # that started after DisableKey had returned
+PROBE_SECONDS = 20  # to start, on a busy machine
 
 
 class Probe:
@@ -35,12 +37,24 @@ class Probe:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.batches = []  # (when it started, tries, successes) of each
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            started, tries, opened = line.split()
+            self.batches.append((float(started), int(tries), int(opened)))
+
+    def opened(self):
+        return any(batch[2] for batch in self.batches)
 
     def end(self):
-        """(when it started, tries, successes) of each batch."""
-        out, _ = self.process.communicate(timeout=20)
-        lines = [line.split() for line in out.splitlines()]
-        return [(float(started), int(tries), int(opened)) for started, tries, opened in lines]
+        """All batches."""
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.reader.join(timeout=20)
+        return self.batches
 
 
 def disable_with_cut(cluster, zone_index):
@@ -52,7 +66,8 @@ def disable_with_cut(cluster, zone_index):
     blob = kms.Encrypt(cr.EncryptRequest(key_id=key, plaintext=b"x")).ciphertext_blob
     probes = [Probe(cluster, frontend, blob) for frontend in region.frontends]
     try:
-        time.sleep(2)
+        for probe, frontend in zip(probes, region.frontends):
+            harness.until(probe.opened, PROBE_SECONDS, f"{frontend.name} opens the blob")
         network.set_link(cluster.topology, cut, up=False)
         end = time.monotonic() + 20
         while True:
