@@ -158,6 +158,14 @@ static bool refuse_request(struct ks_rpc_call *call)
     return false;
 }
 
+/* A request counts from its message on: a client that never ends it takes a place all the same. */
+static bool is_one_too_many(struct ks_rpc_call *call)
+{
+    struct ks_rpc_server *server = call->lane->server;
+    call->counted = true;
+    return atomic_fetch_add(&server->calls, 1) + 1 > server->options.calls_max;
+}
+
 /* The request is over, or went on with a second message, or its call has ended. */
 static void step_rest(void *owner, bool ok)
 {
@@ -168,13 +176,6 @@ static void step_rest(void *owner, bool ok)
     }
     if (!ok || grpc_call_failed_before_recv_message(call->core)) {
         ks_rpc_call_fail_code(call, KS_CANCELLED); /* Reset, or too late: the end never came. */
-        return;
-    }
-    struct ks_rpc_server *server = call->lane->server;
-    call->counted = true;
-    size_t calls = atomic_fetch_add(&server->calls, 1) + 1;
-    if (calls > server->options.calls_max) {
-        ks_rpc_call_fail_code(call, KS_THROTTLED);
         return;
     }
     if (watches_cancel(call)) {
@@ -217,7 +218,12 @@ void ks_rpc_call_serve(struct ks_rpc_call *call, ks_result admitted)
         refuse(call, KS_UNSUPPORTED, text);
         return;
     }
-    if (!refuse_request(call)) {
+    if (refuse_request(call)) {
+        return;
+    }
+    if (is_one_too_many(call)) {
+        ks_rpc_call_fail_code(call, KS_THROTTLED);
+    } else {
         await_rest(call);
     }
 }

@@ -428,9 +428,53 @@ static void a_server_that_is_away_is_unavailable(void **state)
     ks_rpc_channel_free(nowhere);
 }
 
+static void nothing_said(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    (void)user;
+    (void)stream;
+    (void)message;
+}
+
+static void ended(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
+{
+    (void)user;
+    (void)stream;
+    last_code = error ? error->code : KS_OK;
+    gauge_raise(&answered);
+}
+
+static const struct ks_rpc_stream_callbacks unfinished = {.on_message = nothing_said,
+                                                          .on_close = ended};
+
+/* A client that never ends its request takes a place: two are all there are. */
+static void counts_requests_whose_end_has_not_come(void **state)
+{
+    (void)state;
+    const struct ks_rpc_stream_options options = {.method = "/test.Service/Echo",
+                                                  .callbacks = &unfinished};
+    struct ks_rpc_stream *streams[3];
+    for (size_t i = 0; i < KS_COUNT(streams); i++) {
+        streams[i] = ks_rpc_stream_ref(ks_rpc_stream_open(channel, &options));
+        assert_int_equal(ks_rpc_stream_send(streams[i], KS_LITERAL("hello")).code, KS_OK);
+    }
+
+    gauge_await(&answered, 1);
+
+    assert_int_equal(last_code, KS_THROTTLED);
+    assert_int_equal(gauge_read(&handled), 0);
+    for (size_t i = 0; i < KS_COUNT(streams); i++) {
+        ks_rpc_stream_cancel(streams[i]);
+    }
+    gauge_await(&answered, KS_COUNT(streams));
+    for (size_t i = 0; i < KS_COUNT(streams); i++) {
+        ks_rpc_stream_unref(streams[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(counts_requests_whose_end_has_not_come, start, stop),
         cmocka_unit_test_setup_teardown(answers_with_what_the_handler_gave, start, stop),
         cmocka_unit_test_setup_teardown(answers_with_a_buffer_and_with_nothing, start, stop),
         cmocka_unit_test_setup_teardown(an_error_arrives_with_all_its_details, start, stop),

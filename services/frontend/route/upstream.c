@@ -381,7 +381,6 @@ ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item
     item->attempts = 0;
     item->deaths = 0;
     item->rounds = 0;
-    item->loose = false;
     item->queued_at = NO_PEER;
     item_link(upstream, item);
     dispatch(upstream, item, now_ns);
@@ -436,21 +435,26 @@ static void shun(struct ks_upstream *upstream, size_t index, int64_t until_ns)
     }
 }
 
+/* Whether another keystore got the item and has not answered. */
+static bool is_elsewhere(const struct ks_upstream_item *item, size_t index)
+{
+    uint32_t elsewhere = item->awaiting & ~bit_of(index);
+    if (item->queued_at != NO_PEER) {
+        elsewhere &= ~bit_of((size_t)item->queued_at);
+    }
+    return elsewhere != 0;
+}
+
 /*
  * Whether a refusal is not the last word on a mutation: a keystore that is cut off or slow has it,
- * too, and may do later what this one has refused (CreateAlias, once the alias is deleted). A new
- * view is no refusal: what waits elsewhere rests on an older one, and is refused for that.
+ * too, and may do later what this one has refused (CreateAlias, once the alias is deleted).
  */
 static bool may_still_happen(const struct ks_upstream_item *item, size_t index, ks_code code)
 {
     if (!item->mutating || code == KS_OK || code == KS_STALE_VIEW || code == KS_UNAVAILABLE) {
         return false;
     }
-    uint32_t elsewhere = item->awaiting & ~bit_of(index);
-    if (item->queued_at != NO_PEER) {
-        elsewhere &= ~bit_of((size_t)item->queued_at);
-    }
-    return item->loose || elsewhere != 0;
+    return item->loose || is_elsewhere(item, index);
 }
 
 static void receive(struct ks_upstream *upstream, size_t index, const struct ks_item_result *result,
@@ -468,6 +472,11 @@ static void receive(struct ks_upstream *upstream, size_t index, const struct ks_
         return;
     }
     if (result->code != KS_UNAVAILABLE) {
+        /*
+         * A new view is no refusal, and the item comes back with another decision. The keystore
+         * that sent it may be the one that lags: what waits elsewhere may still be carried out.
+         */
+        item->loose = item->loose || (item->mutating && is_elsewhere(item, index));
         finish(upstream, item, result);
         return;
     }

@@ -70,8 +70,8 @@ struct ks_upstream_item {
     uint32_t attempts;
     uint32_t deaths; /* streams that have ended while they had it */
     uint32_t rounds; /* how often all keystores were tried in vain */
-    bool loose;      /* a keystore got it and was given up: it may still carry it out */
-    int queued_at;   /* keystore in whose queue it still is; -1: none */
+    bool loose; /* a keystore got it and was given up: it may still carry it out. For all rounds */
+    int queued_at; /* keystore in whose queue it still is; -1: none */
     int64_t sent_at_ns;
     int64_t retry_at_ns; /* when to try again if nobody has it */
     struct ks_upstream_item *next;

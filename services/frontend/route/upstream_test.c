@@ -264,6 +264,32 @@ static void a_refusal_is_no_answer_while_another_keystore_may_carry_it_out(void 
     assert_int_equal(probe.code, KS_UNAVAILABLE);
 }
 
+/*
+ * The same over two rounds: the keystore that says STALE_VIEW may be the one that lags, and the first
+ * one may carry out what it got in the round before.
+ */
+static void a_refusal_after_a_new_view_is_no_answer_either(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send_kind(true, &probe);
+    pass(MUTATION + 2 * KS_UPSTREAM_TICK_MS);
+    size_t other = peers[0].tag_count > 0 ? 0 : 2;
+    answer(other, last_tag(other), KS_STALE_VIEW);
+    assert_int_equal(probe.code, KS_STALE_VIEW);
+
+    probe.done = 0;
+    probe.item.body = (struct ks_buffer){.len_max = KS_EXECUTE_BODY_MAX};
+    assert_int_equal(ks_upstream_send(upstream, &probe.item, now_ns()).code, KS_OK);
+    for (size_t peer = 0; peer < PEERS && !probe.done; peer++) {
+        if (peer != 1 && peers[peer].tag_count > 0 && last_tag(peer) == probe.item.tag) {
+            answer(peer, probe.item.tag, KS_ALREADY_EXISTS);
+        }
+    }
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_UNAVAILABLE);
+}
+
 static void a_refusal_is_an_answer_where_nothing_can_happen_any_more(void **state)
 {
     (void)state;
@@ -445,6 +471,7 @@ int main(void)
         TEST(refuses_more_than_its_bound),
         TEST(one_account_leaves_room_for_others),
         TEST(a_refusal_is_no_answer_while_another_keystore_may_carry_it_out),
+        TEST(a_refusal_after_a_new_view_is_no_answer_either),
         TEST(a_refusal_is_an_answer_where_nothing_can_happen_any_more),
         TEST(passes_over_answers_that_nobody_waits_for),
     };

@@ -132,12 +132,14 @@ static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result r
 }
 
 /*
- * The caller has the lock. Returns whether the link must be woken for what waits. While a thread
- * holds, that is only noted.
+ * The caller has the lock. Returns whether the link must be woken for what waits. A thread that
+ * still holds puts it off; a release does not, whatever others hold: holds that overlap would put it
+ * off for ever.
  */
-static bool must_wake(struct ks_hsm_link *link)
+static bool must_wake(struct ks_hsm_link *link, bool released)
 {
-    bool wakes = link->unannounced && link->holds == 0 && link->waiting.count > 0 && !link->sated;
+    bool now = released || link->holds == 0;
+    bool wakes = link->unannounced && now && link->waiting.count > 0 && !link->sated;
     link->unannounced = link->unannounced && link->holds > 0;
     return wakes;
 }
@@ -156,7 +158,7 @@ static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_o
         /* With others before it, the link is awake, or waits for a reply. */
         link->unannounced = link->unannounced || link->waiting.count == 0;
         push(&link->waiting, job);
-        *ret_wake = must_wake(link);
+        *ret_wake = must_wake(link, false);
     }
     pthread_mutex_unlock(&link->lock);
     return result;
@@ -221,7 +223,7 @@ void ks_hsm_link_release(struct ks_hsm_link *link)
     pthread_mutex_lock(&link->lock);
     assert(link->holds > 0);
     link->holds--;
-    bool wakes = must_wake(link);
+    bool wakes = must_wake(link, true);
     pthread_mutex_unlock(&link->lock);
     if (wakes) {
         wake(link);

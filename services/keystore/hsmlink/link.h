@@ -82,8 +82,8 @@ void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * 
 
 /*
  * Between hold and release, requests are collected, and the link is woken once for them all.
- * Several threads may hold at a time: what one of them collects is sent at the latest when the last
- * of them releases. Nothing between the two may block.
+ * Several threads may hold at a time: what one of them has collected is sent at the latest when it
+ * releases. Nothing between the two may block.
  */
 void ks_hsm_link_hold(struct ks_hsm_link *link);
 void ks_hsm_link_release(struct ks_hsm_link *link);

@@ -187,6 +187,20 @@ static void nothing_that_was_held_is_forgotten(void **state)
     assert_int_equal(gauge_read(&failed), 0);
 }
 
+/* Loops whose holds overlap for ever: what one of them has collected goes when it releases. */
+static void a_hold_that_lasts_keeps_no_other_from_being_answered(void **state)
+{
+    (void)state;
+    open_link();
+    ks_hsm_link_hold(hsm_link); /* the first loop */
+    ks_hsm_link_hold(hsm_link); /* the second one */
+    ask(8);
+    ks_hsm_link_release(hsm_link);
+
+    gauge_await(&answered, 1);
+    ks_hsm_link_release(hsm_link);
+}
+
 static struct gauge deferred_runs = GAUGE_INIT;
 static struct gauge answered_before = GAUGE_INIT;
 
@@ -292,6 +306,7 @@ int main(void)
         TEST(requests_collect_while_the_hsm_is_busy),
         TEST(what_is_held_goes_in_one_frame),
         TEST(nothing_that_was_held_is_forgotten),
+        TEST(a_hold_that_lasts_keeps_no_other_from_being_answered),
         TEST(what_is_deferred_runs_after_all_replies_of_a_frame),
         TEST(a_lost_hsm_fails_what_waits_and_is_connected_again),
         TEST(too_many_requests_are_throttled_at_once),
