@@ -49,7 +49,8 @@ static void visit(void *user, const struct ks_wire_field *field, ks_bytes raw)
 {
     struct pass *pass = user;
     const struct ks_member *member = ks_operation_member(pass->operation, field->number);
-    if (!member || (member->type == KS_MEMBER_ENUM && field->value == 0)) {
+    /* Readers of an enum take the low 32 bits of what stands on the wire. */
+    if (!member || (member->type == KS_MEMBER_ENUM && (uint32_t)field->value == 0)) {
         return;
     }
     size_t index = (size_t)(member - pass->operation->members);
@@ -113,23 +114,30 @@ static ks_result check_range(struct pass *pass, const struct ks_member *member, 
     return KS_RES(OK);
 }
 
+/* What the member that is there means as a whole. */
+static ks_result check_list(struct pass *pass, size_t index, ks_bytes message)
+{
+    const struct ks_member *member = &pass->operation->members[index];
+    ks_bytes run = pass->checked->values[index];
+    switch (member->type) {
+    case KS_MEMBER_TAGS:
+        return ks_lists_check_tags(member, run, pass->refusal);
+    case KS_MEMBER_CONTEXT:
+        return ks_lists_check_context(member, run, pass->refusal);
+    case KS_MEMBER_TEXTS:
+        return ks_lists_check_count(member, run, pass->refusal);
+    case KS_MEMBER_NUMBER:
+        return member->text ? check_range(pass, member, message) : KS_RES(OK);
+    default:
+        return KS_RES(OK);
+    }
+}
+
 static ks_result check_lists(struct pass *pass, ks_bytes message)
 {
-    const struct ks_operation *operation = pass->operation;
-    for (size_t i = 0; i < operation->member_count; i++) {
-        const struct ks_member *member = &operation->members[i];
-        ks_bytes run = pass->checked->values[i];
-        if (pass->counts[i] == 0) {
-            continue;
-        }
-        if (member->type == KS_MEMBER_TAGS) {
-            KS_TRY(ks_lists_check_tags(member, run, pass->refusal));
-        } else if (member->type == KS_MEMBER_CONTEXT) {
-            KS_TRY(ks_lists_check_context(member, run, pass->refusal));
-        } else if (member->type == KS_MEMBER_TEXTS) {
-            KS_TRY(ks_lists_check_count(member, run, pass->refusal));
-        } else if (member->type == KS_MEMBER_NUMBER && member->text) {
-            KS_TRY(check_range(pass, member, message));
+    for (size_t i = 0; i < pass->operation->member_count; i++) {
+        if (pass->counts[i] > 0) {
+            KS_TRY(check_list(pass, i, message));
         }
     }
     return KS_RES(OK);

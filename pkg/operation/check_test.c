@@ -310,7 +310,11 @@ static void takes_only_the_values_of_an_enum(void **state)
         put_number(&buffer, 4, value);
         assert_int_equal(check("GenerateDataKey", ks_buffer_bytes(&buffer)),
                          value >= 1 && value <= 2 ? KS_OK : KS_VALIDATION);
-        if (value == 0) { /* nothing was given */
+        if (value == 0) { /* nothing was given, as protobuf reads 2^32, too */
+            KS_BUFFER_AUTO wide = {.len_max = BUFFER_LEN};
+            put_required(&wide, "GenerateDataKey");
+            put_number(&wide, 4, INT64_C(1) << 32);
+            assert_int_equal(check("GenerateDataKey", ks_buffer_bytes(&wide)), KS_VALIDATION);
             assert_string_equal(refusal.text, "Please specify either number of bytes or key spec.");
         }
     }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "pkg/codec/codec.h"
 #include "pkg/codec/utf8.h"
 
 #define FAILED   "failed to satisfy constraint: Member must"
@@ -137,7 +138,11 @@ static void keep_tag(const struct ks_member *member, const struct ks_wire_field 
     }
     ks_bytes rest = field->bytes;
     struct ks_wire_field part;
-    while (rest.len > 0 && !ks_failed(ks_wire_next(&rest, &part))) {
+    /* What has more fields than this is refused by the scan, which looks within it later. */
+    for (size_t seen = 0; seen < KS_CODEC_UNKNOWN_COUNT && rest.len > 0; seen++) {
+        if (ks_failed(ks_wire_next(&rest, &part))) {
+            break;
+        }
         for (size_t i = 0; i < KS_TAG_MEMBER_COUNT; i++) {
             const struct ks_member *text = &ks_tag_members[i];
             if (part.number == text->field) {

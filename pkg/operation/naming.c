@@ -173,21 +173,27 @@ static ks_result find_key(const struct ks_naming_scene *scene, const struct ks_r
     return read_key(&confirming, &key->confirmed_account, &key->confirmed_name);
 }
 
+static ks_result find(const struct ks_naming_scene *scene, const struct ks_resource *resource,
+                      struct ks_checked *checked, struct ks_refusal *refusal)
+{
+    if (resource->type == KS_RESOURCE_KEY) {
+        return find_key(scene, resource, checked, refusal);
+    }
+    if (resource->type == KS_RESOURCE_ALIAS) {
+        struct reading alias = reading_of(scene, checked, resource->member, refusal);
+        return check_alias(&alias);
+    }
+    return KS_RES(OK);
+}
+
 ks_result ks_naming_find(const struct ks_naming_scene *scene, struct ks_checked *checked,
                          struct ks_refusal *refusal)
 {
     const struct ks_operation *operation = scene->operation;
     checked->key_count = 0;
     for (size_t i = 0; i < operation->resource_count; i++) {
-        const struct ks_resource *resource = &operation->resources[i];
-        if (!ks_checked_has(checked, resource->member)) {
-            continue;
-        }
-        if (resource->type == KS_RESOURCE_KEY) {
-            KS_TRY(find_key(scene, resource, checked, refusal));
-        } else if (resource->type == KS_RESOURCE_ALIAS) {
-            struct reading alias = reading_of(scene, checked, resource->member, refusal);
-            KS_TRY(check_alias(&alias));
+        if (ks_checked_has(checked, operation->resources[i].member)) {
+            KS_TRY(find(scene, &operation->resources[i], checked, refusal));
         }
     }
     return KS_RES(OK);

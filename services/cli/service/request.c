@@ -182,6 +182,18 @@ static ks_result add_pair(ProtobufCMessage **pairs, size_t count, const char *wo
     return KS_RES(OK);
 }
 
+static ks_result add_element(const ProtobufCFieldDescriptor *field, void **elements, size_t count,
+                             const char *word, struct ks_arena *arena, struct ks_failure *failure)
+{
+    if (field->type == PROTOBUF_C_TYPE_STRING) {
+        elements[count] = (void *)(uintptr_t)word;
+        return KS_RES(OK);
+    }
+    ProtobufCMessage **pairs = (ProtobufCMessage **)elements;
+    KS_TRY(ks_request_new(field->descriptor, arena, &pairs[count]));
+    return add_pair(pairs, count, word, arena, failure);
+}
+
 ks_result ks_request_set_list(ProtobufCMessage *message, const char *name,
                               const struct ks_list_source *source, struct ks_arena *arena,
                               struct ks_failure *failure)
@@ -199,13 +211,7 @@ ks_result ks_request_set_list(ProtobufCMessage *message, const char *name,
             return ks_fail(failure, KS_LIMIT_EXCEEDED, "--%s stands more than %u times",
                            source->option, KS_REQUEST_ELEMENTS_MAX);
         }
-        if (field->type == PROTOBUF_C_TYPE_STRING) {
-            elements[count] = (void *)(uintptr_t)word;
-        } else {
-            ProtobufCMessage **pairs = (ProtobufCMessage **)elements;
-            KS_TRY(ks_request_new(field->descriptor, arena, &pairs[count]));
-            KS_TRY(add_pair(pairs, count, word, arena, failure));
-        }
+        KS_TRY(add_element(field, elements, count, word, arena, failure));
         count++;
     }
     *(void ***)place_of(message, field) = elements;

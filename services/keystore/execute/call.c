@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pkg/base/log.h"
 #include "pkg/codec/codec.h"
@@ -40,6 +41,23 @@ void ks_call_rest_on(struct ks_call *call, int64_t revision)
 void ks_call_close_view(struct ks_call *call)
 {
     ks_attempt_close_view(&call->attempt);
+}
+
+bool ks_call_names_another_account(const struct ks_call *call)
+{
+    for (size_t i = 0; i < call->target_count; i++) {
+        if (strcmp(call->targets[i].account, call->item->account) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ks_call_hide_account(struct ks_call *call)
+{
+    if (ks_call_names_another_account(call)) {
+        ks_call_rest_on(call, call->view.data_revision);
+    }
 }
 
 /* The end */

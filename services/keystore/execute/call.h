@@ -96,6 +96,15 @@ struct ks_call {
 /* Notes that the answer rests on this revision, too. */
 void ks_call_rest_on(struct ks_call *call, int64_t revision);
 
+/* Returns whether one of the call's targets is looked for in another account than the caller's. */
+bool ks_call_names_another_account(const struct ks_call *call);
+
+/*
+ * Before a refusal about another account: the answer rests on the newest change of the cell, as it
+ * does where nothing was found. How long a refusal takes must not say whether the name is there.
+ */
+void ks_call_hide_account(struct ks_call *call);
+
 /*
  * The functions that answer a call settle what the answer rests on first. The call may be gone when
  * they return; none may be called for it again.

@@ -81,16 +81,6 @@ static void answer_stale(struct ks_call *call, const ks_bytes *versions,
     ks_call_fail(call, KS_STALE_VIEW);
 }
 
-static bool names_another_account(const struct ks_call *call)
-{
-    for (size_t i = 0; i < call->target_count; i++) {
-        if (strcmp(call->targets[i].account, call->item->account) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_allowed_here(const struct ks_call *call, const struct ks_facts *facts)
 {
     const struct ks_question question = {
@@ -116,8 +106,9 @@ bool ks_confirm(struct ks_call *call)
         return false;
     }
     if (call->item->decision != INTERNAL_ENUM(DECISION__DECISION_ALLOW) ||
-        (names_another_account(call) && !call->operation->other_accounts) ||
+        (ks_call_names_another_account(call) && !call->operation->other_accounts) ||
         !is_allowed_here(call, facts)) {
+        ks_call_hide_account(call);
         ks_call_fail(call, KS_ACCESS_DENIED);
         return false;
     }

@@ -138,6 +138,9 @@ static bool is_the_given_one(struct ks_call *call, const struct ks_key_naming *k
     if (!find(call, &given)) {
         return false;
     }
+    if (strcmp(given.account, call->item->account) != 0) {
+        ks_call_rest_on(call, call->view.data_revision);
+    }
     if (!given.key || strcmp(given.account, target->account) != 0 ||
         strcmp(given.key_id, target->key_id) != 0) {
         ks_call_fail_text(call, KS_INCORRECT_KEY,

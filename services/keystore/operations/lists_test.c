@@ -378,6 +378,30 @@ static void a_marker_is_good_for_its_list_only(void **state)
     expect(&garbage, "INVALID_MARKER");
 }
 
+/* A marker's hash needs no key: a tenant can make one of any position, and harms nobody by it. */
+static void a_forged_marker_of_any_length_is_refused_or_begins_there(void **state)
+{
+    (void)state;
+    const struct ks_marker_list of_keys = {"ListKeys", CELL_ACCOUNT, ""};
+    const struct ks_marker_list of_aliases = {"ListAliases", CELL_ACCOUNT, ""};
+    const struct ks_marker_list of_one = {"ListAliases", CELL_ACCOUNT, keys[0]};
+    char position[KS_MARKER_POSITION_MAX];
+    memset(position, 0xff, sizeof(position));
+    for (size_t len = 1; len <= KS_MARKER_POSITION_MAX; len += len < 300 ? 60 : 1) {
+        ks_bytes forged = {(const uint8_t *)position, len};
+        char marker[KS_MARKER_LEN_MAX + 1];
+        assert_int_equal(ks_marker_write(&of_keys, forged, marker).code, KS_OK);
+        CELL_ANSWER_AUTO listed = list_keys(NULL, 2, marker);
+        assert_true(listed.code == KS_OK || listed.code == KS_INVALID_MARKER);
+        assert_int_equal(ks_marker_write(&of_aliases, forged, marker).code, KS_OK);
+        CELL_ANSWER_AUTO aliases = list_aliases("", 2, marker);
+        assert_true(aliases.code == KS_OK || aliases.code == KS_INVALID_MARKER);
+        assert_int_equal(ks_marker_write(&of_one, forged, marker).code, KS_OK);
+        CELL_ANSWER_AUTO of_key = list_aliases(keys[0], 2, marker);
+        assert_true(of_key.code == KS_OK || of_key.code == KS_INVALID_MARKER);
+    }
+}
+
 static void every_damage_of_a_marker_is_refused(void **state)
 {
     (void)state;
@@ -422,6 +446,7 @@ int main(void)
         TEST(limits_of_lists_are_kept),
         TEST(aliases_are_listed_all_and_of_one_key),
         TEST(a_marker_is_good_for_its_list_only),
+        TEST(a_forged_marker_of_any_length_is_refused_or_begins_there),
         TEST(every_damage_of_a_marker_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
