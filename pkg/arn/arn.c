@@ -59,7 +59,7 @@ void ks_arn_of_root(const char *partition, const char *account, struct ks_arn *r
     (void)snprintf(ret_arn->text, sizeof(ret_arn->text), "arn:%s:iam::%s:root", partition, account);
 }
 
-/* Takes what stands before the next colon off the front of *rest. */
+/* Takes the part before the next colon off the front of *rest. */
 static bool take_part(ks_bytes *rest, ks_bytes *ret_part)
 {
     const uint8_t *colon = rest->len > 0 ? memchr(rest->ptr, ':', rest->len) : NULL;

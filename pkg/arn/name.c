@@ -11,7 +11,10 @@
 #define UUID_FORM         "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 #define MULTI_REGION_FORM "mrk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
-/* Bytes at the front that stand in set. strchr finds the NUL of any set, hence the test for 0. */
+/*
+ * Returns how many bytes at the front are in set. strchr finds the NUL of any set, hence the test
+ * for 0.
+ */
 static size_t span(ks_bytes text, const char *set)
 {
     size_t len = 0;

@@ -8,7 +8,10 @@
 #define START        "spiffe://" KS_TRUST_DOMAIN
 #define SEGMENTS_MAX 4U
 
-/* A part of a path that is not a fixed word: where it stands and what it may be. */
+/*
+ * A part of a path that is not a fixed word: where its value is stored, and which values it may
+ * have.
+ */
 struct slot {
     size_t offset;
     size_t len_max;

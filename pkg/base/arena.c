@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Most requests fit one block; a larger wish gets a block of its own. */
+/* Most requests fit into one block. A larger allocation gets a block of its own. */
 #define BLOCK_LEN 4000U
 
 struct ks_arena_block {

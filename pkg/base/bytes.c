@@ -38,7 +38,7 @@ char *ks_bytes_dup(ks_bytes a)
     return copy;
 }
 
-/* Moves to a larger place; the old one is wiped, as it may hold a secret. */
+/* Moves the content to a larger place. The old place is wiped, because it may hold a secret. */
 static void grow(struct ks_buffer *buffer, size_t len_needed)
 {
     size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;

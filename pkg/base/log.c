@@ -12,7 +12,9 @@
 #define LINE_LEN_MAX  2048U
 #define VALUE_LEN_MAX 200U
 
-/* What may stand in a log. Nothing that a client chose as content, nothing that opens anything. */
+/*
+ * The fields that may be in a log: none holds content that a client chose, and none opens anything.
+ */
 static const char *const allowed[] = {
     "account",    "address",    "applied", "attempt",   "bytes",       "cause",    "cluster",
     "code",       "command",    "config",  "count",     "duration_ms", "endpoint", "epoch",
@@ -47,7 +49,10 @@ static void put_text(struct line *line, const char *text)
     }
 }
 
-/* Quoted; control characters, quotes and bytes beyond ASCII become '?', so a line is a line. */
+/*
+ * Writes a value in quotes. Control characters, quotes and bytes beyond ASCII become '?', so that
+ * no value can end the line.
+ */
 static void put_value(struct line *line, const char *text)
 {
     put(line, '"');

@@ -4,7 +4,7 @@
 
 #include "pkg/form/form.h"
 
-/* Puts pair where it belongs among sorted[0..count). Fails: VALIDATION (its key is there). */
+/* Inserts a pair into sorted[0..count), in order. Fails: VALIDATION (the key is there already). */
 static ks_result insert(const struct ks_context_pair **sorted, size_t count,
                         const struct ks_context_pair *pair)
 {

@@ -62,7 +62,7 @@ static ks_result enter(struct checker *checker, const ProtobufCMessageDescriptor
     return KS_RES(OK);
 }
 
-/* Whether another member of the field's oneof stood already. */
+/* Returns whether the message had another member of the field's oneof before. */
 static bool oneof_is_taken(const struct frame *frame, const ProtobufCFieldDescriptor *field)
 {
     if (!(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)) {
@@ -96,7 +96,7 @@ static ks_result check_once(struct checker *checker, struct frame *frame,
     return KS_RES(OK);
 }
 
-/* A repeated number may stand packed: its values one after the other, without tags. */
+/* A repeated number may be packed: its values follow one another without tags. */
 static ks_result check_packed(struct checker *checker, const ProtobufCFieldDescriptor *field,
                               ks_bytes values)
 {

@@ -21,7 +21,9 @@ static const struct lead leads[] = {
     {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
 };
 
-/* Bytes at the front that are ASCII and no NUL, in steps of eight: most text is nothing else. */
+/*
+ * Returns how many bytes at the front are ASCII and not NUL, in steps of eight: most text is ASCII.
+ */
 static size_t plain_len(const uint8_t *ptr, size_t len)
 {
     size_t at = 0;
@@ -36,7 +38,9 @@ static size_t plain_len(const uint8_t *ptr, size_t len)
     return at;
 }
 
-/* Length of the well-formed character at the front; 0 if there is none. len is above 0. */
+/*
+ * Returns the length of the well-formed character at the front; 0 if there is none. len is above 0.
+ */
 static size_t character_len(const uint8_t *ptr, size_t len)
 {
     if (ptr[0] < 0x80) {

@@ -6,7 +6,7 @@
 #define TAG_LEN_MAX    5U  /* 32 bits: protobuf-c reads no longer tags and lengths */
 #define TYPE_BITS      3U
 
-/* Reads a varint of at most len_max bytes; returns its length, 0 if it is none. */
+/* Reads a varint of at most len_max bytes. Returns its length; 0 if the bytes are not a varint. */
 static size_t read_varint(ks_bytes bytes, size_t len_max, uint64_t *ret_value)
 {
     uint64_t value = 0;
@@ -39,7 +39,7 @@ ks_result ks_wire_varint(ks_bytes *rest, uint64_t *ret_value)
     return take_varint(rest, VARINT_LEN_MAX, ret_value);
 }
 
-/* A fixed number, little-endian, of len bytes. */
+/* Reads a number of len bytes, little-endian. */
 static ks_result take_fixed(ks_bytes *rest, size_t len, uint64_t *ret_value)
 {
     if (rest->len < len) {

@@ -29,7 +29,10 @@ static const struct unit sizes[] = {
     {"", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
 static const struct unit plain[] = {{"", 1}, {NULL, 0}};
 
-/* The digits and the unit behind them; false if malformed or too large for an int64_t. */
+/*
+ * Reads digits and the unit behind them. Returns false if they are malformed or too large for an
+ * int64_t.
+ */
 static bool read_number(const char *text, const struct unit *units, int64_t *ret_value)
 {
     int64_t value = 0;
@@ -175,7 +178,9 @@ static void *field_of(const struct ks_config_option *option, void *settings)
     return (char *)settings + option->offset;
 }
 
-/* Defaults are ours: one that its own bounds refuse is a programmer error. */
+/*
+ * Defaults are written in the program: a default outside of its own bounds is a programming error.
+ */
 static void set_fallback(const struct ks_config_option *option, void *settings)
 {
     struct target target = {.option = option, .field = field_of(option, settings)};

@@ -9,7 +9,7 @@
 /* Each option takes its name, two list marks and its words; six more frame the document. */
 #define EVENTS_MAX (KS_CONFIG_OPTIONS_MAX * (KS_CONFIG_LIST_MAX + 3) + 6)
 
-/* Where in the document the reader stands: what may come next. */
+/* The place in the document: it decides what may come next. */
 enum place {
     BEFORE,
     IN_STREAM,
@@ -43,7 +43,7 @@ static bool refuse(struct reader *reader, const char *why)
     return false;
 }
 
-/* The scalar's text, the caller's; NULL if it may not stand in a configuration. */
+/* Returns the scalar's text, which the caller frees; NULL if a configuration may not hold it. */
 static char *take_text(struct reader *reader, const yaml_event_t *event)
 {
     const char *value = (const char *)event->data.scalar.value;

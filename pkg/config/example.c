@@ -7,7 +7,7 @@
 
 #define LINE_LEN 96U /* columns of a comment, without "# " */
 
-/* Breaks at spaces; a word longer than a line stands alone. */
+/* Breaks lines at spaces. A word that is longer than a line gets a line of its own. */
 static void print_comment(const char *text, FILE *out)
 {
     size_t column = 0;
@@ -45,7 +45,9 @@ static void print_value(const struct ks_config_option *option, FILE *out)
     }
 }
 
-/* An option that has a default stands commented out: the file says what differs. */
+/*
+ * An option that has a default is commented out, so that the file shows only what differs from it.
+ */
 static void print_option(const struct ks_config_option *option, FILE *out)
 {
     char name[KS_CONFIG_NAME_LEN];

@@ -30,7 +30,7 @@ void ks_config_option_name(const struct ks_config_option *option,
     ret_name[len - suffix_len] = '\0';
 }
 
-/* The largest unit that divides the value. */
+/* Returns the largest unit that divides the value. */
 static void write_scaled(int64_t value, const struct unit *units, size_t count, char *text)
 {
     for (size_t i = 0; i < count; i++) {

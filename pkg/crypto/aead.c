@@ -27,7 +27,7 @@ ks_result ks_aead_seal(struct ks_crypto *crypto, const struct ks_aead_box *box, 
     const uint8_t *iv = box->iv ? box->iv : zero_iv;
     uint8_t *tag = ret_sealed + plaintext.len;
     int n = 0;
-    /* An empty run is left out: OpenSSL takes a NULL input for the end of the message. */
+    /* Empty data is not passed on: OpenSSL takes a NULL input as the end of the message. */
     bool sealed = EVP_EncryptInit_ex2(ctx, NULL, box->key->bytes, iv, NULL) == 1 &&
                   (box->aad.len == 0 ||
                    EVP_EncryptUpdate(ctx, NULL, &n, box->aad.ptr, (int)box->aad.len) == 1) &&

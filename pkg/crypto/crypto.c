@@ -12,7 +12,7 @@ static struct {
     struct ks_crypto_options options;
 } started;
 
-/* The base provider reads and writes keys, which the FIPS provider leaves to others. */
+/* The base provider reads and writes keys: the FIPS provider does not. */
 static ks_result load_fips(void)
 {
     if (!OSSL_PROVIDER_load(NULL, "fips") || !OSSL_PROVIDER_load(NULL, "base") ||
@@ -71,7 +71,7 @@ struct ks_crypto *ks_crypto_new(void)
     crypto->sha384 = EVP_MD_CTX_new();
     crypto->nonce_at = KS_RANDOM_BLOCK;
 
-    /* Nothing but exhaustion can make these fail, and that aborts everywhere. */
+    /* These fail only when there is no memory left, and the process aborts then, as everywhere. */
     int ready = crypto->seal && crypto->open && crypto->sha256 && crypto->sha384 &&
                 EVP_EncryptInit_ex2(crypto->seal, ks_fetched.aes_256_gcm, NULL, NULL, NULL) == 1 &&
                 EVP_DecryptInit_ex2(crypto->open, ks_fetched.aes_256_gcm, NULL, NULL, NULL) == 1;

@@ -44,7 +44,7 @@ static const struct curve *curve_row(const struct ks_ec_key *key)
     return &curves[key->curve];
 }
 
-/* The curve that pkey names; 0 for any other key. */
+/* Returns the curve of pkey; 0 for any other key. */
 static enum ks_ec_curve curve_of(EVP_PKEY *pkey)
 {
     char group[GROUP_NAME_MAX] = "";
@@ -64,7 +64,7 @@ static enum ks_ec_curve curve_of(EVP_PKEY *pkey)
     return 0;
 }
 
-/* Checks the point, and the private part if there is one. Takes pkey over. */
+/* Checks the point, and the private part if there is one. Takes ownership of pkey. */
 static ks_result adopt(EVP_PKEY *pkey, bool has_private, struct ks_ec_key **ret_key)
 {
     KS_EC_AUTO *key = ks_alloc(1, sizeof(*key));
@@ -78,9 +78,15 @@ static ks_result adopt(EVP_PKEY *pkey, bool has_private, struct ks_ec_key **ret_
     if (!ctx) {
         return ks_openssl_fail(KS_INTERNAL);
     }
-    /* Quick leaves out that the order times the point is 0, which each point of these curves meets. */
+    /*
+     * The quick check does not test that the order times the point is 0: that holds for each point
+     * of these curves.
+     */
     int sound = has_private ? EVP_PKEY_check(ctx) : EVP_PKEY_public_check_quick(ctx);
-    /* A key keeps the form it came in, and PKCS#8 may hold its public part in another one. */
+    /*
+     * OpenSSL keeps the form in which a key was read, and PKCS#8 may hold the public part in
+     * another form.
+     */
     if (sound != 1 ||
         EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
                                        OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1) {

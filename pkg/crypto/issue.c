@@ -71,7 +71,7 @@ static ks_result sign_and_write(X509 *certificate, const struct ks_ec_key *key,
     return ks_pem_encode(KS_PEM_CERTIFICATE, ks_buffer_bytes(&der), out);
 }
 
-/* An X.509 v3 certificate with serial and public key; the caller's. */
+/* Makes an X.509 v3 certificate with serial and public key. The caller frees it. */
 static ks_result begin(const struct ks_ec_key *subject_key, X509 **ret_certificate,
                        char ret_serial_hex[static 2 * SERIAL_LEN + 1])
 {
@@ -115,7 +115,10 @@ ks_result ks_x509_make_ca(const struct ks_ec_key *key, const struct ks_x509_ca_s
     return sign_and_write(certificate, key, out);
 }
 
-/* The issuer's certificate, the caller's, if it is a CA's, outlives the leaf and has issuer->key. */
+/*
+ * Returns the issuer's certificate, which the caller frees, if it is a CA's, outlives the leaf and
+ * is that of issuer->key.
+ */
 static ks_result read_issuer(const struct ks_x509_issuer *issuer, int64_t not_after_s,
                              X509 **ret_certificate)
 {

@@ -100,7 +100,10 @@ static ks_result test_ecdh(struct ks_crypto *crypto)
     return expect(ks_secret_bytes(&shared), BYTES(ecdh_shared));
 }
 
-/* Signatures are random: ours is verified, and a known one, and a known one over another text. */
+/*
+ * Signatures are random, so three are verified: one of ours, a known one, and a known one over
+ * another text, which must fail.
+ */
 static ks_result test_ecdsa(struct ks_crypto *crypto)
 {
     (void)crypto;
@@ -123,7 +126,10 @@ static OSSL_PARAM octets(const char *name, ks_bytes bytes)
     return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes.ptr, bytes.len);
 }
 
-/* A source whose entropy and nonce are the vector's; the caller's. NULL: OpenSSL failed. */
+/*
+ * Makes a source whose entropy and nonce are the vector's. The caller frees it. NULL if OpenSSL
+ * failed.
+ */
 static EVP_RAND_CTX *known_source(void)
 {
     unsigned strength = 256;

@@ -56,7 +56,7 @@ ks_result ks_mac_sign(struct ks_mac *mac, const ks_bytes *parts, size_t part_cou
     if (!mac->keyed) {
         return KS_RES(INVALID_STATE);
     }
-    /* No key given: starts again under the one that it has. */
+    /* Without a key, OpenSSL starts again under the key that the context has. */
     KS_TRY(ks_openssl_check(EVP_MAC_init(mac->context, NULL, 0, NULL)));
     for (size_t i = 0; i < part_count; i++) {
         KS_TRY(ks_openssl_check(EVP_MAC_update(mac->context, parts[i].ptr, parts[i].len)));

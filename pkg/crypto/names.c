@@ -18,13 +18,13 @@ static bool is_printable(char c)
     return c >= ' ' && c <= '~';
 }
 
-/* RFC 3986 has neither blanks nor quotes; a stricter grammar is the reader's. */
+/* RFC 3986 allows neither blanks nor quotes. Whatever reads the name may be stricter. */
 static bool is_uri_char(char c)
 {
     return c > ' ' && c <= '~' && !strchr("\"<>\\^`{|}", c);
 }
 
-/* The length of text if it is neither empty nor over len_max and all its bytes are allowed; else 0. */
+/* Returns the length of text if it is 1 to len_max bytes and all of them are allowed; else 0. */
 static size_t checked_len(const char *text, size_t len_max, bool (*allowed)(char))
 {
     size_t len = strnlen(text, len_max + 1);
@@ -140,7 +140,7 @@ ks_result ks_names_build(const struct ks_x509_names *names, GENERAL_NAMES **ret_
     return KS_RES(OK);
 }
 
-/* A NUL within would hide what follows it from whoever reads the name as a C string. */
+/* A NUL inside the name would hide the rest of it from any code that reads it as a C string. */
 static ks_result copy_uri(const ASN1_STRING *value, char *ret_uri)
 {
     size_t len = (size_t)ASN1_STRING_length(value);

@@ -50,7 +50,7 @@ ks_result ks_pem_encode(const char *label, ks_bytes der, struct ks_buffer *out)
     return append_text(out, "\n");
 }
 
-/* What stands between the two marks. Fails: VALIDATION (not exactly one block). */
+/* Finds the text between the two marks. Fails: VALIDATION (not exactly one block). */
 static ks_result find_block(const char *label, ks_bytes text, ks_bytes *ret_body)
 {
     char begin_place[MARK_MAX];
@@ -84,7 +84,7 @@ static ks_result append_packed(ks_bytes body, struct ks_buffer *packed)
     return KS_RES(OK);
 }
 
-/* How many of the last block's bytes are padding: as many as there are '=' at the end. */
+/* Returns how many bytes of the last block are padding: as many as there are '=' at the end. */
 static size_t padding(ks_bytes packed)
 {
     size_t count = 0;

@@ -8,7 +8,7 @@
 #include "pkg/crypto/context.h"
 #include "pkg/crypto/openssl.h"
 
-/* Changed in a child, while it has one thread. */
+/* A child process changes it while it has one thread. */
 static unsigned fork_count;
 
 static void count_fork(void)
@@ -33,8 +33,8 @@ ks_result ks_random_public(uint8_t *ret_bytes, size_t len)
 }
 
 /*
- * The first draw settles which generator OpenSSL uses. Left for later, a module loaded in between
- * could put its own in that place: SoftHSM2 does so with the processor's where it can.
+ * The first draw decides which generator OpenSSL uses. If it came later, a module that was loaded
+ * before could put in its own generator: SoftHSM2 puts in the processor's where it can.
  */
 ks_result ks_random_init(void)
 {

@@ -6,7 +6,10 @@
 #include "pkg/base/mem.h"
 #include "pkg/crypto/openssl.h"
 
-/* Stands before each block: free is not told the length. 16 bytes keep malloc's alignment. */
+/*
+ * This comes before each block, because free is not told the length. 16 bytes keep malloc's
+ * alignment.
+ */
 struct header {
     size_t len;
     size_t unused;

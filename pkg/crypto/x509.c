@@ -45,7 +45,10 @@ ks_result ks_certificate_decode(ks_bytes pem_or_der, X509 **ret_certificate)
     return KS_RES(OK);
 }
 
-/* RFC 5280 §4.2: an extension stands once. Two could be read differently by two readers. */
+/*
+ * RFC 5280 §4.2: an extension occurs once. Of two, one reader might take the first and another the
+ * second.
+ */
 static bool extensions_sound(X509 *certificate)
 {
     int count = X509_get_ext_count(certificate);
@@ -58,7 +61,7 @@ static bool extensions_sound(X509 *certificate)
     return (X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0;
 }
 
-/* Unused bits in the signature would be a second form of the same certificate. */
+/* Unused bits in the signature would give one certificate a second form. */
 static bool signature_whole(const X509 *certificate)
 {
     const ASN1_BIT_STRING *signature = NULL;
@@ -99,7 +102,10 @@ static ks_result read_spki(const X509 *certificate, struct ks_x509_info *info)
     if (ks_failed(ks_openssl_take(der, len, &spki))) {
         return KS_RES(VALIDATION);
     }
-    /* OpenSSL has decoded the key already; a second time would be half the cost of a read. */
+    /*
+     * OpenSSL has decoded the key already. To decode it again would take half the time of reading a
+     * certificate.
+     */
     if (!ks_ec_is_canonical(ks_buffer_bytes(&spki)) || !X509_get0_pubkey(certificate)) {
         return ks_openssl_fail(KS_VALIDATION);
     }
@@ -146,7 +152,9 @@ ks_result ks_x509_to_der(ks_bytes pem_or_der, struct ks_buffer *out)
     return ks_openssl_take(der, len, out);
 }
 
-/* A certificate without the extension could be used for anything: here it has to say so. */
+/*
+ * A certificate without the extension could be used for anything. Here the extension is required.
+ */
 static bool usage_allowed(X509 *leaf, enum ks_x509_usage usage)
 {
     static const uint32_t wanted[] = {
@@ -166,7 +174,7 @@ static bool usage_allowed(X509 *leaf, enum ks_x509_usage usage)
 KS_OPENSSL_FREE_AT(X509_STORE)
 KS_OPENSSL_FREE_AT(X509_STORE_CTX)
 
-/* The store trusts ca alone and no certificate stands in between. */
+/* The store trusts only ca, and allows no certificate in between. */
 static ks_result verify_chain(X509 *leaf, X509 *ca, int64_t at_s)
 {
     KS_OPENSSL_AUTO(X509_STORE) *store = X509_STORE_new();

@@ -12,7 +12,7 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-/* Length of the run at the front whose bytes all are of one class. */
+/* Returns how many bytes at the front are of one class. */
 static size_t run_len(ks_bytes text, bool (*is)(uint8_t c))
 {
     size_t len = 0;

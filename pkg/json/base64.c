@@ -54,7 +54,7 @@ ks_result ks_base64_append(struct ks_buffer *buffer, ks_bytes bytes)
     return KS_RES(OK);
 }
 
-/* The 24 bits of four letters; false if one of them is none. */
+/* Reads the 24 bits of four letters. Returns false if a character is not a letter of base64. */
 static bool read_four(const uint8_t *text, uint32_t *ret_bits)
 {
     uint32_t bits = 0;
@@ -69,7 +69,7 @@ static bool read_four(const uint8_t *text, uint32_t *ret_bits)
     return true;
 }
 
-/* The last four characters, which may be padded: writes 1 to 3 bytes. */
+/* Reads the last four characters, which may be padded, and writes 1 to 3 bytes. */
 static ks_result read_last(const uint8_t *text, uint8_t *out, size_t *ret_len)
 {
     size_t len = text[3] != '=' ? 3 : text[2] != '=' ? 2 : 1;

@@ -7,8 +7,9 @@
 #include <string.h>
 
 /*
- * A document is jansson's root value, and a value is jansson's own: struct ks_json_doc and
- * struct ks_json are never defined, their pointers only keep the two apart for the compiler.
+ * A document is jansson's root value, and a value is jansson's own. struct ks_json_doc and struct
+ * ks_json are never defined: the compiler tells the two kinds of pointers apart, and that is all
+ * they are for.
  */
 static json_t *unwrap(const struct ks_json *value)
 {
@@ -21,8 +22,8 @@ static const struct ks_json *wrap(json_t *value)
 }
 
 /*
- * Whether brackets outside of strings stand within each other at most depth_max deep. Looked at
- * beforehand, because jansson reads recursively with a bound of its own (2048) that costs stack.
+ * Returns whether brackets outside of strings are nested at most depth_max deep. This is checked
+ * before parsing, because jansson parses recursively, and its own bound (2048) needs much stack.
  */
 static bool depth_is_within(ks_bytes text, unsigned depth_max)
 {
@@ -115,7 +116,7 @@ ks_result ks_json_bool(const struct ks_json *value, bool *ret)
     return KS_RES(OK);
 }
 
-/* Digits, perhaps behind one minus: what strtoll takes beyond that (spaces, plus) is refused. */
+/* Accepts digits, with one minus before them or none. strtoll would also take spaces and a plus. */
 static bool is_decimal(const char *text)
 {
     const char *digits = text + (*text == '-' ? 1 : 0);

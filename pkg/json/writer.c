@@ -26,7 +26,10 @@ static void append_line(struct ks_json_writer *writer)
     }
 }
 
-/* Bytes of the UTF-8 character at the front (RFC 3629: no surrogates, none over-long); 0: none. */
+/*
+ * Returns the length of the UTF-8 character at the front (RFC 3629: no surrogates, nothing
+ * over-long); 0 if there is none.
+ */
 static size_t character_len(ks_bytes text)
 {
     uint8_t first = text.ptr[0];
@@ -82,7 +85,7 @@ static void append_quoted(struct ks_json_writer *writer, ks_bytes text)
     append(writer, KS_LITERAL("\""));
 }
 
-/* What stands before a value: comma, line, name. */
+/* Writes what comes before a value: a comma, a new line, the name. */
 static void begin_value(struct ks_json_writer *writer, const char *name)
 {
     uint64_t level = 1ULL << writer->depth;

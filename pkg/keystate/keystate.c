@@ -30,8 +30,8 @@ ks_result ks_key_step(ks_key_state *state, ks_key_event event)
 }
 
 /*
- * What a cell of the table answers; the numbers are those of AWS's notes. X2 of AWS, DisabledException
- * for a key that is pending deletion, is X3 here.
+ * The answer in a cell of the table; the numbers are those of AWS's notes. AWS's X2,
+ * DisabledException for a key that is pending deletion, is X3 here.
  */
 enum cell { YES, X1, X3, X4, X5, X6, X7, X9, X11, X14, X15 };
 

@@ -27,8 +27,8 @@ struct ks_lmdb {
 };
 
 /*
- * A transaction is LMDB's own: struct ks_lmdb_write and struct ks_lmdb_read are never defined,
- * their pointers only keep the two apart for the compiler.
+ * A transaction is LMDB's own. struct ks_lmdb_write and struct ks_lmdb_read are never defined: the
+ * compiler tells the two kinds of pointers apart, and that is all they are for.
  */
 static MDB_txn *txn_of_write(struct ks_lmdb_write *write)
 {
@@ -47,7 +47,7 @@ const char *ks_lmdb_last_error(void)
     return last_error;
 }
 
-/* LMDB's codes and errno's in ours; what has no row is INTERNAL. */
+/* Maps codes of LMDB and errno to ours. A code without a row is INTERNAL. */
 static const struct {
     int code;
     ks_code result;
@@ -88,7 +88,10 @@ static ks_result translate(int code)
     return KS_RES(INTERNAL);
 }
 
-/* LMDB forbids one process to open a file twice, and two to share it is nothing we can serve. */
+/*
+ * LMDB does not allow one process to open a file twice, and we cannot serve two processes that
+ * share it.
+ */
 static ks_result take_folder(const char *folder, int *ret_fd)
 {
     char path[PATH_LEN_MAX];
@@ -113,8 +116,10 @@ static ks_result take_folder(const char *folder, int *ret_fd)
 static ks_result open_env(struct ks_lmdb *env, const struct ks_lmdb_options *options)
 {
     unsigned readers = options->readers_max ? options->readers_max : READERS_DEFAULT;
-    /* A snapshot belongs to its transaction and not to a thread; pages that are read at random are
-       not worth reading ahead. */
+    /*
+     * A snapshot belongs to its transaction, not to a thread. Reading ahead is of no use, because
+     * pages are read at random.
+     */
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (options->no_sync ? MDB_NOSYNC : 0U);
     KS_TRY(translate(mdb_env_create(&env->env)));
     KS_TRY(translate(mdb_env_set_mapsize(env->env, options->map_len_max)));
@@ -124,8 +129,8 @@ static ks_result open_env(struct ks_lmdb *env, const struct ks_lmdb_options *opt
 }
 
 /*
- * A file that is shorter than its newest header says would end the process with SIGBUS when a
- * page behind its end is read: LMDB maps it and does not look.
+ * LMDB maps the file without a look at its length. If it is shorter than its newest header says,
+ * reading a page behind its end would end the process with SIGBUS.
  */
 static ks_result check_len(struct ks_lmdb *env)
 {
@@ -214,7 +219,9 @@ ks_result ks_lmdb_write_begin(struct ks_lmdb *env, struct ks_lmdb_write **ret_wr
     return KS_RES(OK);
 }
 
-/* LMDB takes its arguments by pointers that are not const, and changes nothing behind them. */
+/*
+ * LMDB takes its arguments by pointers that are not const, but does not change what they point to.
+ */
 static MDB_val val_of(ks_bytes bytes)
 {
     return (MDB_val){.mv_size = bytes.len, .mv_data = (void *)(uintptr_t)bytes.ptr};
@@ -340,7 +347,10 @@ struct ks_lmdb_walk {
     uint8_t start[KS_LMDB_KEY_MAX];
 };
 
-/* Keys with the prefix are never before the prefix itself: the later of the two is the start. */
+/*
+ * No key with the prefix comes before the prefix itself, so the walk starts at the later of the
+ * two.
+ */
 static ks_result set_span(struct ks_lmdb_walk *walk, const struct ks_lmdb_span *span)
 {
     ks_bytes start = span->start;
@@ -374,7 +384,7 @@ ks_result ks_lmdb_walk_begin(struct ks_lmdb_read *read, ks_lmdb_db db,
     return KS_RES(OK);
 }
 
-/* The first key of the walk: the start, or what comes after it. */
+/* Finds the first key of the walk: the start, or the next key after it. */
 static int first_of(struct ks_lmdb_walk *walk, MDB_val *key, MDB_val *value)
 {
     if (walk->start_len == 0) {

@@ -4,8 +4,8 @@
 #include "pkg/pkcs11/session.h"
 
 /*
- * Each put stands under the number after the highest there is, in CKA_OBJECT_ID as 8 bytes, so that
- * the newest is known also where a crash left the one before it.
+ * Each object gets the next number, as 8 bytes in CKA_OBJECT_ID. So the newest object is known,
+ * also when a crash has left the one before it.
  */
 #define NUMBER_LEN 8U
 
@@ -32,7 +32,7 @@ static ks_result read_number(struct ks_token *token, CK_OBJECT_HANDLE object, ui
     return KS_RES(OK);
 }
 
-/* The newest of that label. Fails: NOT_FOUND, INTERNAL, VALIDATION (label). */
+/* Finds the newest object of that label. Fails: NOT_FOUND, INTERNAL, VALIDATION (label). */
 static ks_result find_newest(struct ks_token *token, const char *label,
                              struct ks_token_objects *ret_all, CK_OBJECT_HANDLE *ret_newest,
                              uint64_t *ret_number)

@@ -21,7 +21,7 @@ static ks_result refuse(ks_code code, const char *hint, const char **reterr_hint
     return (ks_result){code};
 }
 
-/* A regular file of this size is there whole at the first read. */
+/* One read returns a regular file of this size whole. */
 static ks_result read_all(int fd, uint8_t *ret_text, size_t len_max, size_t *ret_len)
 {
     ssize_t len;

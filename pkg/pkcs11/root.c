@@ -6,8 +6,8 @@
 #define ROOT_KEY_LEN 32U
 
 /*
- * What a root key says of itself. The first part is asked for when it is made; the last three are
- * the token's word that nobody ever held the key outside of it.
+ * The attributes of a root key. The first ones are asked for when it is made. By the last three the
+ * token says that the key was never outside of it.
  */
 static const struct flag {
     CK_ATTRIBUTE_TYPE type;

@@ -9,7 +9,7 @@
 
 #define SLOTS_MAX 64U
 
-/* What a module answers while a token is opened, and what to do about it. */
+/* The answers of a module while a token is opened, and what an operator can do about each. */
 static const struct answer {
     CK_RV answer;
     ks_code code;
@@ -32,7 +32,9 @@ static ks_result refuse(ks_code code, const char *hint, const char **reterr_hint
     return (ks_result){code};
 }
 
-/* CKR_OK as success; a known answer as its row; another one as INTERNAL with other_hint. */
+/*
+ * CKR_OK is success, a known answer is its row's code, and any other is INTERNAL with other_hint.
+ */
 static ks_result translate(CK_RV answer, const char *other_hint, const char **reterr_hint)
 {
     if (answer == CKR_OK) {
@@ -65,7 +67,10 @@ static ks_result load(struct ks_token *token, const char *path, const char **ret
     }
     void *symbol = dlsym(token->library, "C_GetFunctionList");
     CK_C_GetFunctionList get_list = NULL;
-    /* ISO C has no cast from an object's pointer to a function's; POSIX has them alike. */
+    /*
+     * ISO C has no cast from an object pointer to a function pointer. POSIX says that both have one
+     * form.
+     */
     static_assert(sizeof(symbol) == sizeof(get_list), "dlsym gives functions");
     memcpy(&get_list, &symbol, sizeof(get_list));
     if (!get_list || get_list(&token->api) != CKR_OK) {
@@ -162,7 +167,7 @@ ks_result ks_token_open(const struct ks_token_options *options, struct ks_token 
     return KS_RES(OK);
 }
 
-/* On the way out there is nobody to tell, and the process goes on without the token anyway. */
+/* Nobody can be told of a failure here, and the process goes on without the token anyway. */
 void ks_token_close(struct ks_token *token)
 {
     if (!token) {

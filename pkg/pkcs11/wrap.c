@@ -10,8 +10,8 @@
 static_assert(KS_TOKEN_WRAP_EXTRA == IV_LEN + TAG_LEN, "what wrapping adds");
 
 /*
- * ulIvBits is set though PKCS#11 v2.40 left it out of its text: modules that read the structure of
- * the header take 0 bits at its word.
+ * ulIvBits is set, although the text of PKCS#11 v2.40 does not have it: some modules read it from
+ * the structure, and 0 would be an IV of 0 bits.
  */
 static CK_GCM_PARAMS gcm_params(uint8_t *iv, ks_bytes aad)
 {
@@ -47,7 +47,10 @@ ks_result ks_token_wrap(struct ks_token *token, ks_token_key key, ks_bytes aad, 
     return ks_buffer_append(out, (ks_bytes){wrapped, IV_LEN + len});
 }
 
-/* Modules differ in how they say that a tag is wrong; these mean that they could not even look. */
+/*
+ * Modules report a wrong tag by different codes. These codes mean that the module could not check
+ * the tag.
+ */
 static bool is_outage(CK_RV answer)
 {
     static const CK_RV outages[] = {

@@ -13,7 +13,7 @@ static struct ks_policy_answer allow(enum ks_policy_reason reason)
     return (struct ks_policy_answer){KS_POLICY_ALLOW, reason};
 }
 
-/* Passing over a document could allow what it denies. */
+/* If a document that cannot be read were ignored, that could allow what it denies. */
 static bool is_understood(const struct ks_policy_request *request)
 {
     return request->key_policy.len == 0 && request->identity_policy_count == 0 &&

@@ -11,8 +11,8 @@
 #endif
 
 /*
- * The library waits for readers by means that ThreadSanitizer does not see: it is told that what
- * was done with a holder before its last release comes before its end.
+ * The library waits for readers in a way that ThreadSanitizer does not see. So it is told that
+ * everything done with a holder before its last release happens before the holder is freed.
  */
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 #include <sanitizer/tsan_interface.h>
@@ -23,7 +23,7 @@
 #define NOBODY_USES(holder)    (void)(holder)
 #endif
 
-/* What stands in the place: the version, and what the library needs to free it later. */
+/* One version, and what the library needs to free it later. */
 struct holder {
     struct rcu_head head;
     void *version;
@@ -35,7 +35,7 @@ struct ks_rcu {
     ks_rcu_free_fn free_version;
 };
 
-/* The snapshot of this thread. They do not nest: nothing that is done with one needs another. */
+/* The snapshot of this thread. Snapshots do not nest: no code that has one needs another. */
 static _Thread_local struct holder *held;
 static _Thread_local bool holds_snapshot;
 

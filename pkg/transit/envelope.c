@@ -21,7 +21,7 @@
 static_assert(KS_ENVELOPE_TAG_LEN == KS_AEAD_TAG_LEN, "the tag is the cipher's");
 static_assert(KS_ENVELOPE_LEN_MAX + KS_TRANSIT_HASH_LEN <= KS_SIGNED_BODY_MAX, "all can be signed");
 
-/* One side of the agreement, and what both sides bind the key to. */
+/* One side of the key agreement, and the values that both sides bind the key to. */
 struct agreement {
     const struct ks_ec_key *own;
     const struct ks_ec_key *peer;

@@ -14,7 +14,7 @@
 static_assert(KS_FINGERPRINT_LEN == KS_SHA256_LEN, "the fingerprint is a SHA-256");
 static_assert(KS_PEER_CERTIFICATE_MAX == KS_X509_DER_MAX, "whatever can be read fits");
 
-/* Drops prefix from the front of *rest, if it stands there. */
+/* Takes prefix off the front of *rest, if it is there. */
 static bool skip(ks_bytes *rest, ks_bytes prefix)
 {
     if (!ks_bytes_starts_with(*rest, prefix)) {

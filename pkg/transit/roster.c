@@ -29,7 +29,7 @@ static ks_bytes fingerprint_at(const struct ks_roster *roster, size_t at)
     return (ks_bytes){roster->entries[at].fingerprint, KS_FINGERPRINT_LEN};
 }
 
-/* Index of the first entry whose fingerprint is not less. */
+/* Returns the index of the first entry whose fingerprint is not less. */
 static size_t place_of(const struct ks_roster *roster, const uint8_t *fingerprint)
 {
     assert(roster->count <= KS_ROSTER_ENTRIES_MAX);
@@ -146,7 +146,7 @@ ks_result ks_roster_sign(const struct ks_roster *roster, const struct ks_ec_key 
     return ks_signed_append(&what, root, out);
 }
 
-/* One form only: an entry that is not behind all others is malformed. */
+/* A roster has only one form: an entry that is not greater than all before it is malformed. */
 static bool read_entry(struct ks_reader *in, struct ks_roster *roster)
 {
     ks_bytes fingerprint = ks_read_bytes(in, KS_FINGERPRINT_LEN);

@@ -46,7 +46,7 @@ void fake_refuse(const struct fake_answer *answer, ks_code code, const char *reg
 
 typedef Keystead__Kms__V1__EncryptRequest__EncryptionContextEntry encrypt_pair;
 
-/* Not a hash to copy: it only has to tell two contexts apart. All map entries have one form. */
+/* This is no real hash: it only has to tell two contexts apart. All map entries have one form. */
 static void tag_of(const ProtobufCMessage *const *pairs, size_t count,
                    uint8_t ret_tag[static TAG_LEN])
 {

@@ -75,7 +75,10 @@ static void tell(const struct ks_cli *cli, ks_code code)
 
 int main(int argc, char **argv)
 {
-    /* Plaintexts and data keys pass through: no core file, no debugger of another process. */
+    /*
+     * Plaintexts and data keys pass through this process: it leaves no core file, and no other
+     * process may debug it.
+     */
     prctl(PR_SET_DUMPABLE, 0);
     signal(SIGPIPE, SIG_IGN);
 

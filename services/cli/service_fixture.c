@@ -48,7 +48,9 @@ static void read_file(const char *path, struct ks_buffer *out)
     assert_int_equal(fclose(file), 0);
 }
 
-/* NAME.pem and NAME.key, and both in memory: the services that are faked here issue, too. */
+/*
+ * Makes NAME.pem and NAME.key, and keeps both in memory: the fake services issue certificates, too.
+ */
 static void make_root(const struct certificate_root *root, struct ks_ec_key **ret_key,
                       struct ks_buffer *ca)
 {
@@ -63,7 +65,7 @@ static void make_root(const struct certificate_root *root, struct ks_ec_key **re
     assert_int_equal(ks_ec_read_private(ks_buffer_bytes(&key), ret_key).code, KS_OK);
 }
 
-/* A leaf and its key: NAME.pem and NAME.key. */
+/* Makes a leaf and its key: NAME.pem and NAME.key. */
 static void make_leaf(const char *root, const char *uri, const char *name)
 {
     char names[256];

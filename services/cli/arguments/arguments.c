@@ -43,7 +43,9 @@ static bool is_noun(const struct ks_command_table *table, const char *word)
     return false;
 }
 
-/* The command of that noun with that verb; verb NULL: the one that has none. */
+/*
+ * Finds the command of that noun with that verb. If verb is NULL, it is the command without a verb.
+ */
 static const struct ks_command *find_command(const struct ks_command_table *table, const char *noun,
                                              const char *verb)
 {
@@ -84,7 +86,7 @@ static ks_result complain_of_verb(const struct parser *parser, const char *noun,
                     table->program, noun);
 }
 
-/* Reads noun and verb. After it either a command is named or help is wanted. */
+/* Reads noun and verb. After that, either a command is chosen or help is asked for. */
 static ks_result parse_command(struct parser *parser)
 {
     struct ks_arguments *arguments = parser->arguments;
@@ -225,7 +227,7 @@ static ks_result check_required(const struct parser *parser)
     return KS_RES(OK);
 }
 
-/* The next word of the line, which is no value of an option before it. */
+/* Handles the next word of the line, which is not the value of an option before it. */
 static ks_result parse_next(struct parser *parser, bool *only_words)
 {
     const char *word = parser->argv[parser->at++];
@@ -251,7 +253,7 @@ static ks_result parse_options(struct parser *parser)
     return check_required(parser);
 }
 
-/* Whoever asks for help gets it, whatever else is wrong with the line. */
+/* A line that asks for help gets it, even if something else in the line is wrong. */
 static bool wants_help(const struct parser *parser)
 {
     for (int i = parser->at; i < parser->argc && strcmp(parser->argv[i], "--") != 0; i++) {

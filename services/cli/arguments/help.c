@@ -76,7 +76,7 @@ static void put_commands(struct ks_lines *lines, const struct ks_command_table *
     }
 }
 
-/* "--name NAME [--id ID]": how the options of a command stand on the line. */
+/* Writes how the options of a command are given on the line: "--name NAME [--id ID]". */
 static void put_usage(struct ks_lines *lines, const struct ks_command *command)
 {
     for (size_t i = 0; i < command->option_count; i++) {

@@ -18,7 +18,7 @@
 
 typedef Keystead__Internal__V1__GetStatusResponse status_response;
 
-/* All questions of one round, until the last answer is in. */
+/* All questions of one round. It lasts until the last answer has come. */
 struct round {
     pthread_mutex_t lock;
     pthread_cond_t answered;
@@ -114,7 +114,7 @@ static bool has_alarms(const status_response *answer)
     return answer->n_alarms > 0;
 }
 
-/* The first that is true is shown: what stands further down often follows from it. */
+/* The first problem that applies is shown: those further down often follow from it. */
 static const struct {
     bool (*is_wrong)(const status_response *answer);
     const char *fault;
@@ -188,7 +188,7 @@ static void judge_server(struct question *question)
 
 /* ---- The round ---- */
 
-/* A certificate of the client root that exists already; false: there is none. */
+/* Finds a certificate of the client root that exists already. Returns false if there is none. */
 static bool client_tls(const struct ks_cli *cli, const struct ks_cluster *cluster,
                        enum ks_setting certificate, enum ks_setting key, struct ks_rpc_tls *ret_tls)
 {

@@ -131,7 +131,7 @@ static ks_result print_frontends(const struct ks_status *status, const char *reg
     return ks_table_print(&table, out);
 }
 
-/* Who stands in the store's list, as the first keystore of the region that answers has it. */
+/* The keystores in the store's list, as the first keystore of the region that answers has it. */
 static void print_listed(const struct ks_status *status, const char *region, struct ks_lines *lines)
 {
     for (size_t i = 0; i < status->keystore_count; i++) {

@@ -78,8 +78,8 @@ static ks_result read_root(struct enrolment *enrolment)
 }
 
 /*
- * A roster that was signed and perhaps given out, before the operator's file said so: its number
- * is used up. Damaged or absent, it counts for nothing.
+ * Reads a roster that was signed and perhaps given out before the operator's file was written: its
+ * number must not be used again. If it is damaged or absent, it is ignored.
  */
 static void skip_number_begun(struct enrolment *enrolment)
 {
@@ -97,7 +97,7 @@ static void skip_number_begun(struct enrolment *enrolment)
     }
 }
 
-/* The newest roster; an empty one of number 0 if there is none yet. */
+/* Reads the newest roster. If there is none yet, it is empty and has number 0. */
 static ks_result read_roster(struct enrolment *enrolment)
 {
     struct ks_failure *failure = &enrolment->cli->failure;
@@ -142,7 +142,7 @@ static ks_result split(struct enrolment *enrolment, const char *word,
     return KS_RES(OK);
 }
 
-/* The certificate in a file, if the hsm root issued it to that zone's hsm. */
+/* Reads the certificate in a file, if the hsm root issued it to that zone's hsm. */
 static ks_result read_certificate(struct enrolment *enrolment, const char *zone, const char *path,
                                   struct ks_x509_info *ret_info)
 {
@@ -165,7 +165,7 @@ static ks_result read_certificate(struct enrolment *enrolment, const char *zone,
     return KS_RES(OK);
 }
 
-/* Strikes what stands for the zone if `replace`, and adds the certificate. */
+/* Adds the certificate. If `replace`, the zone's entry so far is removed first. */
 static ks_result enter(struct enrolment *enrolment, const char *word, bool replace)
 {
     char zone[KS_ZONE_LEN_MAX + 1];
@@ -220,7 +220,7 @@ static ks_result find_keystores(struct enrolment *enrolment, struct ks_buffer *o
     return KS_RES(OK);
 }
 
-/* Calls one keystore of the region after the other, until one has done it or time is over. */
+/* Calls the keystores of the region in turn, until one has done it or the time is over. */
 static ks_result tell(struct enrolment *enrolment, const char *method,
                       const ProtobufCMessage *request, struct ks_buffer *ret_response)
 {
@@ -255,7 +255,7 @@ static ks_result put_roster(struct enrolment *enrolment, ks_bytes roster)
     return tell(enrolment, SERVICE "PutRoster", &request.base, &response);
 }
 
-/* The current generation: rotation names it, so that asking twice rotates once. */
+/* Finds the current generation. A rotation names it, so that asking twice rotates once. */
 static ks_result read_generation(struct enrolment *enrolment, uint32_t *ret_generation)
 {
     Keystead__Internal__V1__GetStatusRequest request =
@@ -311,8 +311,8 @@ static ks_result print(const struct enrolment *enrolment, const char *rest)
 }
 
 /*
- * The region first, the operator's file second: what the file says has been given out. Whatever
- * stops this in between, no two rosters of one number exist.
+ * The region gets the roster first, and the operator's file is written second: so the file holds
+ * only what was given out. Wherever this stops, there are never two rosters of one number.
  */
 static ks_result enrol(struct enrolment *enrolment, bool replace)
 {

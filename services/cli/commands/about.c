@@ -51,7 +51,7 @@ static void close_folder(DIR **folder)
     }
 }
 
-/* Names of profiles, in their order; each for ks_free. */
+/* The names of profiles, sorted. Each is freed with ks_free. */
 struct names {
     char *items[PROFILES_MAX];
     size_t count;
@@ -64,7 +64,7 @@ static void names_done(struct names *names)
     }
 }
 
-/* The name before ".yaml", the caller's; NULL for any other file. */
+/* Returns the name before ".yaml", which the caller frees; NULL for any other file. */
 static char *name_of_file(const char *file)
 {
     size_t len = strlen(file);
@@ -85,7 +85,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* No folder is no profile. */
+/* If there is no folder, there are no profiles. */
 static void read_names(const char *path, struct names *names)
 {
     KS_CLEANUP(close_folder) DIR *folder = opendir(path);

@@ -29,7 +29,7 @@
 #define OUTPUT_LEN_MAX      65536U
 #define INDENT              2U
 
-/* Where both halves stand. */
+/* The files of the key and its certificate. */
 struct places {
     char key[PATH_MAX];
     char certificate[PATH_MAX];
@@ -47,7 +47,7 @@ static ks_result find_places(struct ks_cli *cli, struct places *ret_places)
     if (key_len >= PATH_MAX || pem_len >= PATH_MAX) {
         return ks_fail(&cli->failure, KS_VALIDATION, "--out is too long");
     }
-    /* A folder that cannot be made shows when the key is written. */
+    /* If the folder cannot be made, writing the key fails and says so. */
     (void)mkdir(folder, FOLDER_MODE);
     return KS_RES(OK);
 }
@@ -64,7 +64,7 @@ static ks_result make_key(struct ks_cli *cli, const char *path, struct ks_ec_key
     return KS_RES(OK);
 }
 
-/* The key in the folder, or a new one there. */
+/* Reads the key in the folder, or makes a new one there. */
 static ks_result take_key(struct ks_cli *cli, const char *path, struct ks_ec_key **ret_key)
 {
     KS_BUFFER_AUTO pem = {.len_max = KS_EC_PRIVATE_PEM_MAX + 1};

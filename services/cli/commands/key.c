@@ -12,7 +12,9 @@
 
 static const struct ks_method create_alias = KS_KMS_METHOD(CreateAlias);
 
-/* Asked before the key is made: one without the name that it was made for helps nobody. */
+/*
+ * This is asked before the key is made, because a key without its alias is not what was asked for.
+ */
 static ks_result check_alias_is_free(struct ks_cli *cli, const char *alias)
 {
     if (!ks_alias_is_valid(ks_bytes_of(alias))) {

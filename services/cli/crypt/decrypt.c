@@ -1,4 +1,4 @@
-/* decrypt: both of what encrypt writes, told apart by the first bytes. */
+/* decrypt: opens blobs and files, which differ in their first bytes. */
 
 #include <string.h>
 #include <unistd.h>
@@ -70,7 +70,7 @@ static ks_result take_header(struct ks_cli *cli, struct ks_source *source, struc
     return ks_buffer_append(out, front);
 }
 
-/* The data key that the header carries, opened by the service. */
+/* Has the service open the data key in the header. */
 static ks_result open_data_key(struct ks_cli *cli, ks_bytes header, ks_secret *ret_key)
 {
     ks_bytes blob;

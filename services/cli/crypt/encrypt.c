@@ -1,4 +1,4 @@
-/* encrypt: what fits becomes a blob; more becomes a file under a data key. */
+/* encrypt: a short input becomes a blob, a longer one a file under a data key. */
 
 #include <string.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ static ks_result encrypt_blob(struct ks_cli *cli, const struct ks_sink *sink, ks
     return ks_sink_write(sink, (ks_bytes){blob->data, blob->len}, &cli->failure);
 }
 
-/* A data key for one file, and the header that carries it. */
+/* Makes a data key for one file, and the header that holds it. */
 static ks_result make_data_key(struct ks_cli *cli, ks_secret *ret_key, struct ks_buffer *header)
 {
     ProtobufCMessage *request;

@@ -90,7 +90,7 @@ ks_result ks_sink_check_binary(const struct ks_sink *sink, struct ks_failure *fa
     return KS_RES(OK);
 }
 
-/* Without a character that is cut at an end: up to three bytes each. */
+/* Leaves out a character that is cut at either end: up to three bytes each. */
 static ks_bytes without_cut_ends(ks_bytes bytes)
 {
     size_t begin = 0;

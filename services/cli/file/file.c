@@ -48,7 +48,7 @@ ks_result ks_file_header_write(const uint8_t nonce[static KS_FILE_NONCE_LEN], ks
     return ks_buffer_append(out, ks_written(&writer));
 }
 
-/* Reads up to the blob's length, which it answers. */
+/* Reads the header up to the blob's length, and returns that length. */
 static ks_result read_front(struct ks_reader *reader, size_t *ret_blob_len)
 {
     ks_bytes magic = ks_read_bytes(reader, KS_FILE_MAGIC_LEN);
@@ -134,7 +134,7 @@ void ks_file_free_at(struct ks_file **file)
     ks_file_free(*file);
 }
 
-/* Whether a segment of so much content may stand at the file's place. */
+/* Returns whether a segment of that length may come next in the file. */
 static bool fits(const struct ks_file *file, size_t content_len, bool is_last)
 {
     if (!is_last) {

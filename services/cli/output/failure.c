@@ -106,7 +106,7 @@ ks_result ks_fail_call(struct ks_failure *failure, const struct ks_rpc_error *er
     return (ks_result){error->code};
 }
 
-/* What a server sends goes to a terminal: no byte of it may be a command to that. */
+/* The text of a server is written to a terminal: no byte of it may be a command to the terminal. */
 static void clean(struct ks_buffer *line, size_t from)
 {
     for (size_t i = from; i < line->len; i++) {
@@ -116,7 +116,7 @@ static void clean(struct ks_buffer *line, size_t from)
     }
 }
 
-/* AWS's texts end with a full stop; before a hint it would be in the way. */
+/* AWS's texts end with a full stop, which is left out when a hint follows. */
 static size_t len_without_stop(const char *text)
 {
     size_t len = strlen(text);

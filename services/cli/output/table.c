@@ -44,7 +44,7 @@ void ks_table_cellf(struct ks_table *table, const char *format, ...)
     ks_table_cell(table, text);
 }
 
-/* Characters of UTF-8 text: its bytes but for those that continue one. */
+/* Counts the characters of UTF-8 text: all bytes except those that continue a character. */
 static size_t width_of(const char *text)
 {
     size_t width = 0;
@@ -73,7 +73,7 @@ static ks_result put_blanks(struct ks_buffer *out, size_t count)
     return KS_RES(OK);
 }
 
-/* Ends a line; empty cells at its end leave no blanks behind. */
+/* Ends a line. Empty cells at its end leave no blanks. */
 static ks_result end_line(struct ks_buffer *out)
 {
     while (out->len > 0 && out->ptr[out->len - 1] == ' ') {

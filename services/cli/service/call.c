@@ -43,7 +43,7 @@ static ks_result set_request_id(ProtobufCMessage *request, struct ks_cli *cli)
     return ks_request_set(request, "request_id", kept, &cli->failure);
 }
 
-/* Options that the message has no field for are the command's own. */
+/* An option is skipped if the message has no field for it: the command reads that option itself. */
 static ks_result set_option(ProtobufCMessage *request, const struct ks_method *method,
                             const struct ks_option *option, struct ks_cli *cli)
 {

@@ -59,7 +59,7 @@ static ks_result refuse(struct ks_rpc_error *error, const char *what, const char
     return KS_RES(VALIDATION);
 }
 
-/* The library would say only that the pair is not good. */
+/* The library would only say that the pair is wrong. */
 static ks_result check_files(const struct ks_rpc_tls *tls, struct ks_rpc_error *error)
 {
     const char *const files[] = {tls->ca_file, tls->cert_file, tls->key_file};
@@ -153,7 +153,10 @@ static ks_result split_addresses(const char *text, struct tries *tries, struct k
     return tries->count > 0 ? KS_RES(OK) : refuse(error, "addresses", text, "there is none");
 }
 
-/* Whether the file was written just now: 'user certificate' and then the first call with it. */
+/*
+ * Returns whether the file was written just now, as it is when 'user certificate' is followed by
+ * the first call.
+ */
 static bool is_fresh(const char *cert_file)
 {
     struct stat about;
@@ -177,7 +180,7 @@ static int64_t left_ms(const struct tries *tries)
     return (tries->end_ns - ks_clock_boot_ns(&ks_clock_system)) / KS_NS_PER_MS;
 }
 
-/* A pause only after all addresses were asked: the next one may well be able to answer. */
+/* The program pauses only after it has asked all addresses: the next one may be able to answer. */
 static void pause_between_rounds(struct tries *tries)
 {
     int64_t pause = tries->pause_ms < left_ms(tries) ? tries->pause_ms : left_ms(tries);
@@ -213,7 +216,7 @@ const char *ks_connections_cause(const char *text)
     return cause;
 }
 
-/* What the library says of itself, in the words of who typed an address. */
+/* Turns the library's own error into words that make sense to the person who typed the address. */
 static void explain(const struct ks_door *door, struct ks_rpc_error *error)
 {
     char cause[KS_RPC_TEXT_MAX + 1];

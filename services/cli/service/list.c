@@ -17,7 +17,7 @@
 #define PAGES_MAX 100000U
 #define INDENT    2U
 
-/* How a page names the next one: AWS's members, and those of the AIPs. */
+/* How a page names the next one: by AWS's members, or by those of the AIPs. */
 struct paging {
     const char *wanted; /* of the request */
     const char *next;   /* of the response; empty: there are no more */
@@ -56,7 +56,7 @@ static void add_page(struct listing *listing, const ProtobufCMessage *response)
     }
 }
 
-/* What the response says of the next page; NULL: it was the last one. */
+/* Returns the mark of the next page; NULL if this was the last one. */
 static const char *next_page(const ProtobufCMessage *response, const struct paging **ret_paging)
 {
     for (size_t i = 0; i < KS_COUNT(pagings); i++) {

@@ -38,7 +38,7 @@ static void *place_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor 
     return (char *)message + field->offset;
 }
 
-/* A field that says whether it is there is there from now on. */
+/* Marks a field as set, if the message records that. */
 static void mark_present(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
