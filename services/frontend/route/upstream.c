@@ -249,9 +249,8 @@ static void release(struct ks_upstream *upstream, int64_t now_ns)
 
 /* ---- One item ---- */
 
-/* Nobody has the item any more, as far as it concerns us. */
-static void forget_attempt(struct ks_upstream *upstream, size_t index,
-                           struct ks_upstream_item *item)
+/* The keystore has answered, or never got the item. Returns whether it got it. */
+static bool end_attempt(struct ks_upstream *upstream, size_t index, struct ks_upstream_item *item)
 {
     struct peer *peer = &upstream->peers[index];
     assert(item->awaiting & bit_of(index));
@@ -261,7 +260,16 @@ static void forget_attempt(struct ks_upstream *upstream, size_t index,
     peer->outstanding--;
     if (item->queued_at == (int)index) {
         queue_remove(queue_of(peer, item), item);
-    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The keystore is not waited for any more, and may still carry the item out if it got it. */
+static void forget_attempt(struct ks_upstream *upstream, size_t index,
+                           struct ks_upstream_item *item)
+{
+    if (end_attempt(upstream, index, item)) {
         item->loose = true;
     }
 }
@@ -435,16 +443,6 @@ static void shun(struct ks_upstream *upstream, size_t index, int64_t until_ns)
     }
 }
 
-/* Whether another keystore got the item and has not answered. */
-static bool is_elsewhere(const struct ks_upstream_item *item, size_t index)
-{
-    uint32_t elsewhere = item->awaiting & ~bit_of(index);
-    if (item->queued_at != NO_PEER) {
-        elsewhere &= ~bit_of((size_t)item->queued_at);
-    }
-    return elsewhere != 0;
-}
-
 /*
  * Whether a refusal is not the last word on a mutation: a keystore that is cut off or slow has it,
  * too, and may do later what this one has refused (CreateAlias, once the alias is deleted).
@@ -454,7 +452,11 @@ static bool may_still_happen(const struct ks_upstream_item *item, size_t index, 
     if (!item->mutating || code == KS_OK || code == KS_STALE_VIEW || code == KS_UNAVAILABLE) {
         return false;
     }
-    return item->loose || is_elsewhere(item, index);
+    uint32_t elsewhere = item->awaiting & ~bit_of(index);
+    if (item->queued_at != NO_PEER) {
+        elsewhere &= ~bit_of((size_t)item->queued_at);
+    }
+    return item->loose || elsewhere != 0;
 }
 
 static void receive(struct ks_upstream *upstream, size_t index, const struct ks_item_result *result,
@@ -474,9 +476,9 @@ static void receive(struct ks_upstream *upstream, size_t index, const struct ks_
     if (result->code != KS_UNAVAILABLE) {
         /*
          * A new view is no refusal, and the item comes back with another decision. The keystore
-         * that sent it may be the one that lags: what waits elsewhere may still be carried out.
+         * that sent it may be the one that lags: whatever others have got stays loose.
          */
-        item->loose = item->loose || (item->mutating && is_elsewhere(item, index));
+        (void)end_attempt(upstream, index, item);
         finish(upstream, item, result);
         return;
     }

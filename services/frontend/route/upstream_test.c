@@ -298,6 +298,15 @@ static void a_refusal_is_an_answer_where_nothing_can_happen_any_more(void **stat
     answer(1, last_tag(1), KS_ALREADY_EXISTS);
     assert_int_equal(probe.code, KS_ALREADY_EXISTS);
 
+    /* The one that refuses now has answered the round before. */
+    send_kind(true, &probe);
+    answer(1, last_tag(1), KS_STALE_VIEW);
+    probe.done = 0;
+    probe.item.body = (struct ks_buffer){.len_max = KS_EXECUTE_BODY_MAX};
+    assert_int_equal(ks_upstream_send(upstream, &probe.item, now_ns()).code, KS_OK);
+    answer(1, last_tag(1), KS_ALREADY_EXISTS);
+    assert_int_equal(probe.code, KS_ALREADY_EXISTS);
+
     peers[1].ready = false; /* it waits to be written there, and never is */
     send_kind(true, &probe);
     pass(MUTATION + 20);
