@@ -54,6 +54,13 @@ void fixture_write(const char *path, ks_bytes bytes)
     assert_int_equal(fclose(file), 0);
 }
 
+/* A NUL behind what it holds, so that it can be searched as a string. */
+static void terminate(struct ks_buffer *text)
+{
+    assert_int_equal(ks_buffer_append(text, (ks_bytes){(const uint8_t *)"", 1}).code, KS_OK);
+    text->len--;
+}
+
 void fixture_read(const char *path, struct ks_buffer *out)
 {
     FILE *file = fopen(path, "rb");
@@ -99,8 +106,7 @@ static void finish(pid_t pid, struct ran *ran)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     ran->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     fixture_read(fake_path("stderr"), &ran->err);
-    assert_int_equal(ks_buffer_append(&ran->err, (ks_bytes){(const uint8_t *)"", 1}).code, KS_OK);
-    ran->err.len--;
+    terminate(&ran->err);
 }
 
 struct ran run_program(const char *const *words, ks_bytes input)
@@ -112,6 +118,7 @@ struct ran run_program(const char *const *words, ks_bytes input)
     finish(start(words, out), &ran);
     close(out);
     fixture_read(fake_path("stdout"), &ran.out);
+    terminate(&ran.out);
     return ran;
 }
 
@@ -130,5 +137,6 @@ struct ran run_on_terminal(const char *const *words, ks_bytes input)
                          KS_OK);
     }
     close(ours);
+    terminate(&ran.out);
     return ran;
 }

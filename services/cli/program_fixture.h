@@ -21,9 +21,9 @@ void fixture_read(const char *path, struct ks_buffer *out);
 
 /* How a run ended. */
 struct ran {
-    int code; /* exit code; -1 if it did not end by itself */
-    struct ks_buffer out;
-    struct ks_buffer err; /* always with a NUL behind its end */
+    int code;             /* exit code; -1 if it did not end by itself */
+    struct ks_buffer out; /* both with a NUL behind their end */
+    struct ks_buffer err;
 };
 void ran_done(struct ran *ran);
 #define RAN_AUTO KS_CLEANUP(ran_done) struct ran
