@@ -136,9 +136,10 @@ static ks_result check_list(struct pass *pass, size_t index, ks_bytes message)
 static ks_result check_lists(struct pass *pass, ks_bytes message)
 {
     for (size_t i = 0; i < pass->operation->member_count; i++) {
-        if (pass->counts[i] > 0) {
-            KS_TRY(check_list(pass, i, message));
+        if (pass->counts[i] == 0) {
+            continue;
         }
+        KS_TRY(check_list(pass, i, message));
     }
     return KS_RES(OK);
 }

@@ -192,9 +192,10 @@ ks_result ks_naming_find(const struct ks_naming_scene *scene, struct ks_checked 
     const struct ks_operation *operation = scene->operation;
     checked->key_count = 0;
     for (size_t i = 0; i < operation->resource_count; i++) {
-        if (ks_checked_has(checked, operation->resources[i].member)) {
-            KS_TRY(find(scene, &operation->resources[i], checked, refusal));
+        if (!ks_checked_has(checked, operation->resources[i].member)) {
+            continue;
         }
+        KS_TRY(find(scene, &operation->resources[i], checked, refusal));
     }
     return KS_RES(OK);
 }

@@ -69,14 +69,14 @@ static INTERNAL(View) *
 }
 
 /* Only the frontend sees it, and comes back with what it decided: nothing needs to be settled. */
-static void answer_stale(struct ks_call *call, const ks_bytes *versions,
+static void answer_stale(struct ks_call *call, size_t count, const ks_bytes *versions,
                          const struct ks_facts *facts)
 {
     call->views = ks_call_pointers(call, KS_OPERATION_KEYS_MAX);
-    for (size_t i = 0; i < call->target_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         call->views[i] = new_view(call, versions[i], &facts[i]);
     }
-    call->view_count = call->target_count;
+    call->view_count = count;
     ks_attempt_rest_on_nothing(&call->attempt);
     ks_call_fail(call, KS_STALE_VIEW);
 }
@@ -95,14 +95,17 @@ static bool is_allowed_here(const struct ks_call *call, const struct ks_facts *f
 
 bool ks_confirm(struct ks_call *call)
 {
+    size_t count = call->target_count;
+    assert(count <= KS_OPERATION_KEYS_MAX);
+
     ks_bytes versions[KS_OPERATION_KEYS_MAX];
     struct ks_facts facts[KS_OPERATION_KEYS_MAX];
-    for (size_t i = 0; i < call->target_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         versions[i] = version_of(call, &call->targets[i]);
         ks_knowledge_of(&call->targets[i], &facts[i]);
     }
     if (!is_as_decided(call, versions)) {
-        answer_stale(call, versions, facts);
+        answer_stale(call, count, versions, facts);
         return false;
     }
     if (call->item->decision != INTERNAL_ENUM(DECISION__DECISION_ALLOW) ||

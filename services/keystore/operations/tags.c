@@ -24,7 +24,7 @@ static STORED(Tag) * *sorted_tags(struct ks_call *call, const STORED(KeyRecord) 
     for (size_t i = 0; i < key->n_tags; i++) {
         tags[i] = key->tags[i];
     }
-    qsort(tags, key->n_tags, sizeof(*tags), compare_keys);
+    qsort(tags, key->n_tags, sizeof(void *), compare_keys);
     return tags;
 }
 

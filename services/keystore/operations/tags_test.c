@@ -77,7 +77,7 @@ static void create_with_tags(size_t count, char ret_key_id[KS_KEY_ID_LEN + 1])
     KMS(Tag) made[TAGS_MAX];
     KMS(Tag) * tags[TAGS_MAX];
     for (size_t i = 0; i < count; i++) {
-        snprintf(names[i], sizeof(names[i]), "t%02zu", count - 1 - i);
+        snprintf(names[i], sizeof(names[i]), "t%02u", (unsigned)(count - 1 - i) % TAGS_MAX);
         made[i] = tag(names[i], "v");
         tags[i] = &made[i];
     }
@@ -105,7 +105,7 @@ static void pages_give_every_tag_once_in_order(void **state)
         const KMS(ListResourceTagsResponse) *page = page_of(&answer);
         for (size_t i = 0; i < page->n_tags; i++) {
             char expected[8];
-            snprintf(expected, sizeof(expected), "t%02zu", seen++);
+            snprintf(expected, sizeof(expected), "t%02u", (unsigned)seen++ % TAGS_MAX);
             assert_string_equal(page->tags[i]->tag_key, expected);
             assert_string_equal(page->tags[i]->tag_value, "v");
         }
