@@ -31,14 +31,14 @@ static ks_bytes version_of(struct ks_call *call, const struct ks_target *target)
     return (ks_bytes){bytes, packed.len};
 }
 
-static bool is_as_decided(const struct ks_call *call, const ks_bytes *versions)
+static bool is_as_decided(const struct ks_call *call, size_t count, const ks_bytes *versions)
 {
     const INTERNAL(Item) *item = call->item;
     if (item->decision == INTERNAL_ENUM(DECISION__DECISION_UNSPECIFIED) ||
-        item->n_versions != call->target_count) {
+        item->n_versions != count) {
         return false;
     }
-    for (size_t i = 0; i < call->target_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!ks_bytes_equal(ks_bytes_in(item->versions[i]), versions[i])) {
             return false;
         }
@@ -104,7 +104,7 @@ bool ks_confirm(struct ks_call *call)
         versions[i] = version_of(call, &call->targets[i]);
         ks_knowledge_of(&call->targets[i], &facts[i]);
     }
-    if (!is_as_decided(call, versions)) {
+    if (!is_as_decided(call, count, versions)) {
         answer_stale(call, count, versions, facts);
         return false;
     }
