@@ -368,7 +368,6 @@ def write_bounds(_, operations, out):
         "KS_OPERATION_NUMBER_MAX": max(o.option.number for o in single),
         "KS_OPERATION_COUNT": len(operations),
         "KS_OPERATION_MEMBERS_MAX": max(len(o.members) for o in operations),
-        "KS_OPERATION_RESOURCES_MAX": max(len(o.resources) for o in operations),
         "KS_OPERATION_KEYS_MAX": max(o.key_count() for o in operations),
         "KS_OPERATION_LEN_MAX": max(o.joint_maximum(by_name)[1] for o in single),
         "KS_BATCH_ITEMS_MAX": max(o.members[0].limits.max for o in operations if o.is_batch),

@@ -1,21 +1,9 @@
 #include "pkg/operation/operation.h"
 
-#include <string.h>
-
 const struct ks_operation *ks_operation_of(uint32_t number)
 {
     for (size_t i = 0; number > 0 && i < ks_operation_count; i++) {
         if (ks_operations[i]->number == number) {
-            return ks_operations[i];
-        }
-    }
-    return NULL;
-}
-
-const struct ks_operation *ks_operation_named(const char *name)
-{
-    for (size_t i = 0; i < ks_operation_count; i++) {
-        if (strcmp(ks_operations[i]->name, name) == 0) {
             return ks_operations[i];
         }
     }

@@ -71,7 +71,7 @@ struct ks_member {
     const char *values;  /* ENUM: "AES_256, AES_128" */
     int32_t value_max;   /* ENUM: 1 to value_max are values */
     const char *text;    /* what a client reads about its limits; NULL: AWS's sentence */
-    /* What a key id or ARN is expected and an alias is found; NULL: it is like an absent key. */
+    /* What a client reads that gave an alias where a key is due; NULL: as of a key that is absent. */
     const char *alias_text;
     bool alias_made; /* names an alias that is to be made */
 };
@@ -115,8 +115,8 @@ struct ks_operation {
     const struct ks_member *members;
     size_t member_count; /* at most KS_OPERATION_MEMBERS_MAX */
     const struct ks_resource *resources;
-    size_t resource_count; /* at most KS_OPERATION_RESOURCES_MAX */
-    size_t key_count;      /* those of type KEY: at most KS_OPERATION_KEYS_MAX */
+    size_t resource_count;
+    size_t key_count; /* those of type KEY: at most KS_OPERATION_KEYS_MAX */
     const struct ks_choice *choices;
     size_t choice_count;
     uint8_t request_id; /* index of the member; NONE unless it is a mutation */
@@ -139,9 +139,6 @@ extern const size_t ks_operation_count;
 
 /* The row of that number; NULL: there is none. */
 const struct ks_operation *ks_operation_of(uint32_t number);
-
-/* The row of that name, such as "Encrypt"; NULL: there is none. */
-const struct ks_operation *ks_operation_named(const char *name);
 
 /* The member with that field number; NULL: the operation has none. */
 const struct ks_member *ks_operation_member(const struct ks_operation *operation, uint32_t field);

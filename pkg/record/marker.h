@@ -3,8 +3,8 @@
  *
  * Form: base64 of u8 1 ‖ the first 8 bytes of SHA-256(list, account, filter, position, each with
  * its length) ‖ position. The hash binds a marker to its list, so that one of another list, another
- * account or another filter is refused and not misread. It guards against mistakes: a position says
- * nothing that the caller may not see, so to forge one gains nothing.
+ * account or another filter is refused and not misread. It guards against mistakes only: anybody can
+ * make a marker of any position, so a reader takes a position for any bytes of any length.
  *
  * Threads: pure; any.
  */

@@ -7,8 +7,8 @@
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/key_commit.h"
 
-#define LIMIT_DEFAULT 50  /* AWS KMS API: ListResourceTags */
-#define TAGS_MAX      50U /* of a key: AWS KMS Developer Guide, "Tagging keys" */
+#define LIMIT_DEFAULT 50 /* AWS KMS API: ListResourceTags */
+#define TAGS_FIELD    2U /* TagResourceRequest.tags */
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -158,8 +158,10 @@ void ks_run_tag_resource(struct ks_call *call)
     for (size_t i = 0; i < request->n_tags; i++) {
         changed = put_tag(call, &record, request->tags[i]) || changed;
     }
-    if (record.n_tags > TAGS_MAX) {
-        ks_call_fail_text(call, KS_TAG, "Too many tags");
+    /* A key has as many tags in all as one request may put on it. */
+    const struct ks_member *tags = ks_operation_member(call->operation, TAGS_FIELD);
+    if (record.n_tags > (size_t)tags->max) {
+        ks_call_fail_text(call, KS_TAG, "%s", tags->text);
     } else if (changed) {
         ks_key_commit(call, &record, &response.base);
     } else {

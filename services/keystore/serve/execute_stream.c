@@ -67,7 +67,7 @@ static void send_batch(struct lane *lane)
     lane->batch_count = 0;
 }
 
-/* With the lock. What a message may hold at most is a frontend's limit, too (limits.h). */
+/* With the lock. What a message may hold at most is a frontend's limit, too: internal/v1/limits.h. */
 static void pack(struct lane *lane, const INTERNAL(ItemResult) * result)
 {
     ks_result packed = ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch);
