@@ -392,11 +392,11 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 
 /* Stopping */
 
+/* All that calls under way don't wait for: new accounts are counted until the last call is gone. */
 static void stop_workers(struct ks_keystore *keystore)
 {
     struct ks_worker *const workers[] = {keystore->housekeeping_worker, keystore->operators_worker,
-                                         keystore->keeper_worker, keystore->applied_worker,
-                                         keystore->quota_worker};
+                                         keystore->keeper_worker, keystore->applied_worker};
     for (size_t i = 0; i < KS_COUNT(workers); i++) {
         ks_worker_stop(workers[i]);
     }
@@ -428,6 +428,7 @@ void ks_keystore_stop(struct ks_keystore *keystore)
                             keystore->settings->drain_grace_ms);
     }
     ks_rpc_server_free(keystore->server);
+    ks_worker_stop(keystore->quota_worker);
     ks_mirror_free(keystore->mirror); /* before the store, which it writes to */
     ks_applied_close(keystore->applied);
     pthread_mutex_lock(&keystore->lock);

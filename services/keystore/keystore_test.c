@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,6 +42,12 @@
 #define PATH_LEN  256U
 #define WAIT_MS   10000
 #define ARENA_MAX (1024U * 1024U)
+
+/*
+ * The queues on both sides and what gRPC holds take less than half of them: the keystore has handled
+ * more than its queue takes when the last one is sent.
+ */
+#define DEAF_MESSAGES (6U * KS_RPC_STREAM_QUEUE_COUNT)
 
 static char certs[PATH_LEN];
 static char *folder;
@@ -452,6 +459,118 @@ static void a_bad_item_is_answered_and_ends_no_stream(void **state)
     ks_rpc_channel_free(channel);
 }
 
+/* A message of items that are refused at length, without the hsm. */
+static ks_result send_bad_items(struct ks_rpc_stream *stream)
+{
+    static const uint8_t limit_zero[] = {0x08, 0x00};
+    KS_BUFFER_AUTO message = {.len_max = 65536};
+    for (size_t i = 0; i < KS_EXECUTE_ITEMS_MAX; i++) {
+        INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+        item.tag = 1;
+        item.operation = KS_NUMBER_LIST_KEYS;
+        item.account = ks_lend_text("111122223333");
+        item.request = ks_lend_bytes((ks_bytes){limit_zero, sizeof(limit_zero)});
+        assert_int_equal(ks_codec_pack_field(1, &item.base, &message).code, KS_OK);
+    }
+    return ks_rpc_stream_send_buffer(stream, &message);
+}
+
+static atomic_bool deaf;
+
+static void read_unless_deaf(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    execute_message(user, stream, message);
+    if (atomic_load(&deaf)) {
+        ks_rpc_stream_pause(stream);
+    }
+}
+
+static void read_on(void *argument)
+{
+    atomic_store(&deaf, false);
+    ks_rpc_stream_resume(argument);
+}
+
+static const struct ks_rpc_stream_callbacks deaf_callbacks = {.on_message = read_unless_deaf,
+                                                              .on_close = stream_closed};
+
+/*
+ * Results that find no room would be waited for until the frontend's patience ends: it is told at
+ * once that they are lost, and asks elsewhere.
+ */
+static void a_frontend_that_reads_nothing_loses_its_stream_and_no_result_in_silence(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = open_stream(channel, SERVICE "Execute", &deaf_callbacks);
+
+    atomic_store(&deaf, true);
+    for (unsigned i = 0; i < DEAF_MESSAGES; i++) {
+        while (send_bad_items(stream).code == KS_LIMIT_EXCEEDED) {
+            fixture_sleep_ms(1);
+        }
+    }
+    ks_rpc_loop_post(loop, read_on, stream);
+
+    await_true(read_counter(&closed_count) == 1);
+    assert_true(read_counter(&result_count) < DEAF_MESSAGES * KS_EXECUTE_ITEMS_MAX);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
+/* A CreateKey of an account; its result bears the tag. */
+static void send_create_key(struct ks_rpc_stream *stream, const char *account, uint64_t tag)
+{
+    char request_id[32];
+    snprintf(request_id, sizeof(request_id), "%s-%u", account, read_counter(&result_count));
+    INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+    item.tag = tag;
+    item.operation = KS_NUMBER_CREATE_KEY;
+    item.account = ks_lend_text(account);
+    item.principal = ks_lend_text("arn:aws:iam::111122223333:user/alice");
+    item.request_id = ks_lend_text(request_id);
+    item.decision = INTERNAL_ENUM(DECISION__DECISION_ALLOW);
+    KS_BUFFER_AUTO message = {.len_max = 4096};
+    assert_int_equal(ks_codec_pack_field(1, &item.base, &message).code, KS_OK);
+    assert_int_equal(ks_rpc_stream_send_buffer(stream, &message).code, KS_OK);
+}
+
+static void *stop_in_the_background(void *argument)
+{
+    (void)argument;
+    ks_keystore_stop(keystore);
+    return NULL;
+}
+
+/* The keys of an account are counted by a worker, which must not be gone before those who ask. */
+static void a_new_accounts_create_key_is_answered_while_the_keystore_drains(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+    unsigned asked = 0;
+    do { /* until the keeper has made a domain key */
+        send_create_key(stream, "111122223333", 0);
+        asked++;
+        await_true(read_counter(&result_count) >= asked);
+    } while (codes[0] == KS_UNAVAILABLE && asked < GAUGE_WAIT_MS);
+    assert_int_equal(codes[0], KS_OK);
+    settings.drain_notice_ms = 500;
+    pthread_t stopping;
+    assert_int_equal(pthread_create(&stopping, NULL, stop_in_the_background, NULL), 0);
+    fixture_sleep_ms(50);
+
+    send_create_key(stream, "444455556666", 1);
+    pthread_join(stopping, NULL);
+
+    assert_int_equal(read_counter(&result_count), asked + 1);
+    assert_int_equal(codes[1], KS_OK);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+    ks_config_done(&ks_keystore_table, &settings);
+    start_keystore();
+}
+
 static ks_code refused_with(const char *certificate, const char *method)
 {
     unsigned before = closed_count;
@@ -650,6 +769,8 @@ int main(void)
         TEST(what_is_no_request_ends_its_stream_and_no_other),
         TEST(a_bad_item_is_answered_and_ends_no_stream),
         TEST(items_that_need_the_hsm_go_back_together),
+        TEST(a_frontend_that_reads_nothing_loses_its_stream_and_no_result_in_silence),
+        TEST(a_new_accounts_create_key_is_answered_while_the_keystore_drains),
         TEST(each_method_is_for_those_it_is_for),
         TEST(an_operator_sees_how_it_is_and_rotates),
         TEST(identities_reach_frontends_also_without_control_and_after_a_restart),

@@ -53,15 +53,22 @@ static void unlock_and_unref(struct lane *lane)
     }
 }
 
-/* With the lock. A stream that is over takes nothing: its frontend asks elsewhere. */
+/*
+ * With the lock. A stream that is over takes nothing: its frontend asks elsewhere. One whose queue
+ * is full has a frontend that does not read: results are lost, so the stream ends and says so.
+ */
 static void send_batch(struct lane *lane)
 {
     if (lane->batch.len > 0) {
         atomic_fetch_add(&lane->all->result_count, lane->batch_count);
         atomic_fetch_add(&lane->all->result_message_count, 1);
-        if (ks_failed(ks_rpc_stream_send_buffer(lane->stream, &lane->batch))) {
-            ks_buffer_done(&lane->batch);
+        ks_result sent = ks_rpc_stream_send_buffer(lane->stream, &lane->batch);
+        if (sent.code == KS_LIMIT_EXCEEDED) {
+            ks_log(WARN, "frontend does not read its results; its stream is cut off, ignoring",
+                   KS_NUMBER("count", lane->batch_count));
+            ks_rpc_stream_cancel(lane->stream);
         }
+        ks_buffer_done(&lane->batch); /* nothing is left in what was sent */
     }
     lane->batch.len_max = KS_EXECUTE_RESPONSE_MAX;
     lane->batch_count = 0;

@@ -2,7 +2,8 @@
  * execute_stream: KeystoreService.Execute. A frontend's stream of many requests a message; results
  * go back in any order, as many in one message as come together: those of one message of items that
  * need no hsm, those of one frame of the hsm's replies, those that came while the last message was
- * being written.
+ * being written. A frontend that does not read them is cut off when the stream's queue is full: its
+ * items then go to another keystore.
  *
  * Threads: the stream's loop; results come from wherever a call ends.
  */
