@@ -218,7 +218,8 @@ static void counted(void *user, ks_result result)
         ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
                           KS_QUOTA_KEYS);
     } else if (ks_failed(result)) {
-        ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
+        bool retryable = result.code == KS_UNAVAILABLE || result.code == KS_THROTTLED;
+        ks_call_fail(call, retryable ? result.code : KS_INTERNAL);
     } else {
         plan->counted = true;
         make_key(call);

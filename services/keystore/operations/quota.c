@@ -31,6 +31,7 @@ struct counting {
     int64_t now_ms;        /* of the first call that waits */
     struct waiting *first; /* guarded by the lock */
     struct waiting *last;  /* guarded by the lock */
+    size_t waiting_count;  /* guarded by the lock */
 
     /* The worker's. */
     struct ks_name after; /* the last key that was counted */
@@ -116,21 +117,28 @@ static struct counting *counting_of(struct ks_quota *quota, const char *account,
     return counting;
 }
 
-/* Returns false when too many calls wait already. */
-static bool wait_for_count(struct ks_quota *quota, const char *account, int64_t now_ms,
-                           const struct waiting *call)
+/*
+ * Lets a call wait. Fails: THROTTLED (too many of its account's wait already: it alone is told, and
+ * the keystore stays in use for others), UNAVAILABLE (too many of all).
+ */
+static ks_result wait_for_count(struct ks_quota *quota, const char *account, int64_t now_ms,
+                                const struct waiting *call)
 {
     struct counting *counting =
         quota->waiting_count == KS_QUOTA_WAITING_MAX ? NULL : counting_of(quota, account, now_ms);
     if (!counting) {
-        return false;
+        return KS_RES(UNAVAILABLE);
+    }
+    if (counting->waiting_count == KS_QUOTA_SHARE_MAX) {
+        return KS_RES(THROTTLED);
     }
     struct waiting *waiting = ks_alloc(1, sizeof(*waiting));
     *waiting = *call;
     *(counting->last ? &counting->last->next : &counting->first) = waiting;
     counting->last = waiting;
+    counting->waiting_count++;
     quota->waiting_count++;
-    return true;
+    return KS_RES(OK);
 }
 
 /* Takes the account whose turn it is off the list. */
@@ -174,8 +182,8 @@ void ks_quota_take(struct ks_quota *quota, const char *account, int64_t now_ms,
     if (is_known(quota, count, account, now_ms)) {
         result = take_one(quota, &count->keys);
     } else {
-        waits = wait_for_count(quota, account, now_ms, &call);
-        result = waits ? result : KS_RES(UNAVAILABLE);
+        result = wait_for_count(quota, account, now_ms, &call);
+        waits = !ks_failed(result);
     }
     pthread_mutex_unlock(&quota->lock);
     if (waits) {

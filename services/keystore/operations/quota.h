@@ -25,7 +25,8 @@
 #define KS_QUOTA_RECOUNT_MS      600000  /* a count older than this is made anew */
 #define KS_QUOTA_FULL_RECOUNT_MS 1000    /* the same for an account that is full */
 #define KS_QUOTA_COUNTING_MAX    256U    /* accounts that are being counted at a time */
-#define KS_QUOTA_WAITING_MAX     4096U   /* calls that wait for a count; more are refused */
+#define KS_QUOTA_WAITING_MAX     8192U   /* calls that wait for a count; more are refused */
+#define KS_QUOTA_SHARE_MAX       512U    /* of them, those of one account: others find room */
 #define KS_QUOTA_STEP            1000U   /* keys of an account that are counted in its turn */
 
 struct ks_quota;
@@ -47,8 +48,9 @@ void ks_quota_free(struct ks_quota *quota);
  * Asks whether the account may have one more key. On OK it is counted as if that key were made.
  * done is called exactly once: on this thread before this returns if the count is known, otherwise
  * later on the worker's thread. Its result is OK, LIMIT_EXCEEDED (the account is full), CORRUPT
- * (the copy cannot be read), or UNAVAILABLE (too many calls wait for a count, the copy is not
- * loaded, or the process ends).
+ * (the copy cannot be read), THROTTLED (KS_QUOTA_SHARE_MAX calls of this account wait for its
+ * count), or UNAVAILABLE (too many calls wait for a count, the copy is not loaded, or the process
+ * ends).
  *
  * account  KS_ACCOUNT_LEN digits; copied.
  * now_ms   wall time.

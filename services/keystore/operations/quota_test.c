@@ -192,13 +192,18 @@ static void counts_exactly_over_several_turns(void **state)
     assert_int_equal(over.code, KS_LIMIT_EXCEEDED);
 }
 
+static void account_of(unsigned number, char account[32])
+{
+    snprintf(account, 32, "%012u", number);
+}
+
 static void so_many_accounts_wait_and_no_more(void **state)
 {
     (void)state;
     struct call calls[KS_QUOTA_COUNTING_MAX + 1];
     for (unsigned i = 0; i <= KS_QUOTA_COUNTING_MAX; i++) {
         char account[32];
-        snprintf(account, sizeof(account), "%012u", i);
+        account_of(i, account);
         take(account, 5000, &calls[i]);
     }
     assert_int_equal(calls[KS_QUOTA_COUNTING_MAX - 1].code, NOT_YET);
@@ -210,19 +215,43 @@ static void so_many_accounts_wait_and_no_more(void **state)
     assert_int_equal(calls[KS_QUOTA_COUNTING_MAX - 1].code, KS_OK);
 }
 
+#define SHARES (KS_QUOTA_WAITING_MAX / KS_QUOTA_SHARE_MAX)
+
 static void so_many_calls_wait_and_no_more(void **state)
 {
     (void)state;
     static struct call calls[KS_QUOTA_WAITING_MAX + 1];
-    for (size_t i = 0; i <= KS_QUOTA_WAITING_MAX; i++) {
-        take(SMALL, 5000, &calls[i]);
+    char account[32];
+    for (unsigned i = 0; i <= KS_QUOTA_WAITING_MAX; i++) {
+        account_of(i / KS_QUOTA_SHARE_MAX, account);
+        take(account, 5000, &calls[i]);
     }
     assert_int_equal(calls[KS_QUOTA_WAITING_MAX - 1].code, NOT_YET);
     assert_int_equal(calls[KS_QUOTA_WAITING_MAX].code, KS_UNAVAILABLE);
 
     ks_quota_run(quota, NULL);
-    take(LARGE, 5000, &calls[0]);
+    account_of(SHARES + 1, account);
+    take(account, 5000, &calls[0]);
     assert_int_equal(calls[0].code, NOT_YET);
+}
+
+/* Promise 6. Who sends too much is told so; a keystore that has no room would be avoided by all. */
+static void the_calls_of_one_account_leave_room_for_others(void **state)
+{
+    (void)state;
+    static struct call greedy[KS_QUOTA_SHARE_MAX + 1];
+    struct call modest;
+    for (size_t i = 0; i <= KS_QUOTA_SHARE_MAX; i++) {
+        take(LARGE, 5000, &greedy[i]);
+    }
+    take(SMALL, 5000, &modest);
+    assert_int_equal(greedy[KS_QUOTA_SHARE_MAX - 1].code, NOT_YET);
+    assert_int_equal(greedy[KS_QUOTA_SHARE_MAX].code, KS_THROTTLED);
+    assert_int_equal(modest.code, NOT_YET);
+
+    ks_quota_run(quota, NULL);
+    assert_int_equal(modest.code, KS_OK);
+    assert_int_equal(greedy[0].code, KS_OK);
 }
 
 static void calls_that_wait_at_the_end_are_answered(void **state)
@@ -252,6 +281,7 @@ int main(void)
         TEST(counts_exactly_over_several_turns),
         TEST(so_many_accounts_wait_and_no_more),
         TEST(so_many_calls_wait_and_no_more),
+        TEST(the_calls_of_one_account_leave_room_for_others),
         TEST(calls_that_wait_at_the_end_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
