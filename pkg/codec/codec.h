@@ -68,8 +68,10 @@ KS_MUST_USE ks_result ks_codec_check(const struct ProtobufCMessageDescriptor *ty
 typedef void (*ks_codec_visit_fn)(void *user, const struct ks_wire_field *field, ks_bytes raw);
 
 /*
- * ks_codec_check, which also tells visit of the fields, so that a caller that looks for some of
- * them needs no scan of its own. What visit was told means nothing if the check fails.
+ * Checks as ks_codec_check does and also tells visit of the fields, so that a caller that looks for
+ * some of them needs no scan of its own. What visit was told means nothing if the check fails.
+ * reterr_fault  the first fault found; written on failure only. May be NULL.
+ * Fails: as ks_codec_check.
  */
 KS_MUST_USE ks_result ks_codec_scan(const struct ProtobufCMessageDescriptor *type, ks_bytes message,
                                     const struct ks_codec_limits *limits, ks_codec_visit_fn visit,

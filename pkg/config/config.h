@@ -2,9 +2,9 @@
  * config: a process's settings, read from one YAML file and checked against a table.
  *
  * The file is one mapping of option names to scalars or lists of scalars; nothing nests deeper,
- * anchors, tags and a second document are refused. The whole file is refused, with the line, when an
- * option is unknown to the table or occurs twice, or when its value is malformed or out of its bounds.
- * The table also makes the commented example, so that both always say the same.
+ * anchors, tags and a second document are refused. The whole file is refused, with the line, when
+ * an option is unknown to the table or occurs twice, or when its value is malformed or out of its
+ * bounds. The table also makes the commented example, so that both always say the same.
  *
  *     struct settings { char *socket; int64_t window_ms; struct ks_config_list peers; };
  *     static const struct ks_config_option options[] = {
@@ -113,10 +113,11 @@ KS_MUST_USE ks_result ks_config_parse(const struct ks_config_table *table, const
                                       ks_bytes yaml, void *ret_settings, char *reterr_text);
 
 /*
- * Reads the settings from a file. The outputs are as above.
+ * Reads the settings from a file. Both outputs are written as ks_config_parse writes them, on
+ * failure too.
  *
  * Fails: VALIDATION (as above, or the file is longer than KS_CONFIG_FILE_MAX), NOT_FOUND (the file
- * cannot be opened or read). After a failure ret_settings is as above.
+ * cannot be opened or read).
  */
 KS_MUST_USE ks_result ks_config_load(const struct ks_config_table *table, const char *path,
                                      void *ret_settings, char *reterr_text);

@@ -32,10 +32,10 @@ struct ks_config_document {
  *
  * ret_document  zeroed by the caller, who also frees it after a failure: it then holds the entries
  *               before the fault.
- * reterr_line   line of the fault, from 1.
- * reterr_why    what is wrong, a static string.
+ * reterr_line   line of the fault, from 1. Written with VALIDATION only.
+ * reterr_why    what is wrong, a static string. Written with VALIDATION only.
  *
- * Fails: VALIDATION (the text is not of this form).
+ * Fails: VALIDATION (the text is not of this form), INTERNAL (the YAML parser can't be made).
  */
 KS_MUST_USE ks_result ks_config_document_read(ks_bytes yaml,
                                               struct ks_config_document *ret_document,

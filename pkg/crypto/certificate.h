@@ -8,7 +8,8 @@
 #include "pkg/crypto/x509.h"
 
 /*
- * Appends the DER that pem_or_der holds; pem_label names the block.
+ * Appends the DER that pem_or_der holds; pem_label names the block. After a failure out may hold a
+ * part of it.
  * Fails: VALIDATION (malformed, empty, over KS_X509_DER_MAX).
  */
 KS_MUST_USE ks_result ks_certificate_der(ks_bytes pem_or_der, const char *pem_label,

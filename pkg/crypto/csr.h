@@ -11,7 +11,8 @@
 #include "pkg/crypto/x509.h"
 
 /*
- * Appends the PEM of a request for key, signed by it. subject and names may be empty.
+ * Appends the PEM of a request for key, signed by it. subject and names may be empty. After a
+ * failure out may hold a part of the PEM.
  * Fails: VALIDATION (a name too long or malformed), LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
  */
 KS_MUST_USE ks_result ks_csr_make(const struct ks_ec_key *key,

@@ -1,10 +1,9 @@
 /*
  * x509: makes, reads and verifies the certificates of our own roots of trust (RFC 5280).
  *
- * A chain has two links: a pinned, self-signed CA and a leaf. Keys are EC, P-256 or P-384; CAs
- * sign with the hash of their curve. The issuer says what a leaf names; only the public key is taken
- * from a request. Times are seconds since 1970-01-01 UTC, and the caller passes them in. After a failure
- * a buffer that a function appends to may hold a part of its text.
+ * A chain has two links: a pinned, self-signed CA and a leaf. Keys are EC, P-256 or P-384; CAs sign
+ * with the hash of their curve. The issuer says what a leaf names; only the public key is taken
+ * from a request. Times are seconds since 1970-01-01 UTC, and the caller passes them in.
  *
  * Threads: pure over the arguments; any thread. A struct ks_ec_key is used by one thread at a time.
  */
@@ -62,7 +61,8 @@ struct ks_x509_leaf_spec {
 };
 
 /*
- * Appends the PEM of a CA certificate signed by key itself.
+ * Appends the PEM of a CA certificate signed by key itself. After a failure out may hold a part of
+ * the PEM.
  * Fails: VALIDATION (a name too long or malformed, no subject, times out of order or out of range),
  * LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
  */
@@ -78,6 +78,7 @@ struct ks_x509_issuer {
 /*
  * Appends the PEM of a leaf for a public key (SubjectPublicKeyInfo, DER), under a serial of 16
  * random bytes.
+ * out             after a failure it may hold a part of the PEM.
  * ret_serial_hex  32 hex digits, lower case, and a NUL; written on success only. May be NULL.
  * Fails: VALIDATION (a name too long or malformed, neither subject nor name, times out of order
  * or not_after_s past the CA's, spki malformed, the issuer no CA or its key another one's),
@@ -113,8 +114,8 @@ enum ks_x509_usage { KS_X509_ANY, KS_X509_CLIENT, KS_X509_SERVER };
 
 /*
  * Verifies that this CA issued leaf, that both are valid at at_s, that the CA may sign certificates
- * and leaf may not, and that leaf may be used in this way. Both are PEM or DER. A certificate is valid
- * from not_before_s on and before not_after_s, as OpenSSL has it.
+ * and leaf may not, and that leaf may be used in this way. Both are PEM or DER. A certificate is
+ * valid from not_before_s on and before not_after_s, as OpenSSL has it.
  *
  * ret_info  what leaf says. Written on success only; may be NULL.
  *
@@ -124,7 +125,7 @@ KS_MUST_USE ks_result ks_x509_verify(ks_bytes leaf, ks_bytes ca, int64_t at_s,
                                      enum ks_x509_usage usage, struct ks_x509_info *ret_info);
 
 /*
- * Appends the DER of a certificate given as PEM or DER.
+ * Appends the DER of a certificate given as PEM or DER. After a failure out is unchanged.
  * Fails: VALIDATION (malformed), LIMIT_EXCEEDED (the buffer's cap).
  */
 KS_MUST_USE ks_result ks_x509_to_der(ks_bytes pem_or_der, struct ks_buffer *out);

@@ -34,6 +34,7 @@ struct ks_ekt_seal {
  *
  * domain   keyed with the domain key of that generation.
  * ret_ekt  at least KS_EKT_EXTRA_LEN + hbk->len bytes, the caller's; unspecified after a failure.
+ * ret_len  how many bytes were written; untouched after a failure.
  *
  * Fails: VALIDATION (empty HBK, no such generation), INTERNAL (OpenSSL).
  */
@@ -42,7 +43,8 @@ KS_MUST_USE ks_result ks_ekt_seal(struct ks_crypto *crypto, struct ks_mac *domai
                                   uint8_t *ret_ekt, size_t *ret_len);
 
 /*
- * Which domain key it takes to open ekt. Proves nothing.
+ * Reads which domain key it takes to open ekt. This proves nothing about ekt.
+ * ret_generation  untouched after a failure.
  * Fails: INVALID_CIPHERTEXT (not the form of an EKT).
  */
 KS_MUST_USE ks_result ks_ekt_generation(ks_bytes ekt, uint32_t *ret_generation);

@@ -30,7 +30,8 @@
 KS_MUST_USE ks_result ks_frame_next(ks_bytes stream, ks_bytes *ret_frame);
 
 /*
- * Appends the head of a frame whose len bytes the caller appends next.
+ * Appends the head of a frame whose len bytes the caller appends next. After a failure the buffer
+ * is unchanged.
  * Fails: VALIDATION (len is 0 or over KS_FRAME_LEN_MAX), LIMIT_EXCEEDED (the buffer's cap).
  */
 KS_MUST_USE ks_result ks_frame_begin(struct ks_buffer *out, size_t len);

@@ -1,10 +1,10 @@
 /*
  * client: a channel to one server, over mutual TLS 1.3.
  *
- * A channel connects when it is first used, and again by itself after a loss; a call made while
- * the server cannot be reached fails with UNAVAILABLE at once, it does not wait. Nothing is
- * retried that a server may have seen (a call that crossed a server's goodbye is sent again on the
- * next connection). The server must chain to the CA and its one SPIFFE URI must be the expected one;
+ * A channel connects when it is first used, and again by itself after a loss; a call made while the
+ * server cannot be reached fails with UNAVAILABLE at once, it does not wait. Nothing is retried
+ * that a server may have seen (a call that crossed a server's goodbye is sent again on the next
+ * connection). The server must chain to the CA and its one SPIFFE URI must be the expected one;
  * both are checked in the handshake, before anything of a request is sent. Names and addresses in
  * its certificate do not count.
  *
@@ -44,7 +44,8 @@ struct ks_rpc_channel_options {
 };
 
 /*
- * ret_channel  Free with ks_rpc_channel_free.
+ * Makes a channel, which connects when it is first used. The files are read now.
+ * ret_channel  free with ks_rpc_channel_free. Untouched after a failure.
  * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused).
  */
 KS_MUST_USE ks_result ks_rpc_channel_new(const struct ks_rpc_channel_options *options,
@@ -89,7 +90,8 @@ void ks_rpc_unary_buffer(struct ks_rpc_channel *channel,
 /*
  * Sends and waits: for commands, never on a loop's thread.
  *
- * ret_response  appended to, on success. reterr_error may be NULL.
+ * ret_response  the response is appended to it, on success only.
+ * reterr_error  what the callback would get; written on failure only. May be NULL.
  * Fails: what ks_rpc_unary's callback would get; LIMIT_EXCEEDED (ret_response is full).
  */
 KS_MUST_USE ks_result ks_rpc_unary_wait(struct ks_rpc_channel *channel,

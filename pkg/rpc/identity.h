@@ -27,6 +27,8 @@ bool ks_rpc_identity_changed(const struct ks_rpc_identity *identity);
  * A listener's credentials: a client certificate is required and verified, the files are looked
  * at for each connection. They borrow identity until the server that took them is destroyed.
  *
+ * ret_credentials  the caller's, to release; untouched after a failure.
+ *
  * Fails: VALIDATION (a file cannot be read, is empty or over KS_RPC_PEM_MAX).
  */
 KS_MUST_USE ks_result ks_rpc_identity_serve(struct ks_rpc_identity *identity,
@@ -35,6 +37,8 @@ KS_MUST_USE ks_result ks_rpc_identity_serve(struct ks_rpc_identity *identity,
 /*
  * A channel's credentials, of the files as they are now. The handshake fails unless the server
  * chains to the CA and its one URI is server_spiffe (see client.h for a '/' at its end).
+ *
+ * ret_credentials  the caller's, to release; untouched after a failure.
  *
  * Fails: VALIDATION (as above).
  */

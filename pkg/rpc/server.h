@@ -87,9 +87,9 @@ struct ks_rpc_server_options {
     void (*forget)(void *user, void *session); /* NULL: nothing to free; not called for NULL */
     void *admit_user;
     /*
-     * FileDescriptorSet for reflection, with all imports; borrowed as long as the server. Each method
-     * of the table must be in it (that is asserted), unless it is empty. The built-in services and
-     * the details of errors are described without it.
+     * FileDescriptorSet for reflection, with all imports; borrowed as long as the server. Each
+     * method of the table must be in it (that is asserted), unless it is empty. The built-in
+     * services and the details of errors are described without it.
      */
     ks_bytes descriptors;
 
@@ -105,7 +105,7 @@ struct ks_rpc_server_options {
 /*
  * Binds, reads the certificates and starts to serve. Health is NOT_SERVING until it is set.
  *
- * ret_server  Free with ks_rpc_server_free.
+ * ret_server  free with ks_rpc_server_free. Untouched after a failure.
  *
  * Fails: VALIDATION (certificate files cannot be read or do not fit), CONFLICT (the address cannot
  * be bound), INTERNAL (the library refused).

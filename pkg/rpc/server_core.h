@@ -59,7 +59,7 @@ struct ks_rpc_server {
     atomic_size_t calls;   /* unary, in progress */
     atomic_size_t streams; /* in progress */
 
-    /* Guards what follows; nobody waits for it but who shuts the server down. */
+    /* Guards what follows. Only the thread that shuts the server down waits for a change of it. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     size_t objects;   /* calls asked for or in progress: each holds the server */

@@ -72,7 +72,11 @@ struct ks_rpc_loop *ks_rpc_stream_loop(const struct ks_rpc_stream *stream);
  */
 KS_MUST_USE ks_result ks_rpc_stream_send(struct ks_rpc_stream *stream, ks_bytes message);
 
-/* The same without a copy: takes the bytes of message, which is empty afterwards on success. */
+/*
+ * The same without a copy: takes the bytes of message.
+ * message  empty after a success, unchanged after a failure.
+ * Fails: as ks_rpc_stream_send.
+ */
 KS_MUST_USE ks_result ks_rpc_stream_send_buffer(struct ks_rpc_stream *stream,
                                                 struct ks_buffer *message);
 

@@ -89,7 +89,9 @@ void ks_rpc_stream_refuse(struct ks_rpc_stream *stream, const struct ks_rpc_stat
 /* Client: sends the head and starts to read. Any thread. */
 void ks_rpc_stream_start(struct ks_rpc_stream *stream);
 
-/* Between stream.c and stream_send.c. */
+/* What stream.c and stream_send.c use of each other. */
+
+/* Returns whether this is the server's side of the stream. */
 bool ks_rpc_stream_is_server(const struct ks_rpc_stream *stream);
 /* Hands operations to the library; the caller has counted them in pending as one. */
 void ks_rpc_stream_batch(struct ks_rpc_stream *stream, const grpc_op *ops, size_t count,

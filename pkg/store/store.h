@@ -9,10 +9,10 @@
  * of its last change. Revisions are those of etcd (embedded: counted here): each transaction gets
  * the next one, and a reader sees all of a revision or nothing of it.
  *
- * Reading takes a view, a snapshot of the local copy. Code that answers clients takes it with
- * ks_store_serve, which looks at the serving window first (window.h), and passes what the answer
- * rests on to ks_store_settle before the answer goes out. That, and nothing else, is promise 2 of
- * the design; the rule is modelled in tests/model/serving-windows.pml.
+ * A reader takes a view, which is a snapshot of the local copy. Code that answers clients takes the
+ * view with ks_store_serve, which looks at the serving window first (window.h). Before the answer
+ * goes out, it calls ks_store_settle with the revision that the answer rests on. These two calls
+ * keep promise 2 of the design; tests/model/serving-windows.pml is the model of the rule.
  *
  * Outputs are written on success only.
  *

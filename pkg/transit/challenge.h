@@ -27,7 +27,9 @@ struct ks_ec_key;
 
 enum ks_transit_purpose { KS_TRANSIT_DOMAIN_KEY = 1, KS_TRANSIT_RE_ENCRYPT = 2 };
 
-/* A challenge's members, borrowed from the bytes that were read or from the caller that makes it. */
+/*
+ * A challenge's members, borrowed from the bytes that were read or from the caller that makes it.
+ */
 struct ks_challenge {
     enum ks_transit_purpose purpose;
     const uint8_t *nonce;        /* KS_TRANSIT_NONCE_LEN bytes, random, once */
@@ -41,7 +43,7 @@ struct ks_challenge {
 };
 
 /*
- * Appends a signed challenge.
+ * Appends a signed challenge. After a failure out may hold a part of it.
  * identity  the key pair of the certificate, P-384.
  * Fails: VALIDATION (a length out of its bounds), LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
  */
@@ -58,8 +60,8 @@ KS_MUST_USE ks_result ks_challenge_sign(const struct ks_challenge *challenge,
 KS_MUST_USE ks_result ks_challenge_read(ks_bytes bytes, struct ks_challenge *ret_challenge);
 
 /*
- * Verifies that an hsm of the pinned root issued the challenge. Rosters, purpose and destination are
- * for the caller to check.
+ * Verifies that an hsm of the pinned root issued the challenge. Rosters, purpose and destination
+ * are for the caller to check.
  *
  * ret_peer  which hsm it was. Written on success only.
  *

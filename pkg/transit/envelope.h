@@ -2,7 +2,8 @@
  * envelope: a secret on its way from one hsm to another (proto/formats/transit-v1.md): the answer
  * to one challenge, sealed to the receiver's transit key and signed by the sender.
  *
- * Threads: pure over the arguments; any thread. A struct ks_ec_key and ks_crypto are used by one thread.
+ * Threads: pure over the arguments; any thread. A struct ks_ec_key and ks_crypto are used by one
+ * thread.
  */
 #pragma once
 
@@ -33,6 +34,7 @@ struct ks_envelope_sender {
  *
  * challenge  the whole of it.
  * secret     1 to KS_ENVELOPE_SECRET_MAX bytes.
+ * out        empty. After a failure it may hold a part of the envelope.
  *
  * Fails: VALIDATION (a length out of its bounds, a malformed challenge or transit key),
  * LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
@@ -70,8 +72,8 @@ struct ks_envelope_receiver {
 };
 
 /*
- * Verifies that an hsm of the pinned root answered exactly this challenge. Rosters are for the caller
- * to check.
+ * Verifies that an hsm of the pinned root answered exactly this challenge. Rosters are for the
+ * caller to check.
  *
  * ret_peer  which hsm it was. Written on success only.
  *

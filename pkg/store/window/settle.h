@@ -1,21 +1,24 @@
 /*
- * settle: from which moment on no keystore serves a state older than a revision (design,
- * promise 2). Writers and readers use the same. Small and pure: no clock, no I/O. The names in
- * brackets are those of tests/model/serving-windows.pml.
+ * settle: works out when a revision is settled, which means that no keystore serves a state older
+ * than it from now on (design, promise 2). A writer waits for the revision of its change, a reader
+ * for the revision that its answer rests on; both wait in the same way. It is pure: it reads no
+ * clock and does no I/O. The names in brackets are those of tests/model/serving-windows.pml.
  *
- * A settlement of revision S holds the list of the keystores as it stood at S or later, taken
- * before its wait begins. [take_list] It ends when every keystore listed has said that it has
- * applied S [CONFIRM, NOBODY], or when 1.1 D have passed since the wait began [OVER]: a keystore
- * that had a window then has none any more, or has applied S. One that said nothing is to be
- * struck, if its record is still the one listed. [STRIKING, DELETE, STILL]
+ * A settlement of revision S begins with the list of the keystores as it was at S or later; the
+ * list is taken before the wait begins. [take_list] The settlement ends when every keystore on the
+ * list has said that it has applied S. [CONFIRM, NOBODY] It also ends when 1.1 D have passed since
+ * the wait began, because each window that was open then is over: the keystore no longer serves, or
+ * it has applied S in the meantime. [OVER] A keystore that said nothing is then struck off the
+ * list, unless its record has changed since the list was taken. [STRIKING, DELETE, STILL]
  *
- * That S is settled stays true, and holds for every revision below: so one number, `settled`, only
- * grows, and whatever waits for S or less is answered when it passes S. It also grows while nothing
- * waits: as far as every keystore on the copy's own list has said, up to what the copy has applied
- * (the list is that of the applied revision, so not older than S).
+ * Once S is settled it stays settled, and so is every revision below it. One number, `settled`,
+ * therefore says it all: it only grows, and a waiter for S is answered when the number reaches S.
+ * It also grows while nothing waits, up to the revision that every keystore on the copy's own list
+ * has said, and not beyond what the copy has applied (the list belongs to the applied revision, so
+ * it is not older than S).
  *
- * What a keystore said before a restart still counts [OLDWORD]: it serves again only after a new
- * heartbeat, whose revision is higher than all it ever said.
+ * A keystore's word from before its restart still counts. [OLDWORD] The keystore serves again only
+ * after a new heartbeat, and the heartbeat's revision is higher than any that the keystore named.
  *
  * Threads: one.
  */

@@ -1,6 +1,6 @@
 /*
- * status: asks every process of a cluster at once how it is. A process that does not answer is a row
- * like any other.
+ * status: asks every process of a cluster at once how it is. A process that does not answer is a
+ * row like any other.
  *
  * Threads: one; answers arrive on the thread of the connections.
  */
@@ -61,7 +61,9 @@ KS_MUST_USE ks_result ks_status_ask(struct ks_cli *cli, const struct ks_cluster 
 const struct Keystead__Internal__V1__GetStatusResponse *
 ks_status_etcd(const struct ks_status *status, const char *region);
 
-/* Returns whether the keystore at index is the first one of its region: callers visit regions so. */
+/*
+ * Returns whether the keystore at index is the first one of its region: callers visit regions so.
+ */
 bool ks_status_is_first(const struct ks_status *status, size_t index);
 
 /* Counts what is not well in a region: keystores, frontends, etcd members, an absent leader. */
@@ -72,6 +74,8 @@ size_t ks_status_faults(const struct ks_status *status);
 
 /*
  * Runs 'cluster status': asks, prints, and asks again while something is not well and --wait has
- * not passed. Notes the reason of a failure in cli->failure.
+ * not passed. A failure's reason is in cli->failure.
+ * Fails: VALIDATION (--wait or the cluster's settings are malformed), INTERNAL (not all is well),
+ * and as ks_status_ask and ks_cluster_load.
  */
 KS_MUST_USE ks_result ks_run_cluster_status(struct ks_cli *cli);

@@ -16,13 +16,23 @@ extern const struct ks_command_table ks_commands;
  * notes the reason of a failure in cli->failure.
  */
 
-/* Makes a key, and its alias if one was asked for; a failure tells when the key alone was made. */
+/*
+ * Makes a key, and its alias if one was asked for. Fails: as ks_call; the reason tells when the key
+ * was made, but not the alias.
+ */
 KS_MUST_USE ks_result ks_run_key_create(struct ks_cli *cli);
 
-/* Makes a user's private key, unless it exists, and gets a certificate. A failure leaves the key. */
+/*
+ * Makes a user's private key, unless it exists, and gets a certificate. Fails: as ks_call, and when
+ * a file can't be read or written; a private key that was made stays.
+ */
 KS_MUST_USE ks_result ks_run_user_certificate(struct ks_cli *cli);
 
-/* Each prints what the program knows by itself. Fails: as the functions above. */
+/*
+ * Each prints what the program knows by itself.
+ * Fails: VALIDATION (no completion for that shell), INTERNAL (it can't be printed), and as
+ * ks_profile_folder.
+ */
 KS_MUST_USE ks_result ks_run_profile_list(struct ks_cli *cli);
 KS_MUST_USE ks_result ks_run_completion(struct ks_cli *cli);
 KS_MUST_USE ks_result ks_run_version(struct ks_cli *cli);

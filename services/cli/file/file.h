@@ -33,7 +33,7 @@ struct ks_file;
 bool ks_file_is(ks_bytes front);
 
 /*
- * Appends a header.
+ * Appends a header. After a failure out is unchanged.
  *
  * nonce  KS_FILE_NONCE_LEN random bytes, for this file only.
  * Fails: VALIDATION (blob is empty or over KS_FILE_BLOB_MAX), LIMIT_EXCEEDED (the buffer's cap).
@@ -46,8 +46,8 @@ KS_MUST_USE ks_result ks_file_header_write(const uint8_t nonce[static KS_FILE_NO
  *
  * ret_len  written on success only.
  *
- * Fails: INVALID_CIPHERTEXT (front is shorter than KS_FILE_FRONT_LEN, or begins no file), UNSUPPORTED
- * (it is of a version or algorithm that is not known here).
+ * Fails: INVALID_CIPHERTEXT (front is shorter than KS_FILE_FRONT_LEN, or begins no file),
+ * UNSUPPORTED (it is of a version or algorithm that is not known here).
  */
 KS_MUST_USE ks_result ks_file_header_len(ks_bytes front, size_t *ret_len);
 

@@ -31,7 +31,7 @@ __attribute__((format(printf, 2, 3))) void ks_table_cellf(struct ks_table *table
                                                           const char *format, ...);
 
 /*
- * Appends the rows; the last one is whole.
+ * Appends the rows, each with its newline. After a failure out may hold a part of them.
  * Fails: LIMIT_EXCEEDED (the table's or the buffer's cap).
  */
 KS_MUST_USE ks_result ks_table_print(const struct ks_table *table, struct ks_buffer *out);

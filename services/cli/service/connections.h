@@ -46,9 +46,9 @@ struct ks_outgoing {
 };
 
 /*
- * Calls a method, and repeats the call after UNAVAILABLE, DEADLINE and THROTTLED while there is time; after
- * UNAUTHENTICATED, too, with a certificate that is younger than KS_CONNECTIONS_FRESH_S: the region may
- * not have heard of it yet.
+ * Calls a method, and repeats the call after UNAVAILABLE, DEADLINE and THROTTLED while there is
+ * time; after UNAUTHENTICATED, too, with a certificate that is younger than KS_CONNECTIONS_FRESH_S:
+ * the region may not have heard of it yet.
  *
  * ret_response  the response is appended to it, on success only.
  * reterr_error  the last try's error; unspecified after a success.
@@ -66,9 +66,11 @@ KS_MUST_USE ks_result ks_connections_call(struct ks_connections *connections,
  * Finds or makes the channel to one address, for a caller that does not wait for its calls one by
  * one. The channel belongs to connections.
  *
- * ret_channel  written on success only.
+ * ret_channel   written on success only.
+ * reterr_error  written on failure only.
  *
- * Fails: as ks_connections_call.
+ * Fails: VALIDATION (the address is too long or one too many, or a file of the certificate can't be
+ * read or used; error->text says which).
  */
 KS_MUST_USE ks_result ks_connections_channel(struct ks_connections *connections,
                                              const struct ks_door *door, const char *address,

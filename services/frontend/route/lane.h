@@ -38,7 +38,7 @@ struct ks_lane_options {
 
 /*
  * Opens its streams. Everything in options is borrowed as long as the lane.
- * ret_lane  free with ks_lane_free.
+ * ret_lane  free with ks_lane_free. Untouched after a failure.
  * Fails: VALIDATION (certificate files cannot be read), INTERNAL (the library refused).
  */
 KS_MUST_USE ks_result ks_lane_new(const struct ks_lane_options *options, struct ks_lane **ret_lane);

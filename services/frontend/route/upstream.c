@@ -416,7 +416,7 @@ void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_
     upstream->peers[index].usable = true;
     upstream->peers[index].accepted = false;
     upstream->peers[index].flying = false;
-    /* Who waits for no other reason than that nobody was there need not wait any longer. */
+    /* These items waited only because no keystore could be reached. Now one can. */
     for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
         if (!item->awaiting) {
             dispatch(upstream, item, now_ns);

@@ -40,7 +40,7 @@ KS_MUST_USE ks_result ks_safe_init(const struct ks_hsm_settings *settings,
 /*
  * Stores the certificate that the hsm root gave, and pins the root. Both are PEM or DER. Nothing is
  * stored unless both are right.
- * reterr_hint  as above.
+ * reterr_hint  what to do about a failure, a static string; unspecified after success.
  * Fails: ACCESS_DENIED (token or PIN; or the certificate is not this hsm's, of this region and
  * zone, and signed by that root), NOT_FOUND (token; or not initialised), INVALID_CIPHERTEXT (as
  * above), INTERNAL.
@@ -53,7 +53,7 @@ KS_MUST_USE ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_b
  *
  * ret_content  zeroed by the caller; holds a part of it after a failure: ks_safe_content_done in
  *              any case.
- * reterr_hint  as above.
+ * reterr_hint  what to do about a failure, a static string; unspecified after success.
  *
  * Fails: NOT_FOUND (token; not initialised or not enrolled), ACCESS_DENIED (token or PIN),
  * INVALID_CIPHERTEXT (as above), INTERNAL.

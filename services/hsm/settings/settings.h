@@ -35,7 +35,9 @@ extern const struct ks_config_table ks_hsm_settings_table;
 
 /*
  * Reads and checks the file. Says on stderr what is wrong.
- * Fails: VALIDATION, NOT_FOUND.
+ * ret_settings  zeroed by the caller, who frees it with ks_hsm_settings_done; after a failure it
+ *               owns nothing.
+ * Fails: VALIDATION (the text or a setting is wrong), NOT_FOUND (the file can't be opened or read).
  */
 KS_MUST_USE ks_result ks_hsm_settings_load(const char *path, struct ks_hsm_settings *ret_settings);
 

@@ -18,12 +18,12 @@ struct ks_loop;
 /*
  * Makes the loop, with all that it opens.
  *
- * listener_fd  taken over.
+ * listener_fd  taken over, and closed after a failure, too.
  * peer         the user whose connections are served.
- * ret_loop     the caller's; ks_loop_free.
+ * ret_loop     the caller's; ks_loop_free. Untouched after a failure.
  *
  * SIGTERM and SIGINT are blocked from here on and end ks_loop_run; SIGPIPE is ignored.
- * Fails: INTERNAL.
+ * Fails: INTERNAL (the system has no descriptor left).
  */
 KS_MUST_USE ks_result ks_loop_new(int listener_fd, uid_t peer, struct ks_loop **ret_loop);
 

@@ -1,15 +1,17 @@
 /*
  * link: requests to the zone's hsm over its Unix socket (keystead/internal/v1/hsm.proto).
  *
- * While frames are on their way, requests collect; the next frame takes all that wait. So the
- * busier the keystore is, the more requests one frame holds, and no request waits for a timer. A
- * caller that has many requests at once says so (hold, release). What a caller sends because
- * replies have come, it sends once all of them have (defer). So a message of items costs one wake
- * of the link and one of the hsm each way.
+ * While a frame is on its way to the hsm, new requests wait, and the next frame takes all of them.
+ * The busier the keystore is, the more requests one frame holds; no request waits for a timer. A
+ * caller with several requests surrounds them with hold and release, so that they go out in one
+ * frame. A caller that works on replies does so in a deferred function, which runs when all replies
+ * of a frame have been handed out. In this way a message of many items wakes the link once and the
+ * hsm once.
  *
- * A link connects by itself, again and again. Its owner opens it for all requests when it has given
- * the hsm what that needs (roster, domain keys). Until then, and whenever the connection is lost,
- * requests fail with UNAVAILABLE at once, so that a frontend goes to another keystore.
+ * A link connects by itself, and connects again after each loss. After each connection its owner
+ * gives the hsm what it needs (roster, domain keys) and then opens the link for all other requests.
+ * Until the link is open, and whenever the connection is lost, requests fail with UNAVAILABLE at
+ * once, so that a frontend goes to another keystore.
  *
  * Threads: one of its own, on which done, on_connected and on_lost run and must not block; every
  * function from any thread.
@@ -34,7 +36,9 @@ struct ks_hsm_link;
 struct ks_hsm_link_options {
     const char *socket_path;      /* copied */
     const struct ks_clock *clock; /* NULL: ks_clock_system */
-    /* The hsm is connected, and the link not open yet. Each connection has another life. */
+    /*
+     * The hsm is connected; the link is not open yet. life is a number for this connection alone.
+     */
     void (*on_connected)(void *user, uint64_t life);
     /* The connection that on_connected announced is lost. */
     void (*on_lost)(void *user);
@@ -70,13 +74,17 @@ KS_MUST_USE ks_result ks_hsm_link_start(struct ks_hsm_link *link);
 void ks_hsm_link_free(struct ks_hsm_link *link);
 
 /*
- * Sends a request (packed before this returns) once the link is open, and calls done exactly once:
- * at once, on this thread, when it can't be sent; otherwise later on the link's.
+ * Sends a request, which is packed before this returns, and calls done exactly once. If the request
+ * can't be sent, because the link isn't open or too many requests wait, done is called at once on
+ * the caller's thread; otherwise later on the link's.
  */
 void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
                      ks_hsm_done_fn done, void *user);
 
-/* Does the same as soon as the hsm is connected, for the owner, which prepares the hsm. */
+/*
+ * Sends a request in the same way, on a link that is connected but need not be open. It is for the
+ * owner, which has to prepare the hsm before the link can be opened.
+ */
 void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
                          ks_hsm_done_fn done, void *user);
 
@@ -92,8 +100,9 @@ void ks_hsm_link_release(struct ks_hsm_link *link);
 bool ks_hsm_link_is_current(const struct ks_hsm_link *link);
 
 /*
- * Runs fn(argument) on the link's thread as soon as all replies that have come are handed out, in
- * the order of the calls. It may be called on the link's thread only, and not by fn.
+ * Runs fn(argument) on the link's thread when all replies that have arrived by now have been handed
+ * out. Deferred functions run in the order of the calls. May be called on the link's thread only,
+ * and not by fn.
  */
 void ks_hsm_link_defer(struct ks_hsm_link *link, void (*fn)(void *argument), void *argument);
 
@@ -104,8 +113,8 @@ void ks_hsm_link_defer(struct ks_hsm_link *link, void (*fn)(void *argument), voi
 void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64_t *ret_frames);
 
 /*
- * Opens the link for ks_hsm_link_ask, until the connection is lost, if the connection is still the
- * one of this life; otherwise nothing changes.
+ * Opens the link for ks_hsm_link_ask until the connection is lost. Does nothing if life is not that
+ * of the present connection.
  */
 void ks_hsm_link_open(struct ks_hsm_link *link, uint64_t life);
 

@@ -33,17 +33,19 @@ struct ks_applied *ks_applied_new(const struct ks_applied_options *options);
 /* Frees it, after ks_applied_close and once the store, which calls ks_applied_say, is gone. */
 void ks_applied_free(struct ks_applied *applied);
 
-/* Ends the streams, after the worker was stopped and before the loop is freed. */
+/* Ends the streams. Call it when the worker has stopped and before the loop is freed. */
 void ks_applied_close(struct ks_applied *applied);
 
 /*
- * Tells it the store, which is borrowed. It has to be told so late because the store's callbacks,
- * and with them ks_applied_say, may come before ks_store_new has returned.
+ * Sets the store, which is borrowed. ks_applied_new can't take it, because the store calls
+ * ks_applied_say, perhaps before ks_store_new has returned: applied is made first, the store
+ * second.
  */
 void ks_applied_set_store(struct ks_applied *applied, struct ks_store *store);
 
 /*
- * The copy has applied revision, which is now said on every stream, as soon as that can be written.
+ * Tells the other keystores that this one's copy has applied revision: it is sent on every stream
+ * as soon as the stream can be written.
  */
 void ks_applied_say(struct ks_applied *applied, int64_t revision);
 
