@@ -23,24 +23,32 @@
 /* How long a message may keep others waiting: one that takes longer waits for something else. */
 #define COLLECT_NS (KS_UPSTREAM_TICK_MS * KS_NS_PER_MS)
 
-#define SUSPECT_DEATHS (KS_UPSTREAM_DEATHS_MAX - 1U) /* then an item goes alone */
+/* Halvings of the largest message down to one item, the deaths that it has alone, four to spare. */
+static_assert(KS_EXECUTE_ITEMS_MAX <= 1U << 8, "eight halvings");
+static_assert(8U + KS_UPSTREAM_LONE_DEATHS_MAX + 4U == KS_UPSTREAM_DEATHS_MAX, "derived");
 
 /* What is to be written to a keystore. */
-struct queue {
+struct ks_upstream_queue {
     struct ks_upstream_item *first;
     struct ks_upstream_item *last;
 };
 
 struct peer {
-    bool usable;   /* there is a stream */
-    bool accepted; /* and it has been accepted */
-    size_t outstanding;
+    bool usable;         /* there is a stream */
+    bool accepted;       /* and it has been accepted */
+    size_t outstanding;  /* items that it has or that wait for it */
+    size_t written;      /* of them, those that it has */
     int64_t heard_at_ns; /* of its last message */
     int64_t shunned_until_ns;
-    struct queue mutations;
-    struct queue others;     /* collected while a message of them is unanswered */
-    bool flying;             /* such a message was sent, and nothing of its kind came back */
-    int64_t flying_since_ns; /* if so */
+    struct ks_upstream_queue mutations;
+    struct ks_upstream_queue others;   /* collected while a message of them is unanswered */
+    struct ks_upstream_queue suspects; /* of both kinds */
+    bool flying;                       /* others were sent, and nothing of their kind came back */
+    int64_t flying_since_ns;           /* if so */
+    bool on_trial;                     /* the last message was one of suspects */
+    int64_t trial_since_ns;            /* if so */
+    bool clearing;                     /* suspects wait until everything is answered */
+    int64_t clearing_since_ns;         /* if so */
 };
 
 struct ks_upstream {
@@ -125,12 +133,21 @@ static struct ks_upstream_item *item_of(const struct ks_upstream *upstream, uint
 
 /* ---- Queues: what is to be written to a keystore ---- */
 
-static struct queue *queue_of(struct peer *peer, const struct ks_upstream_item *item)
+/* Whether the item may be what streams end of: it must not take others with it. */
+static bool is_suspect(const struct ks_upstream_item *item)
 {
+    return item->company_max < KS_EXECUTE_ITEMS_MAX;
+}
+
+static struct ks_upstream_queue *queue_of(struct peer *peer, const struct ks_upstream_item *item)
+{
+    if (is_suspect(item)) {
+        return &peer->suspects;
+    }
     return item->mutating ? &peer->mutations : &peer->others;
 }
 
-static void queue_push(struct queue *queue, int index, struct ks_upstream_item *item)
+static void queue_push(struct ks_upstream_queue *queue, int index, struct ks_upstream_item *item)
 {
     assert(item->queued_at == NO_PEER);
 
@@ -140,7 +157,7 @@ static void queue_push(struct queue *queue, int index, struct ks_upstream_item *
     queue->last = item;
 }
 
-static struct ks_upstream_item *queue_pop(struct queue *queue)
+static struct ks_upstream_item *queue_pop(struct ks_upstream_queue *queue)
 {
     struct ks_upstream_item *item = queue->first;
     queue->first = item->queue_next;
@@ -149,7 +166,7 @@ static struct ks_upstream_item *queue_pop(struct queue *queue)
 }
 
 /* Items leave the middle of a queue when it is stuck, the oldest first: they stand in front. */
-static void queue_remove(struct queue *queue, struct ks_upstream_item *item)
+static void queue_remove(struct ks_upstream_queue *queue, struct ks_upstream_item *item)
 {
     struct ks_upstream_item *before = NULL;
     struct ks_upstream_item **link = &queue->first;
@@ -173,27 +190,37 @@ struct draft {
     bool closed; /* takes no more items */
 };
 
-/* Whether the item may be what streams end of: it must not take others with it. */
-static bool is_suspect(const struct ks_upstream_item *item)
+/* Moves the first item of the queue to the message. */
+static void draft_add(struct draft *draft, struct ks_upstream_queue *queue)
 {
-    return item->deaths >= SUSPECT_DEATHS;
+    const struct ks_upstream_item *item = queue_pop(queue);
+    ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &draft->bytes);
+    assert(!ks_failed(added)); /* no body is longer than KS_EXECUTE_BODY_MAX */
+    draft->count++;
+    draft->closed =
+        draft->count == KS_EXECUTE_ITEMS_MAX || draft->bytes.len >= KS_EXECUTE_REQUEST_ENOUGH;
 }
 
-/* Moves items from the queue to the message, as many as it takes. A suspect goes alone. */
-static void draft_fill(struct draft *draft, struct queue *queue)
+/* Moves items from the queue to the message, as many as it takes. Returns how many. */
+static size_t draft_fill(struct draft *draft, struct ks_upstream_queue *queue)
 {
+    size_t before = draft->count;
     while (queue->first && !draft->closed) {
-        bool alone = is_suspect(queue->first);
-        if (alone && draft->count > 0) {
-            draft->closed = true;
+        draft_add(draft, queue);
+    }
+    return draft->count - before;
+}
+
+/* The same with suspects: no more than each of them may travel with. */
+static void draft_fill_suspects(struct draft *draft, struct ks_upstream_queue *queue)
+{
+    uint32_t room = KS_EXECUTE_ITEMS_MAX;
+    while (queue->first && !draft->closed) {
+        room = queue->first->company_max < room ? queue->first->company_max : room;
+        if (draft->count >= room) {
             return;
         }
-        const struct ks_upstream_item *item = queue_pop(queue);
-        ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &draft->bytes);
-        assert(!ks_failed(added)); /* no body is longer than KS_EXECUTE_BODY_MAX */
-        draft->count++;
-        draft->closed = alone || draft->count == KS_EXECUTE_ITEMS_MAX ||
-                        draft->bytes.len >= KS_EXECUTE_REQUEST_ENOUGH;
+        draft_add(draft, queue);
     }
 }
 
@@ -203,26 +230,75 @@ static bool is_flying(const struct peer *peer, int64_t now_ns)
     return peer->flying && now_ns - peer->flying_since_ns < COLLECT_NS;
 }
 
+/* Whether suspects are still to be waited for, which have the stream to themselves. */
+static bool is_on_trial(const struct peer *peer, int64_t now_ns)
+{
+    return peer->on_trial && peer->written > 0 && now_ns - peer->trial_since_ns < COLLECT_NS;
+}
+
+/* Whether suspects go next: by turns with whatever else there is. */
+static bool is_suspects_turn(const struct peer *peer)
+{
+    bool more = peer->mutations.first || peer->others.first;
+    return peer->suspects.first && !(peer->on_trial && more);
+}
+
+/* Whether the stream is clear for suspects; those who came before may keep it busy for a while. */
+static bool is_clear(struct peer *peer, int64_t now_ns)
+{
+    if (peer->written > 0 && !peer->clearing) {
+        peer->clearing = true;
+        peer->clearing_since_ns = now_ns;
+    }
+    return peer->written == 0 || now_ns - peer->clearing_since_ns >= COLLECT_NS;
+}
+
+/* Returns whether there is something to say now. */
+static bool compose_suspects(struct peer *peer, struct draft *draft, int64_t now_ns)
+{
+    if (!is_clear(peer, now_ns)) {
+        return false;
+    }
+    draft_fill_suspects(draft, &peer->suspects);
+    peer->clearing = false;
+    peer->on_trial = true;
+    peer->trial_since_ns = now_ns;
+    return true;
+}
+
+/* Returns whether there is something to say now. */
+static bool compose(struct peer *peer, struct draft *draft, int64_t now_ns)
+{
+    bool others = peer->others.first && !is_flying(peer, now_ns);
+    (void)draft_fill(draft, &peer->mutations);
+    if (others && draft_fill(draft, &peer->others) > 0) {
+        peer->flying = true;
+        peer->flying_since_ns = now_ns;
+    }
+    peer->on_trial = peer->on_trial && draft->count == 0;
+    peer->clearing = false;
+    return draft->count > 0;
+}
+
 /* Writes one message, if there is something to say and the stream takes it at once. */
 static bool flush_one(struct ks_upstream *upstream, size_t index, int64_t now_ns)
 {
     struct peer *peer = &upstream->peers[index];
     const struct ks_upstream_options *options = &upstream->options;
-    bool others = peer->others.first && !is_flying(peer, now_ns);
-    if ((!peer->mutations.first && !others) || !options->ready(options->user, index)) {
+    bool something = peer->mutations.first || peer->others.first || peer->suspects.first;
+    if (!something || is_on_trial(peer, now_ns) || !options->ready(options->user, index)) {
         return false;
     }
     struct draft draft = {.bytes = {.len_max = KS_EXECUTE_REQUEST_MAX}};
-    draft_fill(&draft, &peer->mutations);
-    if (others && !draft.closed) {
-        draft_fill(&draft, &peer->others);
-        peer->flying = true;
-        peer->flying_since_ns = now_ns;
+    bool composed = is_suspects_turn(peer) ? compose_suspects(peer, &draft, now_ns)
+                                           : compose(peer, &draft, now_ns);
+    if (composed) {
+        peer->written += draft.count;
+        /* If it fails, the stream is about to end, and the items go to others then. */
+        (void)(options->send(options->user, index, &draft.bytes).code);
     }
-    /* If it fails, the stream is about to end, and the items go to others then. */
-    (void)(options->send(options->user, index, &draft.bytes).code);
     ks_buffer_done(&draft.bytes);
-    return true;
+    return composed;
 }
 
 static void flush(struct ks_upstream *upstream, size_t index, int64_t now_ns)
@@ -262,6 +338,8 @@ static bool end_attempt(struct ks_upstream *upstream, size_t index, struct ks_up
         queue_remove(queue_of(peer, item), item);
         return false;
     }
+    assert(peer->written > 0);
+    peer->written--;
     return true;
 }
 
@@ -388,6 +466,8 @@ ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item
     item->tried = 0;
     item->attempts = 0;
     item->deaths = 0;
+    item->lone_deaths = 0;
+    item->company_max = KS_EXECUTE_ITEMS_MAX;
     item->rounds = 0;
     item->queued_at = NO_PEER;
     item_link(upstream, item);
@@ -416,6 +496,8 @@ void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_
     upstream->peers[index].usable = true;
     upstream->peers[index].accepted = false;
     upstream->peers[index].flying = false;
+    upstream->peers[index].on_trial = false;
+    upstream->peers[index].clearing = false;
     /* These items waited only because no keystore could be reached. Now one can. */
     for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
         if (!item->awaiting) {
@@ -506,16 +588,51 @@ ks_result ks_upstream_received(struct ks_upstream *upstream, size_t index, ks_by
     return KS_RES(OK);
 }
 
-/* A stream has ended that had the item, written or still in its queue. */
-static void lose(struct ks_upstream *upstream, size_t index, struct ks_upstream_item *item,
-                 bool accepted, int64_t now_ns)
+/*
+ * A stream has ended that had written_count items, and this is one of them. It may be the one to
+ * blame, so it travels in half of that company from now on.
+ */
+static void suspect(struct ks_upstream *upstream, struct ks_upstream_item *item,
+                    size_t written_count)
 {
-    /* What never reached a keystore is not to blame. */
-    item->deaths += accepted && item->queued_at != (int)index ? 1 : 0;
+    item->deaths++;
+    item->lone_deaths += written_count == 1 ? 1 : 0;
+    int queued_at = item->queued_at;
+    if (queued_at != NO_PEER) {
+        queue_remove(queue_of(&upstream->peers[queued_at], item), item);
+    }
+    uint32_t company = item->company_max;
+    company = (written_count < company ? (uint32_t)written_count : company) / 2;
+    item->company_max = company > 1 ? company : 1;
+    if (queued_at != NO_PEER) {
+        queue_push(queue_of(&upstream->peers[queued_at], item), queued_at, item);
+    }
+}
+
+/* Whether the item has cost streams enough; ret_code then says how it ends. */
+static bool is_spent(const struct ks_upstream_item *item, ks_code *ret_code)
+{
+    bool guilty = item->lone_deaths >= KS_UPSTREAM_LONE_DEATHS_MAX;
+    /* Whether a mutation was done is not known. Anything else that is guilty was not done. */
+    *ret_code = guilty && !item->mutating ? KS_INTERNAL : KS_UNAVAILABLE;
+    return guilty || item->deaths >= KS_UPSTREAM_DEATHS_MAX;
+}
+
+/*
+ * A stream has ended that had the item, written or still in its queue.
+ *
+ * written_count  items that the keystore had; 0: it never accepted the stream, and none is to blame
+ */
+static void lose(struct ks_upstream *upstream, size_t index, struct ks_upstream_item *item,
+                 size_t written_count, int64_t now_ns)
+{
+    bool written = item->queued_at != (int)index;
     forget_attempt(upstream, index, item);
-    if (item->deaths == KS_UPSTREAM_DEATHS_MAX) {
-        /* Whether a mutation was done is not known; anything else was not. */
-        ks_code code = item->mutating ? KS_UNAVAILABLE : KS_INTERNAL;
+    if (written && written_count > 0) {
+        suspect(upstream, item, written_count);
+    }
+    ks_code code = KS_OK;
+    if (is_spent(item, &code)) {
         finish(upstream, item, &(struct ks_item_result){.code = code});
     } else if (!item->awaiting) {
         dispatch(upstream, item, now_ns);
@@ -527,7 +644,7 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
     assert(index < upstream->options.peer_count);
 
     struct peer *peer = &upstream->peers[index];
-    bool accepted = peer->accepted;
+    size_t written_count = peer->accepted ? peer->written : 0;
     hold(upstream);
     peer->usable = false;
     peer->accepted = false;
@@ -535,11 +652,11 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
     for (struct ks_upstream_item *item = upstream->first; item; item = next) {
         next = item->next;
         if (item->awaiting & bit_of(index)) {
-            lose(upstream, index, item, accepted, now_ns);
+            lose(upstream, index, item, written_count, now_ns);
         }
     }
-    assert(peer->outstanding == 0);
-    assert(!peer->mutations.first && !peer->others.first);
+    assert(peer->outstanding == 0 && peer->written == 0);
+    assert(!peer->mutations.first && !peer->others.first && !peer->suspects.first);
     release(upstream, now_ns);
 }
 

@@ -19,9 +19,13 @@
  * goes to another one, too, and the first answer counts. That is safe for everything: reads and
  * crypto change nothing, and a mutation carries its request_id, so it is done once.
  *
- * An item that streams keep ending under may be why they end. From the second time on it travels in
- * a message of its own, so that others are cleared, and after KS_UPSTREAM_DEATHS_MAX it goes no
- * further: all tenants share the streams.
+ * An item that streams keep ending under may be why they end, and all tenants share the streams. So
+ * what a keystore had when its stream ended is suspect: it travels with suspects only, in messages of
+ * half as many items as the stream had, and a message of suspects has its stream to itself until it
+ * is answered (or for a tick: then it waits for something else). What is answered is cleared; the one
+ * to blame is alone after as many deaths as its company can be halved. A stream that ends while it
+ * has a single item blames that one: after KS_UPSTREAM_LONE_DEATHS_MAX of them it goes no further.
+ * One may be chance: when a keystore fails, its items travel in halves once, and are cleared.
  *
  * It knows nothing of connections: it is told what happens on them, and sends by `send`. So it is
  * tested with neither network nor clock.
@@ -37,14 +41,15 @@
 #include "pkg/base/bytes.h"
 #include "pkg/base/result.h"
 
-#define KS_UPSTREAM_PEERS_MAX    16U
-#define KS_UPSTREAM_ITEMS_MAX    16384U /* under way at a time; a power of two */
-#define KS_UPSTREAM_SHARES       4096U  /* accounts are spread over them; a power of two */
-#define KS_UPSTREAM_SHARE_MAX    1024U  /* items of one share under way: ten full batches */
-#define KS_UPSTREAM_ATTEMPTS_MAX 256U   /* of one item */
-#define KS_UPSTREAM_DEATHS_MAX   3U     /* streams that may end while they have one item */
-#define KS_UPSTREAM_SPILL        512U /* items that a keystore of our zone has, before others get any */
-#define KS_UPSTREAM_TICK_MS      20
+#define KS_UPSTREAM_PEERS_MAX       16U
+#define KS_UPSTREAM_ITEMS_MAX       16384U /* under way at a time; a power of two */
+#define KS_UPSTREAM_SHARES          4096U  /* accounts are spread over them; a power of two */
+#define KS_UPSTREAM_SHARE_MAX       1024U  /* items of one share under way: ten full batches */
+#define KS_UPSTREAM_ATTEMPTS_MAX    256U   /* of one item */
+#define KS_UPSTREAM_LONE_DEATHS_MAX 2U     /* streams that may end while they have an item alone */
+#define KS_UPSTREAM_DEATHS_MAX      14U    /* streams that may end while they have an item */
+#define KS_UPSTREAM_SPILL           512U /* items that a keystore of our zone has, before others get any */
+#define KS_UPSTREAM_TICK_MS         20
 
 struct ks_item_result;
 struct ks_upstream;
@@ -57,8 +62,9 @@ struct ks_upstream_item {
     int64_t deadline_ns; /* on the clock whose times are handed in */
     /*
      * Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time, and in the
-     * place of a mutation's refusal while another keystore may still carry it out. INTERNAL (a
-     * mutation: UNAVAILABLE) if KS_UPSTREAM_DEATHS_MAX streams have ended while they had the item.
+     * place of a mutation's refusal while another keystore may still carry it out, or if
+     * KS_UPSTREAM_DEATHS_MAX streams have ended while they had the item. INTERNAL (a mutation:
+     * UNAVAILABLE) if KS_UPSTREAM_LONE_DEATHS_MAX have ended while they had it alone.
      */
     void (*done)(struct ks_upstream_item *item, const struct ks_item_result *result);
     void *user;
@@ -68,8 +74,10 @@ struct ks_upstream_item {
     uint32_t awaiting; /* keystores that have it and have not answered: a bit each */
     uint32_t tried;    /* that need not be asked again before the others were */
     uint32_t attempts;
-    uint32_t deaths; /* streams that have ended while they had it */
-    uint32_t rounds; /* how often all keystores were tried in vain */
+    uint32_t deaths;      /* streams that have ended while they had it */
+    uint32_t lone_deaths; /* of them, those that had nothing else */
+    uint32_t company_max; /* items of a message that it may travel in, itself counted */
+    uint32_t rounds;      /* how often all keystores were tried in vain */
     bool loose; /* a keystore got it and was given up: it may still carry it out. For all rounds */
     int queued_at; /* keystore in whose queue it still is; -1: none */
     int64_t sent_at_ns;

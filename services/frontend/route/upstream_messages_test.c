@@ -40,104 +40,6 @@ static void stays_with_the_keystore_of_its_zone_until_that_one_is_busy(void **st
     assert_in_range(peers[1].message_count, 3, 4); /* one item, then as many as fit */
 }
 
-/* The stream to a keystore that has the item ends, and a new one is opened. */
-static void break_stream_of(const struct probe *probe)
-{
-    for (size_t i = 0; i < PEERS && !probe->done; i++) {
-        if (probe->item.awaiting & (1U << i)) {
-            ks_upstream_closed(upstream, i, now_ns());
-            ks_upstream_opened(upstream, i, now_ns());
-            ks_upstream_accepted(upstream, i);
-            return;
-        }
-    }
-}
-
-/* One tenant's item must not end the stream of all again and again. */
-static void drops_an_item_that_streams_end_of(void **state)
-{
-    (void)state;
-    struct probe probe, mutation;
-    send_probe(&probe);
-    for (unsigned i = 0; i < KS_UPSTREAM_DEATHS_MAX; i++) {
-        assert_int_equal(probe.done, 0);
-        break_stream_of(&probe);
-    }
-    assert_int_equal(probe.done, 1);
-    assert_int_equal(probe.code, KS_INTERNAL);
-
-    send_kind(true, &mutation);
-    for (unsigned i = 0; i < KS_UPSTREAM_DEATHS_MAX; i++) {
-        break_stream_of(&mutation);
-    }
-    assert_int_equal(mutation.done, 1);
-    assert_int_equal(mutation.code, KS_UNAVAILABLE);
-}
-
-/* The most items of one message since they were last counted. */
-static size_t largest_message(void)
-{
-    size_t largest = 0;
-    for (size_t i = 0; i < PEERS; i++) {
-        largest = peers[i].largest > largest ? peers[i].largest : largest;
-        peers[i].largest = 0;
-    }
-    return largest;
-}
-
-/* Who shares a message with it is cleared: from the second time on it travels alone. */
-static void a_suspect_takes_nobody_with_it(void **state)
-{
-    (void)state;
-    struct probe bad, good;
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
-    ks_upstream_cork(upstream);
-    send_probe(&bad);
-    send_probe(&good);
-    ks_upstream_uncork(upstream, now_ns());
-    assert_int_equal(largest_message(), 2);
-    break_stream_of(&bad);
-    assert_int_equal(largest_message(), 2);
-
-    break_stream_of(&bad);
-    assert_int_equal(largest_message(), 1);
-    break_stream_of(&bad);
-
-    assert_int_equal(bad.done, 1);
-    assert_int_equal(bad.code, KS_INTERNAL);
-    assert_int_equal(good.done, 0);
-    answer(1, good.item.tag, KS_OK);
-    assert_int_equal(good.code, KS_OK);
-}
-
-/* It never reached anybody: it waits, as it did, until one can be reached. */
-static void an_item_is_not_to_blame_for_a_keystore_that_is_down(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < PEERS; i++) {
-        ks_upstream_closed(upstream, i, now_ns());
-        ks_upstream_opened(upstream, i, now_ns());
-    }
-    struct probe probe;
-    send_probe(&probe);
-    for (unsigned round = 0; round < KS_UPSTREAM_DEATHS_MAX; round++) {
-        for (size_t i = 0; i < PEERS; i++) {
-            ks_upstream_closed(upstream, i, now_ns());
-            ks_upstream_opened(upstream, i, now_ns());
-        }
-    }
-    assert_int_equal(probe.done, 0);
-    pass(100);
-    for (size_t i = 0; i < PEERS && !probe.done; i++) {
-        ks_upstream_accepted(upstream, i);
-        if (probe.item.awaiting & (1U << i)) {
-            answer(i, probe.item.tag, KS_OK);
-        }
-    }
-    assert_int_equal(probe.code, KS_OK);
-}
-
 static void collects_while_a_message_is_being_written(void **state)
 {
     (void)state;
@@ -233,6 +135,26 @@ static void collects_for_nobody_who_is_silent(void **state)
     assert_int_equal(probes[0].done + probes[1].done + probes[2].done, 3);
 }
 
+/* A message with no room for them leaves them where they are, and nothing of theirs is on its way. */
+static void mutations_that_fill_a_message_keep_nothing_else_waiting(void **state)
+{
+    (void)state;
+    static struct probe mutations[KS_EXECUTE_ITEMS_MAX];
+    struct probe other;
+    ks_upstream_closed(upstream, 0, now_ns());
+    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_cork(upstream);
+    for (size_t i = 0; i < KS_COUNT(mutations); i++) {
+        send_kind(true, &mutations[i]);
+    }
+    send_kind(false, &other);
+    ks_upstream_uncork(upstream, now_ns());
+
+    assert_int_equal(peers[1].message_count, 2);
+    assert_true(last_tag(1) == other.item.tag);
+    answer_all();
+}
+
 static void puts_no_more_than_256_items_into_a_message(void **state)
 {
     (void)state;
@@ -262,14 +184,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(stays_with_the_keystore_of_its_zone_until_that_one_is_busy),
-        TEST(drops_an_item_that_streams_end_of),
-        TEST(a_suspect_takes_nobody_with_it),
-        TEST(an_item_is_not_to_blame_for_a_keystore_that_is_down),
         TEST(collects_while_a_message_is_being_written),
         TEST(collects_while_a_message_is_unanswered),
         TEST(a_mutation_waits_for_nothing),
         TEST(does_not_wait_long_for_what_takes_long),
         TEST(collects_for_nobody_who_is_silent),
+        TEST(mutations_that_fill_a_message_keep_nothing_else_waiting),
         TEST(puts_no_more_than_256_items_into_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

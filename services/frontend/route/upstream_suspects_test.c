@@ -1,0 +1,286 @@
+/* What travels with whom after a stream has ended, and who is to blame for it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pkg/base/mem.h"
+#include "proto/keystead/internal/v1/limits.h"
+#include "services/frontend/route/upstream_fixture.h"
+
+#define ITEMS      200U
+#define ROUNDS_MAX 200U /* of a test's keystores, more than any needs */
+
+static size_t answered[PEERS]; /* of what each keystore got, or lost with its stream */
+
+static int set_up(void **state)
+{
+    for (size_t i = 0; i < PEERS; i++) {
+        answered[i] = 0;
+    }
+    return upstream_setup(state);
+}
+
+/* The stream to a keystore that has the item ends, and a new one is opened. */
+static void break_stream_of(const struct probe *probe)
+{
+    for (size_t i = 0; i < PEERS && !probe->done; i++) {
+        if (probe->item.awaiting & (1U << i)) {
+            ks_upstream_closed(upstream, i, now_ns());
+            ks_upstream_opened(upstream, i, now_ns());
+            ks_upstream_accepted(upstream, i);
+            return;
+        }
+    }
+}
+
+/* The most items of one message since they were last counted. */
+static size_t largest_message(void)
+{
+    size_t largest = 0;
+    for (size_t i = 0; i < PEERS; i++) {
+        largest = peers[i].largest > largest ? peers[i].largest : largest;
+        peers[i].largest = 0;
+    }
+    return largest;
+}
+
+static void close_and_open(size_t peer)
+{
+    ks_upstream_closed(upstream, peer, now_ns());
+    answered[peer] = 0;
+    peers[peer].tag_count = 0;
+    ks_upstream_opened(upstream, peer, now_ns());
+    ks_upstream_accepted(upstream, peer);
+}
+
+static bool has(size_t peer, uint64_t tag)
+{
+    for (size_t i = answered[peer]; i < peers[peer].tag_count; i++) {
+        if (peers[peer].tags[i] == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each keystore answers what it has, or its stream ends if the bad one is among it. */
+static unsigned serve(const struct probe *bad)
+{
+    unsigned deaths = 0;
+    for (size_t peer = 0; peer < PEERS; peer++) {
+        while (answered[peer] < peers[peer].tag_count) {
+            if (!bad->done && has(peer, bad->item.tag)) {
+                close_and_open(peer);
+                deaths++;
+                continue;
+            }
+            answer(peer, peers[peer].tags[answered[peer]++], KS_OK);
+        }
+        answered[peer] = 0;
+        peers[peer].tag_count = 0;
+    }
+    return deaths;
+}
+
+static void send_together(struct probe *probes, size_t count)
+{
+    ks_upstream_cork(upstream);
+    for (size_t i = 0; i < count; i++) {
+        send_probe(&probes[i]);
+    }
+    ks_upstream_uncork(upstream, now_ns());
+}
+
+static void assert_all_good(const struct probe *probes, size_t count, const struct probe *bad)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(probes[i].done, 1);
+        assert_int_equal(probes[i].code, &probes[i] == bad ? KS_INTERNAL : KS_OK);
+    }
+}
+
+/* One tenant's item must not end the stream of all again and again. */
+static void drops_an_item_that_streams_end_of(void **state)
+{
+    (void)state;
+    struct probe probe, mutation;
+    send_probe(&probe);
+    for (unsigned i = 0; i < KS_UPSTREAM_LONE_DEATHS_MAX; i++) {
+        assert_int_equal(probe.done, 0);
+        break_stream_of(&probe);
+    }
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_INTERNAL);
+
+    send_kind(true, &mutation);
+    for (unsigned i = 0; i < KS_UPSTREAM_LONE_DEATHS_MAX; i++) {
+        break_stream_of(&mutation);
+    }
+    assert_int_equal(mutation.done, 1);
+    assert_int_equal(mutation.code, KS_UNAVAILABLE);
+}
+
+/* At most 200, 100, 50, 25, 12, 6, 3 items, one, and the same one again: others take their part. */
+static void a_bad_item_is_found_among_many_and_they_are_served(void **state)
+{
+    (void)state;
+    static struct probe probes[ITEMS];
+    for (size_t at = 0; at < ITEMS; at += ITEMS - 1) {
+        struct probe *bad = &probes[at];
+        send_together(probes, ITEMS);
+        unsigned deaths = 0;
+        for (unsigned i = 0; i < ROUNDS_MAX && ks_upstream_count(upstream) > 0; i++) {
+            deaths += serve(bad);
+        }
+        assert_in_range(deaths, 3, 9);
+        assert_all_good(probes, ITEMS, bad);
+    }
+}
+
+/* Its deaths take along what came later, but nobody for long. */
+static void a_bad_item_is_found_while_others_keep_coming(void **state)
+{
+    (void)state;
+    static struct probe first[ITEMS];
+    static struct probe later[20][ITEMS / 4];
+    struct probe *bad = &first[ITEMS / 3];
+    send_together(first, ITEMS);
+    unsigned deaths = 0;
+    for (size_t i = 0; i < KS_COUNT(later); i++) {
+        send_together(later[i], KS_COUNT(later[i]));
+        deaths += serve(bad);
+    }
+    for (unsigned i = 0; i < ROUNDS_MAX && ks_upstream_count(upstream) > 0; i++) {
+        deaths += serve(bad);
+    }
+    assert_in_range(deaths, 3, 10);
+    assert_all_good(first, ITEMS, bad);
+    for (size_t i = 0; i < KS_COUNT(later); i++) {
+        assert_all_good(later[i], KS_COUNT(later[i]), bad);
+    }
+}
+
+/* What is the fault of a keystore must not make messages small. */
+static void a_keystore_that_fails_leaves_messages_large(void **state)
+{
+    (void)state;
+    static struct probe probes[ITEMS];
+    struct probe nobody = {.done = 1};
+    send_together(probes, ITEMS);
+    assert_int_equal(largest_message(), ITEMS);
+
+    close_and_open(1);
+    size_t before = peers[0].message_count + peers[1].message_count + peers[2].message_count;
+    for (unsigned i = 0; i < ROUNDS_MAX && ks_upstream_count(upstream) > 0; i++) {
+        assert_int_equal(serve(&nobody), 0);
+    }
+
+    size_t after = peers[0].message_count + peers[1].message_count + peers[2].message_count;
+    assert_in_range(after - before, 0, 2);
+    assert_all_good(probes, ITEMS, NULL);
+    send_together(probes, ITEMS);
+    assert_int_equal(largest_message(), ITEMS);
+    (void)serve(&nobody);
+}
+
+/* While suspects are on their way nothing else is, so that it is not suspect, too. */
+static void suspects_have_a_stream_to_themselves_for_a_while(void **state)
+{
+    (void)state;
+    struct probe suspects[4];
+    struct probe mutation, late;
+    ks_upstream_closed(upstream, 0, now_ns());
+    ks_upstream_closed(upstream, 2, now_ns());
+    send_together(suspects, KS_COUNT(suspects));
+    close_and_open(1);
+    assert_int_equal(peers[1].tag_count, 2);
+
+    send_kind(true, &mutation);
+    assert_int_equal(peers[1].tag_count, 2);
+    answer(1, peers[1].tags[0], KS_OK);
+    assert_int_equal(peers[1].tag_count, 2);
+    answer(1, peers[1].tags[1], KS_OK);
+    assert_int_equal(peers[1].tag_count, 3); /* by turns */
+    assert_true(last_tag(1) == mutation.item.tag);
+    send_kind(true, &late);
+    assert_int_equal(peers[1].tag_count, 3); /* the other two wait for a clear stream */
+
+    pass(KS_UPSTREAM_TICK_MS); /* the mutation takes its time */
+    assert_int_equal(peers[1].tag_count, 5);
+    pass(KS_UPSTREAM_TICK_MS); /* and so do they */
+    assert_int_equal(peers[1].tag_count, 6);
+    for (size_t i = 2; i < 6; i++) {
+        answer(1, peers[1].tags[i], KS_OK);
+    }
+    assert_int_equal(late.code, KS_OK);
+    assert_int_equal(suspects[3].code, KS_OK);
+}
+
+/* Streams end and end, and the item never was alone: it may be tried again. */
+static void an_item_that_never_was_alone_is_refused_for_now(void **state)
+{
+    (void)state;
+    struct probe probe, slow;
+    ks_upstream_closed(upstream, 0, now_ns());
+    ks_upstream_closed(upstream, 2, now_ns());
+    send_probe(&probe);
+    for (unsigned i = 0; i < KS_UPSTREAM_DEATHS_MAX; i++) {
+        assert_int_equal(probe.done, 0);
+        send_kind(true, &slow);
+        pass(2 * KS_UPSTREAM_TICK_MS); /* it is on its way beside the other one */
+        ks_upstream_closed(upstream, 1, now_ns());
+        slow.item.deadline_ns = 0;
+        pass(KS_UPSTREAM_TICK_MS);
+        assert_int_equal(slow.done, 1);
+        ks_upstream_opened(upstream, 1, now_ns());
+        ks_upstream_accepted(upstream, 1);
+    }
+    assert_int_equal(probe.done, 1);
+    assert_int_equal(probe.code, KS_UNAVAILABLE);
+}
+
+/* It never reached anybody: it waits, as it did, until one can be reached. */
+static void an_item_is_not_to_blame_for_a_keystore_that_is_down(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PEERS; i++) {
+        ks_upstream_closed(upstream, i, now_ns());
+        ks_upstream_opened(upstream, i, now_ns());
+    }
+    struct probe probe;
+    send_probe(&probe);
+    for (unsigned round = 0; round < KS_UPSTREAM_DEATHS_MAX; round++) {
+        for (size_t i = 0; i < PEERS; i++) {
+            ks_upstream_closed(upstream, i, now_ns());
+            ks_upstream_opened(upstream, i, now_ns());
+        }
+    }
+    assert_int_equal(probe.done, 0);
+    pass(100);
+    for (size_t i = 0; i < PEERS && !probe.done; i++) {
+        ks_upstream_accepted(upstream, i);
+        if (probe.item.awaiting & (1U << i)) {
+            answer(i, probe.item.tag, KS_OK);
+        }
+    }
+    assert_int_equal(probe.code, KS_OK);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, upstream_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(drops_an_item_that_streams_end_of),
+        TEST(a_bad_item_is_found_among_many_and_they_are_served),
+        TEST(a_bad_item_is_found_while_others_keep_coming),
+        TEST(a_keystore_that_fails_leaves_messages_large),
+        TEST(suspects_have_a_stream_to_themselves_for_a_while),
+        TEST(an_item_that_never_was_alone_is_refused_for_now),
+        TEST(an_item_is_not_to_blame_for_a_keystore_that_is_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
