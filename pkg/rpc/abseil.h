@@ -1,5 +1,5 @@
 /*
- * abseil: what is to be set in the C++ library below gRPC, which has no C interface.
+ * abseil: sets what has to be set in the C++ library below gRPC, which has no C interface.
  *
  * Private to pkg/rpc.
  */
@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 /*
- * Turns the detection of deadlocks between mutexes off, for the whole process: Debian builds
- * abseil without NDEBUG, so each lock of gRPC would be entered into a graph. Encrypt as a whole got
- * 1.09 times as fast. Called by ks_rpc_init, before any mutex is taken.
+ * Turns off the detection of deadlocks between mutexes, for the whole process. Debian builds abseil
+ * without NDEBUG, so that each lock of gRPC would be entered into a graph; without that a whole
+ * Encrypt is 1.09 times as fast. ks_rpc_init calls this before any mutex is taken.
  */
 void ks_rpc_abseil_init(void);
 

@@ -1,17 +1,18 @@
 /*
  * client: a channel to one server, over mutual TLS 1.3.
  *
- * A channel connects when it is first used, and again by itself after a loss; a call made while the
- * server cannot be reached fails with UNAVAILABLE at once, it does not wait. Nothing is retried
- * that a server may have seen (a call that crossed a server's goodbye is sent again on the next
- * connection). The server must chain to the CA and its one SPIFFE URI must be the expected one;
- * both are checked in the handshake, before anything of a request is sent. Names and addresses in
- * its certificate do not count.
+ * A channel connects when it is first used, and again by itself after a loss. A call made while the
+ * server cannot be reached fails with UNAVAILABLE at once; it does not wait. A call that the server
+ * may have seen is never retried. (A call that crossed a server's goodbye was not seen; it is sent
+ * again on the next connection.) The server must chain to the CA and its one SPIFFE URI must be the
+ * expected one; both are checked in the handshake, before anything of a request is sent. Names and
+ * addresses in its certificate do not count.
  *
- * Renewal: the files are looked at every KS_RPC_RENEW_MS. When they have changed, a second
- * connection is made with them, and takes over once it stands; until then, and if it never does,
- * the old one serves on. Calls and streams end on the connection they began on; long streams move
- * when the server's connection_age_max_ms ends them or their owner opens them anew.
+ * Renewal: the channel looks at the files every KS_RPC_RENEW_MS. When they have changed, it makes a
+ * second connection with them, which takes over once it is established. Until then, and if that
+ * never happens, the old one is used. Calls and streams end on the connection on which they began.
+ * A long stream moves to the new one when the server's connection_age_max_ms ends it, or when its
+ * owner opens it anew.
  *
  * Threads: calls are started from any thread; callbacks run on the channel's loop.
  */
@@ -35,8 +36,8 @@ struct ks_rpc_channel_options {
     const char *address; /* "127.0.0.1:7001" or "host:7001" */
     struct ks_rpc_tls tls;
     /*
-     * What the server's SPIFFE URI must be; one that ends in '/' stands for all that begin with it
-     * and go on. "spiffe://keystead/region/ap-seoul-1/keystore/".
+     * The SPIFFE URI that the server must have. One that ends in '/' allows every longer URI that
+     * begins with it: "spiffe://keystead/region/ap-seoul-1/keystore/".
      */
     const char *server_spiffe;
     struct ks_rpc_loop *loop; /* outlives the channel */
@@ -52,8 +53,8 @@ KS_MUST_USE ks_result ks_rpc_channel_new(const struct ks_rpc_channel_options *op
                                          struct ks_rpc_channel **ret_channel);
 
 /*
- * Cancels the calls and streams under way, and what their callbacks begin, and waits for all their
- * callbacks. Not from the loop's thread. NULL is fine.
+ * Cancels the calls and streams under way, and those that their callbacks begin, and waits until
+ * all callbacks have returned. Not to be called on the loop's thread. NULL is fine.
  */
 void ks_rpc_channel_free(struct ks_rpc_channel *channel);
 
@@ -105,15 +106,16 @@ struct ks_rpc_stream_options {
     void *user;
     size_t queue_bytes_max; /* 0: KS_RPC_STREAM_QUEUE_BYTES */
     /*
-     * If not NULL, the stream is put there before any callback, with a ref for the caller to
-     * unref: for an owner on another thread, where on_close may come before open returns.
+     * If not NULL, the stream is written there before any callback, with a ref that the caller has
+     * to unref. An owner on another thread needs this, because on_close may come before open
+     * returns.
      */
     struct ks_rpc_stream **ret_ref;
 };
 
 /*
- * Opens a stream. It is never NULL: what fails is told by on_close. Borrowed until on_close has
- * returned (see ret_ref). Any thread.
+ * Opens a stream; never NULL. If it fails, on_close says so. The stream is borrowed until on_close
+ * has returned (see ret_ref). Any thread.
  */
 struct ks_rpc_stream *ks_rpc_stream_open(struct ks_rpc_channel *channel,
                                          const struct ks_rpc_stream_options *options);

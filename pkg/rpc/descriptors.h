@@ -1,6 +1,6 @@
 /*
- * descriptors: looks things up in a FileDescriptorSet without unpacking it; what is found is handed
- * on as the bytes that stand there.
+ * descriptors: finds files in a FileDescriptorSet without unpacking it, and hands them on as the
+ * bytes that are in the set.
  *
  * Private to pkg/rpc. Threads: immutable after init.
  */
@@ -39,8 +39,8 @@ bool ks_rpc_descriptors_by_symbol(const struct ks_rpc_descriptors *descriptors, 
                                   size_t *ret_index);
 
 /*
- * Lists the file and all that it imports, directly or not, each once, the file first. An import that is
- * not in the set is left out.
+ * Lists the file and all that it imports, directly or not, each once, the file first. An import
+ * that is not in the set is left out.
  *
  * ret_indexes  has room for KS_RPC_DESCRIPTOR_FILES_MAX.
  * ret_count    how many were written there, at least 1.

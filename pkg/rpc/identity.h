@@ -1,6 +1,6 @@
 /*
- * identity: the three PEM files behind a listener or a channel, read again when they change, and
- * the library's credentials made of them.
+ * identity: reads the three PEM files of a listener or a channel, again when they change, and makes
+ * the library's credentials of them.
  *
  * Private to pkg/rpc. Threads: one at a time (a server's is used under the library's lock, a
  * channel's on its loop).
@@ -16,16 +16,22 @@
 
 struct ks_rpc_identity;
 
-/* Copies the names; nothing is read yet. Free with ks_rpc_identity_free. */
+/*
+ * Makes an identity; never NULL. Copies the names and reads nothing. Free with
+ * ks_rpc_identity_free.
+ */
 struct ks_rpc_identity *ks_rpc_identity_new(const struct ks_rpc_tls *tls);
 void ks_rpc_identity_free(struct ks_rpc_identity *identity);
 
-/* Whether a file differs from what was last read, by device, inode, size or time of change. */
+/*
+ * Returns whether a file differs from the one that was read last, by its device, inode, size or
+ * time of change.
+ */
 bool ks_rpc_identity_changed(const struct ks_rpc_identity *identity);
 
 /*
- * A listener's credentials: a client certificate is required and verified, the files are looked
- * at for each connection. They borrow identity until the server that took them is destroyed.
+ * Makes a listener's credentials. They require and verify a client certificate, and look at the
+ * files for each connection. They borrow identity until the server that took them is destroyed.
  *
  * ret_credentials  the caller's, to release; untouched after a failure.
  *
@@ -35,7 +41,7 @@ KS_MUST_USE ks_result ks_rpc_identity_serve(struct ks_rpc_identity *identity,
                                             grpc_server_credentials **ret_credentials);
 
 /*
- * A channel's credentials, of the files as they are now. The handshake fails unless the server
+ * Makes a channel's credentials of the files as they are now. The handshake fails unless the server
  * chains to the CA and its one URI is server_spiffe (see client.h for a '/' at its end).
  *
  * ret_credentials  the caller's, to release; untouched after a failure.

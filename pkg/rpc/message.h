@@ -1,6 +1,6 @@
 /*
- * message: bytes on their way into and out of the library, without a copy where that can be, and
- * wiped when they are done with: they may be plaintexts.
+ * message: hands bytes to the library and takes them from it, without a copy where possible. The
+ * bytes may be plaintexts, so they are wiped when nothing needs them any more.
  *
  * Private to pkg/rpc. Threads: values.
  */
@@ -10,10 +10,13 @@
 
 #include "pkg/base/bytes.h"
 
-/* A message to send, for grpc_byte_buffer_destroy; wiped when its last reader is done. */
+/*
+ * Makes a message to send of a copy of bytes. The caller frees it with grpc_byte_buffer_destroy;
+ * its bytes are wiped when the last reader has finished.
+ */
 grpc_byte_buffer *ks_rpc_message_copy(ks_bytes bytes);
 
-/* The same, taking the bytes of buffer, which is empty afterwards. */
+/* Makes one without a copy: takes the bytes of buffer, which is empty afterwards. */
 grpc_byte_buffer *ks_rpc_message_take(struct ks_buffer *buffer);
 
 /* A message that was received. */

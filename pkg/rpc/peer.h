@@ -1,9 +1,10 @@
 /*
- * peer: who is at the other end, worked out once for each connection and then found again.
+ * peer: finds out what is at the other end of a connection, once for each connection, and remembers
+ * it.
  *
- * The library gives every call of a connection the same authentication context, and that is the
- * key here: while an entry holds it, no other connection can have its address. A connection that
- * has gone keeps its entry until another one needs the place.
+ * The library gives all calls of a connection the same authentication context. Its address is the
+ * key of the entry: while the entry holds the context, no other connection can have that address. A
+ * connection that has ended keeps its entry until another one needs the place.
  *
  * Private to pkg/rpc. Threads: a cache belongs to one loop; a peer is counted, any thread.
  */

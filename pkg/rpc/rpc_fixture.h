@@ -22,7 +22,10 @@ int fixture_teardown(void **state);
 extern struct ks_rpc_loop *fixture_loop;        /* servers' */
 extern struct ks_rpc_loop *fixture_client_loop; /* channels' */
 
-/* The files of a certificate of the folder. Static until the next eight calls. */
+/*
+ * Returns the files of a certificate of the folder; static memory, which the eighth call after
+ * reuses.
+ */
 struct ks_rpc_tls fixture_tls(const char *root, const char *name);
 
 /* The path of a file in the folder; borrowed as above. */
@@ -38,6 +41,6 @@ struct ks_rpc_server *fixture_server(struct ks_rpc_server_options options);
 struct ks_rpc_channel *fixture_channel(const struct ks_rpc_server *server, const char *certificate);
 struct ks_rpc_channel *fixture_channel_to(int port, struct ks_rpc_tls tls, const char *spiffe);
 
-/* A unary call that waits; the response goes into to. */
+/* Makes a unary call and waits for it. The response is appended to `to`. */
 ks_result fixture_call(struct ks_rpc_channel *channel, const char *method, ks_bytes request,
                        struct ks_buffer *to, struct ks_rpc_error *reterr_error);

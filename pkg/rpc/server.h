@@ -1,17 +1,17 @@
 /*
  * server: answers calls on a mutual-TLS listener from a table of methods.
  *
- * Whoever connects must chain to the listener's root (TLS) and pass the admit hook (SPIFFE path).
- * A handler of a unary method, or of a stream with one_request, runs when exactly one whole message
- * has come and the client has ended its side, and never otherwise, whatever ends the call. A call
- * that is ended with no message or a part of one is answered INTERNAL; one with a second message is
- * answered UNIMPLEMENTED, as gRPC's status codes say of a "request cardinality violation". (An end
- * in the middle of a second message looks like the end to us: the library drops such a rest.)
- * Other streams take any number of messages, each of them whole.
+ * A client's certificate must chain to the listener's root (TLS) and pass the admit hook (SPIFFE
+ * path). A handler of a unary method, or of a stream with one_request, runs when exactly one whole
+ * message has come and the client has ended its side, and never otherwise, whatever ends the call.
+ * A call that is ended with no message or a part of one is answered INTERNAL; one with a second
+ * message is answered UNIMPLEMENTED, as gRPC's status codes say of a "request cardinality
+ * violation". (If the client ends in the middle of a second message, the library drops that part
+ * and tells us only of the end.) Other streams take any number of messages, each of them whole.
  *
  * Methods that are not in the table answer UNIMPLEMENTED. Health (grpc.health.v1) and reflection
- * (v1, v1alpha) are always there. Compressed requests are refused: what is sent here does not
- * compress, and a small message may inflate to gigabytes.
+ * (v1, v1alpha) are always there. Compressed requests are refused: a small message could inflate to
+ * gigabytes, and the API's messages hardly compress.
  *
  * Threads: handlers run on the threads of the loops that were given; calls are answered from any.
  */
@@ -60,8 +60,9 @@ struct ks_rpc_method {
     void *user;               /* first argument of the handler, first user of the stream */
     size_t request_bytes_max; /* one message; 0: the server's message_bytes_max */
     /*
-     * Learn of cancellation while the call is under way (costs about 1 us a call): for unary
-     * methods that take longer than a hop. Otherwise ks_rpc_call_cancelled sees the deadline only.
+     * Whether ks_rpc_call_cancelled learns that the client has gone while the call is under way. It
+     * costs about 1 us a call, and is worth it for unary methods that take long. Without it only
+     * the deadline is seen.
      */
     bool watch_cancel;
 };
@@ -77,11 +78,11 @@ struct ks_rpc_server_options {
     const struct ks_rpc_method *methods; /* borrowed as long as the server */
     size_t method_count;
     /*
-     * Whether the peer may speak to this listener. Asked for each connection (at least once, on
-     * each loop that it is seen on), not for each call: what can change while a connection lasts
-     * is checked by the handlers. ret_session (NULL before) is kept as peer->session until forget.
-     * Fails with what each call on the connection answers, usually ACCESS_DENIED. NULL: whoever
-     * chains to the root.
+     * Decides whether the peer may use this listener. It is called for each connection, once on
+     * each loop that sees the connection or more often, but not for each call: handlers check what
+     * can change while a connection lasts. ret_session (NULL before) is kept as peer->session until
+     * forget. Fails with the code that each call on the connection is answered with, usually
+     * ACCESS_DENIED. NULL: every peer that chains to the root is admitted.
      */
     ks_result (*admit)(void *user, const struct ks_rpc_peer *peer, void **ret_session);
     void (*forget)(void *user, void *session); /* NULL: nothing to free; not called for NULL */
@@ -113,16 +114,16 @@ struct ks_rpc_server_options {
 KS_MUST_USE ks_result ks_rpc_server_new(const struct ks_rpc_server_options *options,
                                         struct ks_rpc_server **ret_server);
 
-/* The port that was bound. Any thread. */
+/* Return the ports that were bound. Any thread. */
 int ks_rpc_server_port(const struct ks_rpc_server *server);
 int ks_rpc_server_probe_port(const struct ks_rpc_server *server);
 
 /*
- * Stops without losing calls: says NOT_SERVING to everyone who watches, goes on serving for
- * notice_ms so that clients move away, takes no new calls, and lets those in progress end for up
- * to grace_ms before it cancels them. (The library's own shutdown alone loses calls that arrive
- * before the client has seen it; they end CANCELLED, and no retry policy catches that.)
- * Blocks for as long as that takes; not from a loop's thread. Once.
+ * Stops without losing calls. It tells everyone that watches health NOT_SERVING, and serves on for
+ * notice_ms so that clients move away. Then it takes no new calls, and waits up to grace_ms for
+ * those in progress before it cancels them. (The library's own shutdown loses calls that arrive
+ * before the client has seen it: they end CANCELLED, which no retry policy repeats.) It blocks for
+ * as long as that takes, so it must not be called on a loop's thread. To be called once.
  */
 void ks_rpc_server_drain(struct ks_rpc_server *server, int64_t notice_ms, int64_t grace_ms);
 
@@ -132,31 +133,38 @@ void ks_rpc_server_drain(struct ks_rpc_server *server, int64_t notice_ms, int64_
  */
 void ks_rpc_server_free(struct ks_rpc_server *server);
 
-/* The service's health: "" is the whole server. At most KS_RPC_HEALTH_MAX names. Any thread. */
+/*
+ * Sets a service's health; "" is the whole server. There may be KS_RPC_HEALTH_MAX names. Any
+ * thread.
+ */
 void ks_rpc_health_set(struct ks_rpc_server *server, const char *service, bool serving);
 
 /* The unary call: lasts until it is answered, by whatever thread. */
 
-/* The request message, borrowed until the answer; wiped after it. */
+/* Returns the request message, borrowed until the answer; it is wiped then. */
 ks_bytes ks_rpc_call_request(const struct ks_rpc_call *call);
-/* When the client stops waiting, on CLOCK_BOOTTIME; INT64_MAX: never. Nanoseconds. */
+/* Returns when the client stops waiting, in ns of CLOCK_BOOTTIME; INT64_MAX: never. */
 int64_t ks_rpc_call_deadline_ns(const struct ks_rpc_call *call);
-/* Whether the client has gone (with watch_cancel) or its deadline has passed. Any thread. */
+/*
+ * Returns whether the client has gone (with watch_cancel) or its deadline has passed. Any thread.
+ */
 bool ks_rpc_call_cancelled(const struct ks_rpc_call *call);
-/* Who asks; borrowed until the answer. */
+/* Returns the peer that calls; borrowed until the answer. */
 const struct ks_rpc_peer *ks_rpc_call_peer(const struct ks_rpc_call *call);
-/* The loop it came in on. */
+/* Returns the loop on which the call came in. */
 struct ks_rpc_loop *ks_rpc_call_loop(const struct ks_rpc_call *call);
-/* The row it was sent to. */
+/* Returns the row of the table that the call is for. */
 const struct ks_rpc_method *ks_rpc_call_method(const struct ks_rpc_call *call);
 
 /* Exactly one of these answers the call; it is gone after that. Any thread. */
 
-/* Success with a copy of response. */
+/* Answers with success and a copy of response. */
 void ks_rpc_call_reply(struct ks_rpc_call *call, ks_bytes response);
-/* Success without a copy: takes the bytes of response, which is empty afterwards. */
+/*
+ * Answers with success and without a copy: takes the bytes of response, which is empty afterwards.
+ */
 void ks_rpc_call_reply_buffer(struct ks_rpc_call *call, struct ks_buffer *response);
-/* Failure; status->code is not KS_OK. */
+/* Answers with a failure; status->code is not KS_OK. */
 void ks_rpc_call_fail(struct ks_rpc_call *call, const struct ks_rpc_status *status);
-/* Failure with the row's text. */
+/* Answers with a failure and the text of its row in KS_RESULTS. */
 void ks_rpc_call_fail_code(struct ks_rpc_call *call, ks_code code);

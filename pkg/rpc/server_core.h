@@ -28,7 +28,7 @@
 struct ks_rpc_health;
 struct ks_rpc_reflection;
 
-/* One address. The probe's takes health alone, and admits everyone. */
+/* One address. The probe's listener answers health calls only, and admits every peer. */
 struct ks_rpc_listener {
     struct ks_rpc_server *server;
     grpc_server *core; /* NULL: there is none */
@@ -75,8 +75,8 @@ void ks_rpc_server_hold(struct ks_rpc_server *server);
 void ks_rpc_server_release(struct ks_rpc_server *server);
 
 /*
- * A call: asked for, then in a handler's hands, then on its way out. Of a stream it is the shell,
- * with the peer, until the stream has gone.
+ * A call: first asked for, then in a handler's hands, then being answered. For a stream it is only
+ * the shell that keeps the peer until the stream has ended.
  */
 struct ks_rpc_call {
     struct ks_rpc_listener *listener;
@@ -101,7 +101,7 @@ struct ks_rpc_call {
     struct ks_rpc_tag on_closed;
     bool counted;         /* in the server's calls; on_rest sets it */
     bool closing;         /* whether on_closed was asked for; otherwise the answer's batch does */
-    int closed_early;     /* the library's word on whether the client gave up */
+    int closed_early;     /* the library says here whether the client gave up */
     size_t pending;       /* batches whose event must come before it is freed; loop's thread */
     atomic_bool answered; /* exactly once */
     atomic_bool gone;     /* the client has given up */

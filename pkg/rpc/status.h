@@ -59,5 +59,5 @@ struct ks_rpc_error {
     char violation[KS_RPC_VALUE_MAX + 1];
 };
 
-/* The value of error->metadata under name; NULL if there is none. Borrowed from error. */
+/* Returns the value of error->metadata under name, borrowed from error; NULL if there is none. */
 const char *ks_rpc_error_entry(const struct ks_rpc_error *error, const char *name);

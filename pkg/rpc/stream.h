@@ -1,8 +1,8 @@
 /*
- * stream: messages both ways on one call; the same on the server's and the client's side.
+ * stream: sends and receives messages on one call; the interface is the same for server and client.
  *
- * One message is being written at a time; those sent meanwhile wait in order, up to a bound.
- * Throughput comes from putting many items into one message, so a sender collects:
+ * One message is written at a time. Messages that are sent meanwhile wait in order, up to a bound.
+ * Large messages are much cheaper for each item, so a sender collects items:
  *
  *     add the item to my batch;
  *     if (ks_rpc_stream_ready(stream)) { send the batch; }        in any thread
@@ -33,10 +33,11 @@ struct ks_rpc_loop;
 
 struct ks_rpc_stream_callbacks {
     /*
-     * The stream stands. Server: before everything else; a failure refuses the stream and no other
-     * callback comes. Client: the server has answered (one that refuses may do so, too: then
-     * on_close follows at once); sending is allowed before, and what is returned does not matter.
-     * A client whose server cannot be reached gets on_close alone. NULL: nothing to do.
+     * The stream is open. On the server this comes first; if it fails, the stream is refused and no
+     * other callback comes. On the client it tells that the server has answered; the return value
+     * is ignored, and the client may send before. A server that refuses the stream may answer, too:
+     * then on_close follows at once. If the server can't be reached, only on_close comes. NULL:
+     * there is nothing to do.
      */
     ks_result (*on_open)(void *user, struct ks_rpc_stream *stream);
     /* A message came; borrowed until the callback returns. The next one is read after that. */
@@ -49,20 +50,27 @@ struct ks_rpc_stream_callbacks {
      */
     void (*on_half_close)(void *user, struct ks_rpc_stream *stream);
     /*
-     * It is over: the last callback, exactly once. error is KS_OK after an orderly end (client:
-     * the server's status; server: the client was told the status that finish gave). The stream
-     * is gone after it, but for those who hold a ref.
+     * The stream has ended. This is the last callback and comes exactly once. error->code is KS_OK
+     * after an orderly end: on the client if the server's status was OK, on the server if the
+     * client was told the status that finish gave. Afterwards only holders of a ref may use the
+     * stream.
      */
     void (*on_close)(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error);
 };
 
-/* The owner's pointer: the method row's user (server) or open's (client) until it is set. Loop. */
+/*
+ * Sets the user of the callbacks. Until then it is that of the method's row (server) or of open
+ * (client). To be called on the loop's thread.
+ */
 void ks_rpc_stream_set_user(struct ks_rpc_stream *stream, void *user);
 
-/* Server: who opened it, borrowed until on_close has returned. Client: NULL. Any thread. */
+/*
+ * Returns the peer that opened the stream (server), borrowed until on_close has returned, or NULL
+ * (client). Any thread.
+ */
 const struct ks_rpc_peer *ks_rpc_stream_peer(const struct ks_rpc_stream *stream);
 
-/* The loop that runs its callbacks. Any thread. */
+/* Returns the loop that runs the stream's callbacks. Any thread. */
 struct ks_rpc_loop *ks_rpc_stream_loop(const struct ks_rpc_stream *stream);
 
 /*
@@ -80,26 +88,32 @@ KS_MUST_USE ks_result ks_rpc_stream_send(struct ks_rpc_stream *stream, ks_bytes 
 KS_MUST_USE ks_result ks_rpc_stream_send_buffer(struct ks_rpc_stream *stream,
                                                 struct ks_buffer *message);
 
-/* Whether nothing is being written and nothing waits: what is sent now goes out at once. Any. */
+/*
+ * Returns whether nothing is being written and nothing waits, so that a message sent now goes out
+ * at once. Any thread.
+ */
 bool ks_rpc_stream_ready(const struct ks_rpc_stream *stream);
 
 /*
- * Nothing more will be sent. What waits is written first. Server: then the status goes out and
- * the stream ends; status NULL is OK. Client: the server sees a half-close, status must be NULL.
- * Any thread; a second call does nothing.
+ * Tells that nothing more will be sent. The messages that wait are written first. On the server the
+ * status is sent then, and the stream ends; status NULL means OK. On the client the server sees a
+ * half-close; status must be NULL. Any thread. A second call does nothing.
  */
 void ks_rpc_stream_finish(struct ks_rpc_stream *stream, const struct ks_rpc_status *status);
 
-/* Ends it at once; what waits is dropped. on_close follows. Any thread. */
+/* Ends the stream at once, and drops the messages that wait. on_close follows. Any thread. */
 void ks_rpc_stream_cancel(struct ks_rpc_stream *stream);
 
-/* No further on_message until resume; the sender feels it by flow control. On the loop's thread. */
+/*
+ * After a pause there is no further on_message until resume; flow control stops the sender. To be
+ * called on the loop's thread.
+ */
 void ks_rpc_stream_pause(struct ks_rpc_stream *stream);
 void ks_rpc_stream_resume(struct ks_rpc_stream *stream);
 
 /*
- * For who may use it after on_close, from whatever thread: all of the above then does nothing or
- * fails. The owner's pointer, peer and loop are not to be asked for any more.
+ * A holder of a ref may use the stream after on_close, on any thread: the functions above then do
+ * nothing or fail. It must not ask for peer and loop any more, nor set the user.
  */
 struct ks_rpc_stream *ks_rpc_stream_ref(struct ks_rpc_stream *stream);
 void ks_rpc_stream_unref(struct ks_rpc_stream *stream);

@@ -1,11 +1,12 @@
 /*
- * stream_core: how the server and the client make a stream out of a call, and what its two halves
- * share: stream.c has its life and its reading, stream_send.c its queue and its end.
+ * stream_core: makes a stream of a call, for the server and the client, and declares what the two
+ * halves of a stream share: stream.c has its life and its reading, stream_send.c its queue and its
+ * end.
  *
  *     open --(closed by the library, nothing pending)--> over: on_close, call given back
  *
- * Each batch handed to the library is counted in pending until its event; with the closing event
- * seen and nothing pending there is nobody left who could touch the call.
+ * Each batch that is handed to the library is counted in pending until its event comes. When the
+ * closing event has come and nothing is pending, no event can touch the call any more.
  *
  * Private to pkg/rpc. Threads: the stream's loop, unless said otherwise.
  */
@@ -30,7 +31,7 @@ struct ks_rpc_stream_setup {
     size_t message_bytes_max;       /* of a message received */
     size_t queue_bytes_max;
     bool one_request; /* server: see ks_rpc_method */
-    /* After on_close, with the call gone: the maker's last word. */
+    /* Called after on_close, when the call is gone, so that the maker frees what it has. */
     void (*gone)(void *owner, struct ks_rpc_stream *stream);
     void *owner;
 };
@@ -79,7 +80,9 @@ struct ks_rpc_stream {
     int cancelled;
 };
 
-/* Makes the stream, with the ref that gone ends. Nothing is under way yet. Any thread. */
+/*
+ * Makes the stream, with a ref that ends when gone is called. Nothing is under way yet. Any thread.
+ */
 struct ks_rpc_stream *ks_rpc_stream_new(const struct ks_rpc_stream_setup *setup);
 
 /* Server: accepts (on_open, then reading) or refuses it. */

@@ -1,6 +1,7 @@
 /*
- * tag: what the library hands back when an operation is done; step(owner, ok) runs on the loop.
- * One tag stands inside the object that owns the operation, which lives until step.
+ * tag: the pointer that the library hands back when an operation has ended; the loop then calls
+ * step(owner, ok). A tag is a member of the object that owns the operation and that lives until
+ * then.
  *
  * Private to pkg/rpc.
  */
@@ -17,8 +18,8 @@ struct ks_rpc_tag {
     void (*step)(void *owner, bool ok);
     void *owner;
     /*
-     * What was written before an operation began is seen by its step. The library sees to that;
-     * this says it in C, for whoever cannot look into the library (ThreadSanitizer).
+     * A step sees what was written before its operation began. The library guarantees that; this
+     * flag says it in C, for ThreadSanitizer, which can't look into the library.
      */
     atomic_bool begun;
 };

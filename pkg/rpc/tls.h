@@ -1,12 +1,13 @@
 /*
- * tls: which files make up this process's identity on a connection. Mutual TLS 1.3 always.
+ * tls: names the files that are this process's identity on a connection, which always is mutual TLS
+ * 1.3.
  *
  * The files are looked at again for each new connection that a server takes, and every few
  * seconds by a channel (client.h). A changed file counts from the next connection on. A pair that
  * does not fit together, or cannot be read, leaves the last good one in use.
- * Whoever renews must replace the files by rename, the key first, the certificate last.
+ * A program that renews them must replace the files by rename, the key first, the certificate last.
  *
- * Threads: a value; the strings are copied by whoever takes it.
+ * Threads: a value; the function that takes it copies the strings.
  */
 #pragma once
 

@@ -27,8 +27,9 @@ struct ks_rpc_wire_field {
 };
 
 /*
- * Cuts the first field off *rest. false at the end, or where the bytes are damaged: then *damaged
- * is set (it is left alone otherwise) and *rest is empty. Groups count as damage.
+ * Cuts the first field off *rest. Returns false at the end, or where the bytes are damaged;
+ * ret_field is then unspecified and *rest empty. *damaged is set in the second case and otherwise
+ * left alone. Groups count as damage.
  */
 bool ks_rpc_wire_next(ks_bytes *rest, struct ks_rpc_wire_field *ret_field, bool *damaged);
 
@@ -39,8 +40,8 @@ ks_bytes ks_rpc_wire_bytes(ks_bytes message, uint32_t number);
 uint64_t ks_rpc_wire_value(ks_bytes message, uint32_t number);
 
 /*
- * Append a field. What does not fit is left out whole and *full is set: the writer looks once, at
- * the end.
+ * Append a field. A field that does not fit is left out as a whole, and *full is set. The writer
+ * looks at *full once, at the end.
  */
 void ks_rpc_wire_put_value(struct ks_buffer *to, uint32_t number, uint64_t value, bool *full);
 void ks_rpc_wire_put_bytes(struct ks_buffer *to, uint32_t number, ks_bytes bytes, bool *full);

@@ -1,5 +1,6 @@
 /*
- * frontend: the whole process except its signals: lanes, identities, listener.
+ * frontend: the whole process except its signals: it owns the lanes, the identities and the
+ * listener.
  *
  * Threads: main makes, drains and frees it.
  */

@@ -11,10 +11,10 @@
 
 #include "pkg/config/config.h"
 
-/* As the choices of `engine` are listed. */
+/* The values of the option `engine`, in the order of its choices. */
 enum ks_keystore_engine { KS_KEYSTORE_EMBEDDED, KS_KEYSTORE_REPLICATED };
 
-/* As the choices of `serving` are listed. */
+/* The values of the option `serving`, in the order of its choices. */
 enum ks_keystore_serving { KS_KEYSTORE_BY_WINDOWS, KS_KEYSTORE_BY_LOG };
 
 struct ks_keystore_settings {
@@ -55,8 +55,8 @@ extern const struct ks_config_table ks_keystore_table;
  * ret_settings  the caller's; free with ks_config_done if -1 is returned. Otherwise it owns
  *               nothing.
  *
- * Returns -1: go on; otherwise the process's exit code, with a sentence on stderr for anything
- * wrong.
+ * Returns -1 if the process is to go on. Otherwise returns its exit code, and has said on stderr
+ * what is wrong, if anything is.
  */
 KS_MUST_USE int ks_keystore_settings_main(int argc, char **argv,
                                           struct ks_keystore_settings *ret_settings);

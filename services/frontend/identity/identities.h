@@ -1,7 +1,7 @@
 /*
- * identities: who may call: the accounts, users and client certificates of the control plane, as
- * one version that does not change. The next version is built from it and what has changed;
- * records that did not change are shared.
+ * identities: the accounts, users and client certificates of the control plane, which say who may
+ * call. They are kept as a version, which never changes. When records change, the next version is
+ * built from it; the two share the records that did not change.
  *
  * A record that cannot be read counts as absent, so that it lets no caller in.
  *
@@ -40,7 +40,7 @@ struct ks_identity {
 /* Makes an empty draft, which collects changes; never NULL. Free with ks_identity_draft_free. */
 struct ks_identity_draft *ks_identity_draft_new(void);
 
-/* NULL is fine. */
+/* Frees a draft. NULL is fine. */
 void ks_identity_draft_free(struct ks_identity_draft *draft);
 
 /*

@@ -1,4 +1,4 @@
-/* identity_fixture: records of the control plane's store, for tests. */
+/* identity_fixture: makes records of the control plane's store, for tests. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,5 +33,5 @@ void fixture_add(struct fixture_message *message, const char *key, const struct 
 void fixture_add_account(struct fixture_message *message, const char *account);
 void fixture_delete(struct fixture_message *message, const char *key);
 
-/* Appends its bytes and frees its records. */
+/* Appends the message's bytes and frees its records. */
 void fixture_pack(struct fixture_message *message, struct ks_buffer *bytes);

@@ -1,14 +1,14 @@
 /*
  * merge: makes versions of the identities out of what the keystores of the region stream.
  *
- * All keystores are listened to, so that a revocation counts as soon as the first one has it, and a
- * keystore that has fallen silent does no harm. Each stream brings every revision after the one at
- * which it was opened, in order; so whatever is later than what is here can be applied, from
- * whichever stream it comes, and leaves no gap.
+ * The merge listens to all keystores, so that a revocation counts as soon as the first of them has
+ * it, and so that a silent keystore does no harm. Each stream brings every revision after the one
+ * at which it was opened, in order. A revision that is later than the newest one here can therefore
+ * be applied from any of the streams without leaving a gap.
  *
- * A restored control plane has another epoch. The merge goes over to it with the first keystore
- * that does, or when no connected keystore has the old one any more; what still comes of the old
- * epoch is passed over.
+ * A restored control plane has another epoch. The merge changes to the new epoch with the first
+ * keystore that does, or when no connected keystore has the old epoch any more. After that it
+ * ignores what still comes of the old one.
  *
  * Threads: belongs to one loop; any thread reads what it publishes.
  */
@@ -41,17 +41,21 @@ bool ks_merge_has_version(const struct ks_merge *merge);
 /* Returns the epoch and revision of the newest version, borrowed; all zero if there is none. */
 const struct ks_follow_position *ks_merge_position(const struct ks_merge *merge);
 
-/* A source's stream is being opened: it will ask for what comes after ks_merge_position. */
+/*
+ * Notes that a source's stream is being opened, which asks for what comes after ks_merge_position.
+ */
 void ks_merge_opened(struct ks_merge *merge, size_t index);
 
 /*
- * A source's stream has brought a part, which is borrowed for the call and well formed (following.h
- * refuses the others).
+ * Takes a part that a source's stream has brought. The part is borrowed for the call, and well
+ * formed: following.h refuses all others.
  * Fails: LIMIT_EXCEEDED (too many records); nothing is published then, and the caller closes the
  * stream.
  */
 KS_MUST_USE ks_result ks_merge_received(struct ks_merge *merge, size_t index,
                                         const struct ks_follow_part *part);
 
-/* A source's stream has ended. What came of a snapshot that is not whole is forgotten. */
+/*
+ * Notes that a source's stream has ended. The parts of a snapshot that isn't whole are forgotten.
+ */
 void ks_merge_closed(struct ks_merge *merge, size_t index);

@@ -1,7 +1,7 @@
 /*
- * session: what is known of the client at the other end of a connection. It is worked out once from
- * the client's certificate, and checked for each call against the identities of the moment. So a
- * revocation counts from the moment that it is known here, also on a connection that is open.
+ * session: what is known of the client at the other end of a connection. It is read once from the
+ * client's certificate, and is checked against the current identities at each call. A revocation
+ * therefore counts as soon as it is known here, on open connections, too.
  *
  * Threads: a session belongs to one loop.
  */

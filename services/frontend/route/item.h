@@ -1,7 +1,7 @@
 /*
- * item: one request on its way to a keystore and back: writes internal.v1.Item and reads
- * ItemResult. It goes field by field, because an item is a few fields around a request that was
- * checked already, and this is the hot path.
+ * item: writes a request as an internal.v1.Item, and reads the keystore's ItemResult. It writes and
+ * reads field by field, without the generated structs, because every request takes this path, and
+ * because an item is only a few fields around a request that was checked already.
  *
  * Threads: pure; any.
  */
@@ -37,8 +37,7 @@ struct ks_item {
 /*
  * Appends an Item without its tag to a buffer whose len_max is KS_EXECUTE_BODY_MAX: no keystore
  * takes a longer one.
- * Fails: LIMIT_EXCEEDED (the len_max); the buffer then holds a part of the item, which is of no
- * use.
+ * Fails: LIMIT_EXCEEDED (the len_max); the buffer then holds a part of the item.
  */
 KS_MUST_USE ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body);
 

@@ -1,7 +1,6 @@
 /*
  * lane: all that one loop needs to answer calls by itself: its own streams to the keystores of the
- * region, its own views, its own timer. Loops share nothing but the identities, so there are no
- * locks.
+ * region, its own views and its own timer. Loops share only the identities, so a lane has no locks.
  *
  * Threads: made and freed by main; everything else on its loop.
  */
@@ -43,12 +42,15 @@ struct ks_lane_options {
  */
 KS_MUST_USE ks_result ks_lane_new(const struct ks_lane_options *options, struct ks_lane **ret_lane);
 
-/* Closes the streams; no request is under way. Not on the loop. NULL is fine. */
+/* Closes the streams. No request may be under way. Not to be called on the loop. NULL is fine. */
 void ks_lane_free(struct ks_lane *lane);
 
-/* For requests on its loop; lasts as long as the lane. */
+/* Returns the router for requests on this loop; it lasts as long as the lane. */
 struct ks_router *ks_lane_router(struct ks_lane *lane);
 
-/* Between the two, requests are collected; for batches. On its loop. */
+/*
+ * Between the two calls requests are collected, so that those of a batch travel together. To be
+ * called on the loop.
+ */
 void ks_lane_cork(struct ks_lane *lane);
 void ks_lane_uncork(struct ks_lane *lane);

@@ -1,13 +1,14 @@
 /*
- * request: one request of the API from its bytes to its outcome; a call is one, a batch is many.
+ * request: takes one request of the API from its bytes to its outcome. A call is one request, a
+ * batch is many.
  *
  *     check ─► decide on what is known ─► send to a keystore
  *                      ▲                         │
  *                      └── STALE_VIEW: newer ◄───┤
  *                          views                 └──► done
  *
- * Everything goes to a keystore, also what is decided as denied: only a keystore knows whether the
- * decision rests on what is true now.
+ * Every request goes to a keystore, even one that was decided as denied: only a keystore knows
+ * whether the facts that the decision rests on are still true.
  *
  * Threads: a request belongs to one loop.
  */
@@ -47,8 +48,8 @@ struct ks_request {
     ks_bytes message;
     int64_t deadline_ns; /* CLOCK_BOOTTIME */
     /*
-     * Once, later, unless ks_request_start failed. response is borrowed for the call, and counts if
-     * refusal.code is KS_OK.
+     * Called once, later, unless ks_request_start failed. response is borrowed for the call; it is
+     * the answer if refusal.code is KS_OK.
      */
     void (*done)(struct ks_request *request, ks_bytes response);
     void *user;

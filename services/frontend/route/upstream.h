@@ -1,6 +1,6 @@
 /*
- * upstream: gets items answered by some keystore of the region: collects them into messages, and
- * goes to another keystore when one fails, falls silent or has no serving window.
+ * upstream: has items answered by some keystore of the region. It collects items into messages, and
+ * turns to another keystore when one fails, falls silent or has no serving window.
  *
  *     send ──► AWAITING ── answer ──► done
  *                │  ▲
@@ -8,27 +8,29 @@
  *   stream broken▼  │
  *              WAITING ── deadline ──► done (UNAVAILABLE)
  *
- * Items are worth more together than apart: a message costs a keystore about as much as twenty items
- * do. So all go to the keystore of our own zone until it has KS_UPSTREAM_SPILL of them; and of what
- * is no mutation, one message at a time is on its way to a keystore. What comes meanwhile is
- * collected, and goes when the first answer is back, or when that takes longer than a tick: then
- * what was sent waits for something else than its turn. So an item goes at once when nothing is on
- * its way, and messages grow with the load. A mutation always goes at once.
+ * Items are cheaper together: a message costs a keystore about as much as twenty items do. For this
+ * reason all items go to the keystore of our own zone, until it has KS_UPSTREAM_SPILL of them. And
+ * of items that are no mutations only one message at a time is on its way to a keystore. Items that
+ * come meanwhile are collected, and go out when the first answer is back. If that takes longer than
+ * a tick, they go out without it, because the sent items then wait for something else than their
+ * turn. So an item goes out at once when nothing is on its way, and messages grow with the load. A
+ * mutation always goes out at once.
  *
- * A keystore that is silent for longer than the patience for it is not waited for alone: the item
- * goes to another one, too, and the first answer counts. That is safe for everything: reads and
- * crypto change nothing, and a mutation carries its request_id, so it is done once.
+ * When a keystore is silent for longer than the patience, the item is sent to another one as well,
+ * and the first answer counts. That is always safe: reads and crypto change nothing, and a mutation
+ * carries its request_id, so that it is carried out once.
  *
- * An item that streams keep ending under may be why they end, and all tenants share the streams. So
- * what a keystore had when its stream ended is suspect: it travels with suspects only, in messages of
- * half as many items as the stream had, and a message of suspects has its stream to itself until it
- * is answered (or for a tick: then it waits for something else). What is answered is cleared; the one
- * to blame is alone after as many deaths as its company can be halved. A stream that ends while it
- * has a single item blames that one: after KS_UPSTREAM_LONE_DEATHS_MAX of them it goes no further.
- * One may be chance: when a keystore fails, its items travel in halves once, and are cleared.
+ * All tenants share the streams. If a stream ends while a keystore has an item, the item may be the
+ * reason, so everything that the keystore had then is suspect. A suspect travels with suspects only,
+ * in messages of half as many items as the stream had, and such a message has its stream to itself
+ * until it is answered, or until a tick has passed, because it waits for something else then. Items
+ * that are answered are cleared. Because the messages are halved each time, the item that is to
+ * blame soon is alone. If KS_UPSTREAM_LONE_DEATHS_MAX streams end while they have an item alone, it
+ * is given up. The first such end may be chance: when a keystore fails, its items travel in halves
+ * once and are cleared.
  *
- * It knows nothing of connections: it is told what happens on them, and sends by `send`. So it is
- * tested with neither network nor clock.
+ * The upstream knows nothing of connections. Its owner tells it what happens on them, and it sends
+ * by the function `send`. In this way it is tested with neither network nor clock.
  *
  * Threads: belongs to one loop. `done` is called from received, closed and tick only.
  */
@@ -54,17 +56,20 @@
 struct ks_item_result;
 struct ks_upstream;
 
-/* One item; its maker's memory, which lasts until done. {0} but for the first six. */
+/*
+ * One item. Its memory is the maker's, and lasts until done is called. The maker sets the first six
+ * members and leaves the others zero.
+ */
 struct ks_upstream_item {
     struct ks_buffer body; /* from ks_item_write; the maker frees it */
     uint32_t share;        /* ks_upstream_share of the account */
     bool mutating;
     int64_t deadline_ns; /* on the clock whose times are handed in */
     /*
-     * Once. result is borrowed for the call; UNAVAILABLE if nobody answered in time, and in the
-     * place of a mutation's refusal while another keystore may still carry it out, or if
-     * KS_UPSTREAM_DEATHS_MAX streams have ended while they had the item. INTERNAL (a mutation:
-     * UNAVAILABLE) if KS_UPSTREAM_LONE_DEATHS_MAX have ended while they had it alone.
+     * Called once. result is borrowed for the call. It is UNAVAILABLE if no keystore answered in
+     * time, if a mutation was refused while another keystore may still carry it out, or if
+     * KS_UPSTREAM_DEATHS_MAX streams have ended while they had the item. It is INTERNAL (for a
+     * mutation UNAVAILABLE) if KS_UPSTREAM_LONE_DEATHS_MAX have ended while they had it alone.
      */
     void (*done)(struct ks_upstream_item *item, const struct ks_item_result *result);
     void *user;
@@ -72,16 +77,16 @@ struct ks_upstream_item {
     /* The upstream's own. */
     uint64_t tag;
     uint32_t awaiting; /* keystores that have it and have not answered: a bit each */
-    uint32_t tried;    /* that need not be asked again before the others were */
+    uint32_t tried;    /* keystores that are asked again only after all others: a bit each */
     uint32_t attempts;
     uint32_t deaths;      /* streams that have ended while they had it */
     uint32_t lone_deaths; /* of them, those that had nothing else */
     uint32_t company_max; /* items of a message that it may travel in, itself counted */
     uint32_t rounds;      /* how often all keystores were tried in vain */
-    bool loose; /* a keystore got it and was given up: it may still carry it out. For all rounds */
-    int queued_at; /* keystore in whose queue it still is; -1: none */
+    bool loose;           /* a keystore that got it and was given up may still do it; stays set */
+    int queued_at;        /* keystore in whose queue it still is; -1: none */
     int64_t sent_at_ns;
-    int64_t retry_at_ns; /* when to try again if nobody has it */
+    int64_t retry_at_ns; /* when to try again if no keystore has it */
     struct ks_upstream_item *next;
     struct ks_upstream_item *previous;
     struct ks_upstream_item *queue_next;
@@ -92,50 +97,60 @@ struct ks_upstream_options {
     uint32_t near;                /* keystores of this zone: a bit each; they are asked first */
     int64_t patience_ns;          /* before another keystore is asked, too */
     int64_t mutation_patience_ns; /* the same for mutations, which wait for a majority of disks */
-    /* Whether what is sent to peer now goes out at once. */
+    /* Returns whether a message that is sent to peer now goes out at once. */
     bool (*ready)(void *user, size_t peer);
-    /* Takes the bytes of message. A failure means that the stream is about to end. */
+    /* Sends a message, and takes its bytes. A failure means that the stream is about to end. */
     ks_result (*send)(void *user, size_t peer, struct ks_buffer *message);
-    /* ks_upstream_tick is to be called in KS_UPSTREAM_TICK_MS. Called once until then. */
+    /* Asks for a ks_upstream_tick in KS_UPSTREAM_TICK_MS. Not called again before that tick. */
     void (*arm)(void *user);
     void *user;
 };
 
-/* Free with ks_upstream_free, when nothing is under way; NULL is fine. */
+/*
+ * Makes an upstream without streams; never NULL. ks_upstream_free frees it when nothing is under
+ * way; NULL is fine.
+ */
 struct ks_upstream *ks_upstream_new(const struct ks_upstream_options *options);
 void ks_upstream_free(struct ks_upstream *upstream);
 
-/* Items under way. */
+/* Returns how many items are under way. */
 size_t ks_upstream_count(const struct ks_upstream *upstream);
 
 /*
- * The share of an account. Two accounts may have the same one, which costs them room, and nobody
- * else; an account's number is not its owner's choice.
+ * Returns the share of an account. Two accounts may have the same share and then have less room,
+ * but take none from others. Nobody can choose a share, because accounts don't choose their
+ * numbers.
  */
 uint32_t ks_upstream_share(ks_bytes account);
 
 /*
- * Sends an item, which is the upstream's until done.
- * Fails: THROTTLED (KS_UPSTREAM_ITEMS_MAX are under way, or KS_UPSTREAM_SHARE_MAX of this share:
- * one account leaves room for others; nothing was taken).
+ * Sends an item, which belongs to the upstream until done is called.
+ * Fails: THROTTLED (KS_UPSTREAM_ITEMS_MAX are under way, or KS_UPSTREAM_SHARE_MAX of this share, so
+ * that one account leaves room for others). The item is then still the caller's; done isn't called.
  */
 KS_MUST_USE ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,
                                        int64_t now_ns);
 
-/* Between the two, items are collected and not sent: for a caller that has many at once. */
+/*
+ * Between the two calls items are collected and not sent. A caller that has many items at once puts
+ * them between the two, so that they travel together.
+ */
 void ks_upstream_cork(struct ks_upstream *upstream);
 void ks_upstream_uncork(struct ks_upstream *upstream, int64_t now_ns);
 
-/* A stream to the peer of that index was opened: it can be sent to. */
+/* Tells that a stream to the peer of this index was opened: messages can be sent to it. */
 void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_ns);
-/* That peer has accepted the stream. */
+/* Tells that the peer has accepted the stream. */
 void ks_upstream_accepted(struct ks_upstream *upstream, size_t index);
-/* What waits for that peer can be sent. */
+/* Tells that the peer's stream can be written again; sends what waits for it. */
 void ks_upstream_writable(struct ks_upstream *upstream, size_t index, int64_t now_ns);
-/* Fails: VALIDATION (not an ExecuteResponse; the stream must be closed). */
+/*
+ * Takes a message that the peer has sent, and calls done of the items that it answers.
+ * Fails: VALIDATION (it is no ExecuteResponse; the caller must close the stream).
+ */
 KS_MUST_USE ks_result ks_upstream_received(struct ks_upstream *upstream, size_t peer,
                                            ks_bytes message, int64_t now_ns);
-/* The stream is over; what it had goes to others. */
+/* Tells that the peer's stream has ended. The items that it had go to other keystores. */
 void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_ns);
-/* Time has passed. */
+/* Tells the time: looks after items whose patience, pause or deadline is over. */
 void ks_upstream_tick(struct ks_upstream *upstream, int64_t now_ns);

@@ -1,8 +1,8 @@
 /*
- * views: remembers what was needed to decide about a key identifier: for each account and name the
- * facts and the version that covers them, both as bytes that are not looked into here. No answer
- * rests on a view being fresh: a keystore confirms the version of each decision, or sends a newer
- * view (tests/model proves that).
+ * views: remembers what a decision about a key identifier needs: for each account and name the
+ * facts and the version that covers them. Both are bytes that this module doesn't look into. A view
+ * may be old without harm: a keystore confirms the version that each decision rests on, or sends a
+ * newer view (tests/model proves that).
  *
  * It is a table of fixed size with four places for each hash; the view used longest ago gives way.
  *
@@ -26,7 +26,7 @@ struct ks_views;
 /* Makes a table with room for count_max views, at least 4; never NULL. Free with ks_views_free. */
 struct ks_views *ks_views_new(size_t count_max);
 
-/* NULL is fine. */
+/* Frees a table. NULL is fine. */
 void ks_views_free(struct ks_views *views);
 
 /*
@@ -37,8 +37,9 @@ bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
                    struct ks_view *ret_view);
 
 /*
- * Keeps a copy of the view, in place of what was remembered of the name. A name that names nothing
- * (the version is empty) is forgotten instead: made-up names must not push out those that are used.
+ * Remembers a copy of the view in the place of the name's older one. If the name names nothing, so
+ * that the view has no version, the name is forgotten instead: made-up names must not push out
+ * those that are used.
  */
 void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
                   const struct ks_view *view);

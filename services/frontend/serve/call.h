@@ -24,7 +24,7 @@ struct ks_asked {
 };
 
 /*
- * Fills asked, in any case, and lets the caller in.
+ * Fills asked, on failure too, and checks that the client may call.
  * refusal  after a failure it says why, for the client; otherwise untouched.
  * Fails: UNAUTHENTICATED (the client may not call), UNAVAILABLE (no identities are known yet).
  */

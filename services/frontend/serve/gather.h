@@ -1,5 +1,5 @@
 /*
- * gather: puts the results of a batch together to its response (proto/keystead/kms/v1/batch.proto).
+ * gather: makes a batch's response of its results (proto/keystead/kms/v1/batch.proto).
  *
  * Threads: pure; any.
  */

@@ -1,7 +1,7 @@
 /*
- * handlers: one function for each operation of hsm.proto, where what its failures mean is written,
- * too. On success a handler has filled members of call->reply. After a failure the reply is
- * unspecified, and the caller initialises it anew.
+ * handlers: one function for each operation of hsm.proto, which also says what each failure means.
+ * On success a handler has filled members of call->reply. After a failure the reply is unspecified,
+ * and the caller initialises it anew.
  *
  * Threads: one.
  */

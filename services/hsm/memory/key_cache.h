@@ -22,13 +22,16 @@
 
 struct ks_key_cache;
 
-/* A key that was made ready to be used; what it is, its spec knows (services/hsm/specs). */
+/* A key that is ready to be used. Only its spec (services/hsm/specs) knows what key points to. */
 struct ks_loaded_key {
     void *key;
     void (*unload)(void *key); /* wipes and frees key */
 };
 
-/* entries is rounded up to a power of two. Never NULL; free with ks_key_cache_free. */
+/*
+ * Makes a cache with room for entries, rounded up to a power of two; never NULL. Free with
+ * ks_key_cache_free.
+ */
 struct ks_key_cache *ks_key_cache_new(size_t entries);
 
 /* Wipes everything. NULL is fine. */

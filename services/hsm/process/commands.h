@@ -1,6 +1,6 @@
 /*
- * commands: what keystead-hsm can be told to do. Each returns the process's exit code, and has said
- * on stderr or in the log what is wrong if that is not KS_EXIT_OK.
+ * commands: the commands of keystead-hsm. Each returns the process's exit code. If that is not
+ * KS_EXIT_OK, it has said on stderr or in the log what is wrong.
  *
  * Threads: one.
  */
@@ -22,5 +22,5 @@ int ks_hsm_command_enrol(const struct ks_hsm_settings *settings, const char *cer
 /* Serves until SIGTERM. */
 int ks_hsm_command_serve(const struct ks_hsm_settings *settings);
 
-/* Prints what the serving process says of itself. Run as the peer user. */
+/* Asks the process that serves for its status, and prints it. Must run as the peer user. */
 int ks_hsm_command_status(const struct ks_hsm_settings *settings);

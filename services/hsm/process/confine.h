@@ -14,14 +14,15 @@
 
 #include "pkg/base/result.h"
 
-/* Whether this build locks memory and filters system calls. */
+/* Returns whether this build locks memory and filters system calls. */
 bool ks_confine_is_built_in(void);
 
 /*
- * No core file, no debugger, no secrets in swap. Before the first key is in memory.
+ * Keeps the process's memory out of core files, debuggers and swap. To be called before the first
+ * key is in memory.
  *
- * locked_bytes    what the process may need at most.
- * allow_unlocked  go on where the limit forbids it.
+ * locked_bytes    how much memory the process may need at most.
+ * allow_unlocked  whether to go on, without locking, where RLIMIT_MEMLOCK is too low.
  * ret_locked      whether memory is locked now and from here on. Untouched after a failure.
  *
  * Fails: LIMIT_EXCEEDED (RLIMIT_MEMLOCK is less than locked_bytes and not allow_unlocked),
@@ -30,9 +31,9 @@ bool ks_confine_is_built_in(void);
 KS_MUST_USE ks_result ks_confine_memory(size_t locked_bytes, bool allow_unlocked, bool *ret_locked);
 
 /*
- * Loads the filter; there is no way back. What is not on the list fails with EPERM, so that a
- * library that tries to open a file goes on without it; running a program, tracing and reading
- * another process's memory kill the process.
+ * Loads the filter of system calls, which can't be removed. A call that is not on the list fails
+ * with EPERM, so that a library that tries to open a file goes on without it. An attempt to run a
+ * program, to trace, or to read another process's memory kills the process.
  *
  * Fails: INTERNAL (the kernel has no seccomp, or refused).
  */

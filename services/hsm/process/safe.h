@@ -1,6 +1,6 @@
 /*
- * safe: what the hsm keeps in its token (proto/formats/token-objects.md), read and written at
- * start and at enrolment only.
+ * safe: reads and writes what the hsm keeps in its token (proto/formats/token-objects.md), at start
+ * and at enrolment only.
  *
  * Threads: one.
  */

@@ -1,6 +1,6 @@
 /*
- * messages: short names for the generated messages of hsm.proto, and the one way in and out of
- * their bytes: a frame becomes a batch of requests in an arena, replies become a frame.
+ * messages: short names for the generated messages of hsm.proto, and the functions that read and
+ * write them: a frame becomes a batch of requests in an arena, replies become a frame.
  *
  * Threads: one.
  */
@@ -25,10 +25,11 @@ typedef Keystead__Internal__V1__HsmGenerateDataKey HsmGenerateDataKey;
 typedef Keystead__Internal__V1__HsmReEncrypt HsmReEncrypt;
 
 /*
- * What a frame may need of its arena at most. A client chooses the contexts, and what others have
- * put into the same frame must not fail with them: 256 ReEncrypts with 2 contexts of 128 pairs take
- * 80 bytes a pair (entry, key, value), 8 for its pointer, and 7 KiB for each context while
- * protobuf-c reads it: 10 MiB. The frame's own bytes, plaintexts and replies are 1 MiB each.
+ * How much of its arena a frame may need at most. Clients choose the contexts, and one client's
+ * large contexts must not make the other requests of the same frame fail: 256 ReEncrypts with 2
+ * contexts of 128 pairs take 80 bytes a pair (entry, key, value), 8 for its pointer, and 7 KiB for
+ * each context while protobuf-c reads it: 10 MiB. The frame's own bytes, plaintexts and replies are
+ * 1 MiB each.
  */
 #define KS_HSM_ARENA_MAX (16U * 1024U * 1024U)
 

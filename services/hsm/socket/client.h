@@ -1,6 +1,6 @@
 /*
- * client: one batch over the socket and its answer, blocking. For the status command and tests;
- * keystores have a client of their own.
+ * client: sends one batch over the socket and waits for its answer. It is for the status command
+ * and for tests; keystores have a client of their own.
  *
  * Threads: one a socket.
  */

@@ -1,8 +1,9 @@
 /*
- * connection: one client of the socket: frames in, frames out, both bounded.
+ * connection: serves one client of the socket, with bounded buffers for the frames that come and
+ * go.
  *
- * While a reply waits to be read, nothing more is taken from that client: its next requests stay in
- * the kernel's buffer, and others are served.
+ * While a client does not read its reply, nothing more is read from it: its next requests stay in
+ * the kernel's buffer, and other clients are served.
  *
  * Threads: one.
  */
@@ -22,18 +23,19 @@ struct ks_connection {
     struct ks_buffer out;
 };
 
-/* Takes fd over. */
+/* Makes a connection of fd, which is taken over. */
 void ks_connection_init(struct ks_connection *connection, int fd);
 
-/* Closes and wipes. A free place is fine. */
+/* Closes the connection and wipes its buffers. A free place is fine. */
 void ks_connection_done(struct ks_connection *connection);
 
 /*
- * Reads what has come, answers whole frames, writes what can be written.
- * Fails: CANCELLED (the client has closed), VALIDATION, LIMIT_EXCEEDED (it sends what is no
- * request), INTERNAL (the socket). After any of them the connection is to be closed.
+ * Reads what has come, answers whole frames, and writes what can be written.
+ * Fails: CANCELLED (the client has closed the connection), VALIDATION and LIMIT_EXCEEDED (it sent
+ * something that is no request), INTERNAL (the socket failed). The caller must then close the
+ * connection.
  */
 KS_MUST_USE ks_result ks_connection_serve(struct ks_connection *connection, struct ks_hsm *hsm);
 
-/* Whether it waits for room to write, not for bytes to read. */
+/* Returns whether the connection waits for room to write, and not for bytes to read. */
 bool ks_connection_waits_to_write(const struct ks_connection *connection);

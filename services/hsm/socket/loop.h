@@ -1,6 +1,6 @@
 /*
- * loop: accepts, serves and closes connections until a signal to stop arrives. One thread, one
- * epoll; clients are bounded in number and in what they may have outstanding.
+ * loop: accepts, serves and closes connections until a signal to stop arrives, with one epoll. The
+ * number of clients is bounded, and so is what each may have outstanding.
  *
  * Threads: one.
  */

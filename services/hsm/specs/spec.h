@@ -1,6 +1,6 @@
 /*
- * spec: what this hsm does with keys, a struct of functions for each kind of key spec. The handlers
- * (answer/) find key, context and permission, and leave the cryptography to these functions.
+ * spec: the cryptography of each kind of key spec, as a struct of functions. The handlers (answer/)
+ * find the key and the context and check what is allowed; these functions do the rest.
  *
  * A kind of pkg/keyspec/rows.h is implemented by the constant ks_hsm_<name> in a file of this
  * folder; without it the hsm does not link. A function that the kind has no use for is NULL.
@@ -31,7 +31,7 @@ struct ks_hsm_binding {
 /* One use of a key. Everything is borrowed for the call. */
 struct ks_hsm_use {
     struct ks_crypto *crypto;
-    struct ks_arena *arena; /* what the functions give stands there */
+    struct ks_arena *arena; /* holds what the functions give */
     const struct ks_hsm_binding *binding;
     void *key;        /* from load */
     ks_bytes context; /* the encoded encryption context */

@@ -38,13 +38,13 @@ struct ks_keeper_options {
     const struct ks_clock *clock; /* NULL: ks_clock_system */
 };
 
-/* Never NULL; ks_keeper_free, once no worker runs it any more. */
+/* Makes a keeper; never NULL. Free with ks_keeper_free once no worker runs it any more. */
 struct ks_keeper *ks_keeper_new(const struct ks_keeper_options *options);
 
-/* NULL is fine. */
+/* Frees a keeper. NULL is fine. */
 void ks_keeper_free(struct ks_keeper *keeper);
 
-/* What the link calls: the hsm has connected, or is lost. */
+/* The link's callbacks. They tell that the hsm has connected, and that it is lost. */
 void ks_keeper_connected(struct ks_keeper *keeper, uint64_t life);
 void ks_keeper_lost(struct ks_keeper *keeper);
 
@@ -54,7 +54,7 @@ void ks_keeper_lost(struct ks_keeper *keeper);
  */
 void ks_keeper_run(void *user, struct ks_worker *worker);
 
-/* Whether the keeper looks at this record: its worker must be poked when the record changes. */
+/* Returns whether the keeper's worker must be poked when this record changes. */
 bool ks_keeper_concerns(ks_bytes key);
 
 struct ks_keeper_status {

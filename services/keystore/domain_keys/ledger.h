@@ -2,8 +2,8 @@
  * ledger: reads the records of domain keys into the form that the machine looks at, and writes the
  * one mutation that each of its moves makes.
  *
- * Every mutation compares all that the move was decided on, so of two zones that decide on the same
- * records only one succeeds.
+ * Every mutation compares all records that its move was decided on. If two zones decide on the same
+ * records, only one of them succeeds.
  *
  * Threads: pure over the arguments; any.
  */
@@ -29,7 +29,7 @@ KS_MUST_USE ks_result ks_ledger_add(struct ks_domain_records *records,
                                     const struct ks_store_record *record);
 
 /*
- * Reads all of them.
+ * Reads all records of domain keys.
  * ret_records  unspecified after a failure.
  * Fails: as ks_ledger_add and ks_store_scan.
  */

@@ -1,7 +1,7 @@
 /*
- * machine: how a cell comes to its domain keys. What one zone should do next is a pure function of
- * the cell's records and of what the zone's own hsm holds. The keeper does one such thing at a time
- * and looks again. So a crash loses nothing: the records are the state.
+ * machine: decides how a cell gets its domain keys. What one zone should do next is a pure function
+ * of the cell's records and of what the zone's own hsm holds. The keeper takes one such step at a
+ * time and then reads the records again. A crash loses nothing, because the records are the state.
  *
  * The way of one generation, as the records show it:
  *
@@ -57,7 +57,7 @@
 /* How long a rotation waits for zones that are up and have no copy yet, beyond the needed ones. */
 #define KS_DOMAIN_SHARE_MS 10000
 
-/* Generation 0 and revision 0: no such record. */
+/* A record that marks a generation. Generation 0 and revision 0 mean that there is none. */
 struct ks_domain_mark {
     uint32_t generation;
     int64_t revision;
@@ -136,10 +136,10 @@ struct ks_domain_step ks_domain_next(const struct ks_domain_records *records,
                                      const struct ks_domain_self *self);
 
 /*
- * Whether the move is MAKE or OPEN: the hsm then holds the generation before its record is stored.
- * A keeper that does not learn that the record was committed must have the hsm drop the generation
- * before it looks again. By then an earlier try's record may have been stored, which came late and
- * holds another key under the same number.
+ * Returns whether the move is MAKE or OPEN, after which the hsm holds the generation before its
+ * record is stored. If the keeper doesn't learn that the record was committed, it must have the hsm
+ * drop the generation before it reads the records again: the record of an earlier try may have been
+ * stored late, and it holds another key under the same number.
  */
 bool ks_domain_puts_copy(enum ks_domain_move move);
 
@@ -155,8 +155,8 @@ const struct ks_domain_transit *ks_domain_transit_of(const struct ks_domain_reco
                                                      const char *zone);
 
 /*
- * Whether a generation is lost: keys are sealed under it, and no zone can be asked for it, since
- * every copy of it is for an hsm of ours that is gone. People must act.
+ * Returns whether a generation is lost: keys are sealed under it, and no zone can be asked for it,
+ * because every copy of it is for an hsm that is gone. People must act then.
  */
 bool ks_domain_lost(const struct ks_domain_records *records, const struct ks_domain_self *self,
                     uint32_t generation);

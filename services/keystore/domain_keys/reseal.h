@@ -23,10 +23,10 @@
 
 struct ks_reseal;
 
-/* Never NULL; ks_reseal_free. region is borrowed. */
+/* Makes it; never NULL. Free with ks_reseal_free. store, link and region are borrowed. */
 struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link,
                                 const char *region);
-/* NULL is fine. */
+/* Frees it. NULL is fine. */
 void ks_reseal_free(struct ks_reseal *reseal);
 
 /*

@@ -5,12 +5,12 @@
  *                                          ├─► hsm ──► reply, fail or commit
  *                                          └─► commit ──► done
  *
- * The call is the owner of an attempt (pkg/attempt), which keeps the view, settles, replays, commits
- * and begins again. A call has one arena: everything that its answer is made of stands there or in
- * the attempt's response, and is wiped with it.
+ * The call is the owner of an attempt (pkg/attempt), which keeps the view, settles, replays,
+ * commits and begins again. A call has one arena: everything that its answer is made of stands
+ * there or in the attempt's response, and is wiped with it.
  *
- * Threads: one at a time. A call wanders: it begins on a loop's thread and goes on where the hsm's
- * link or the store calls back. Nothing blocks.
+ * Threads: one at a time. A call moves between threads: it begins on a loop's thread and goes on
+ * where the hsm's link or the store calls back. Nothing blocks.
  */
 #pragma once
 
@@ -38,7 +38,7 @@ struct ks_call;
 struct ks_execute_message;
 struct ks_quota;
 
-/* Carries an operation out: what operations/handlers.h says. */
+/* Carries an operation out; operations/handlers.h says how. */
 typedef void (*ks_run_fn)(struct ks_call *call);
 
 /* What calls work with; everything is borrowed and outlives them. */
@@ -56,7 +56,7 @@ struct ks_execute_env {
 /* The result is borrowed during the call and wiped after it. */
 typedef void (*ks_execute_done_fn)(void *user, const INTERNAL(ItemResult) * result);
 
-/* A key that the request names. Texts stand in the arena. */
+/* A key that the request names. Its texts are in the arena. */
 struct ks_target {
     bool in_blob;                  /* named by a ciphertext */
     const char *account;           /* where it is looked for */
@@ -100,8 +100,9 @@ void ks_call_rest_on(struct ks_call *call, int64_t revision);
 bool ks_call_names_another_account(const struct ks_call *call);
 
 /*
- * Before a refusal about another account: the answer rests on the newest change of the cell, as it
- * does where nothing was found. How long a refusal takes must not say whether the name is there.
+ * To be called before a refusal about another account: it makes the answer rest on the newest
+ * change of the cell, just as an answer does where nothing was found. The time that a refusal takes
+ * must not tell the client whether the name exists.
  */
 void ks_call_hide_account(struct ks_call *call);
 
@@ -117,7 +118,10 @@ void ks_call_fail(struct ks_call *call, ks_code code);
 __attribute__((format(printf, 3, 4))) void ks_call_fail_text(struct ks_call *call, ks_code code,
                                                              const char *format, ...);
 
-/* Answers with a response, which is done with on return; INTERNAL if it is too long to be packed. */
+/*
+ * Answers with a response, or with INTERNAL if it is too long to be packed. The response isn't used
+ * any more when this returns.
+ */
 void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response);
 
 /*
@@ -129,30 +133,32 @@ void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
                               const INTERNAL(HsmReply) * reply));
 
 /*
- * Answers with what a failure of the hsm means to a client. allowed: a failure that is the client's
- * own doing and goes to it unchanged; OK: none is.
+ * Answers with what a failure of the hsm means to a client.
+ * allowed  the failure that is the client's own fault, passed on unchanged; OK: there is none.
  */
 void ks_call_fail_hsm(struct ks_call *call, ks_result result, ks_code allowed);
 
 /*
- * Commits change with the record of exactly-once, and answers with response. If a compare does not
- * hold, the call begins again, with a new view and its state as it is. change and response are done
- * with on return.
+ * Commits change together with the record that makes it exactly once, and answers with response. If
+ * a compare does not hold, the call begins again with a new view, and keeps its state. change and
+ * response aren't used any more when this returns.
  */
 void ks_call_commit(struct ks_call *call, struct ks_change *change,
                     const ProtobufCMessage *response);
 
-/* Closes the view, before something that goes on later. Nothing of it may be used afterwards. */
+/*
+ * Closes the view before the call waits for something. Nothing of the view may be used afterwards.
+ */
 void ks_call_close_view(struct ks_call *call);
 
 /*
- * Memory in the arena, zeroed; a copy with a NUL behind it. Never NULL: to fill the arena is a
- * programmer error, since its cap is above all limits together.
+ * Returns zeroed memory in the arena; ks_call_dup a copy of bytes with a NUL behind it. Never NULL:
+ * the arena's cap is above all limits together, so that filling it is a programmer's error.
  */
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size);
 char *ks_call_dup(struct ks_call *call, ks_bytes bytes);
-/* Room for count pointers, as protoc-c's repeated fields are. */
+/* Returns room in the arena for count pointers, the form of protoc-c's repeated fields. */
 void *ks_call_pointers(struct ks_call *call, size_t count);
 
-/* Wall time. */
+/* Returns the wall time. */
 int64_t ks_call_now_ms(const struct ks_call *call);

@@ -1,6 +1,6 @@
 /*
- * confirm: whether the frontend's decision rests on what stands, and the same decision once more on
- * the keystore's own records: a frontend's ALLOW alone opens nothing.
+ * confirm: checks that the frontend's decision rests on what is true now, and makes the decision
+ * once more from the keystore's own records. A frontend's ALLOW alone opens nothing.
  *
  * Threads: as the call.
  */
@@ -11,7 +11,7 @@
 #include "services/keystore/execute/call.h"
 
 /*
- * The call's keys were looked up. False: the call is answered, with STALE_VIEW and the views to
- * decide on, or with ACCESS_DENIED.
+ * Confirms the decision about a call whose keys were looked up. Returns false if the call has been
+ * answered: with STALE_VIEW and the views to decide on, or with ACCESS_DENIED.
  */
 bool ks_confirm(struct ks_call *call);

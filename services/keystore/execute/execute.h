@@ -1,5 +1,5 @@
 /*
- * execute: items of a frontend's stream, from their bytes to their results.
+ * execute: takes items of a frontend's stream from their bytes to their results.
  *
  * Threads: any; see call.h.
  */
@@ -9,13 +9,13 @@
 #include "services/keystore/execute/call.h"
 
 /*
- * What the items of one message share: one look at the serving window and one snapshot of the
- * copy, both taken after the message has come (promise 2), when the first item needs them. {0}
- * before the first item; ks_execute_message_done after the last one has been begun.
+ * What the items of one message share: one look at the serving window and one snapshot of the copy.
+ * Both are taken when the first item needs them, and so after the message has come (promise 2). It
+ * is {0} before the first item; ks_execute_message_done ends it when the last one has been begun.
  */
 struct ks_execute_message {
     struct ks_store_view view;
-    ks_result served; /* of that look */
+    ks_result served; /* what the look at the window said */
     bool looked;
 };
 
@@ -25,10 +25,10 @@ void ks_execute_message_done(struct ks_execute_message *message);
 /*
  * Carries out one item (bytes of an internal.v1.Item) and calls done exactly once: on this thread
  * before this returns, or on another one later. Bytes that are no Item, or longer than
- * KS_EXECUTE_ITEM_MAX, are answered with VALIDATION as long as they hold a tag: many tenants share
- * the stream, and one item must not end it.
+ * KS_EXECUTE_ITEM_MAX, are answered with VALIDATION if they hold a tag: many tenants share the
+ * stream, so one bad item must not end it.
  *
- * message  of which it is an item; used until this returns. NULL: it came alone.
+ * message  the message that the item came in; used until this returns. NULL: it came alone.
  *
  * Fails: VALIDATION (the bytes hold no tag to answer to; done is not called).
  */

@@ -1,6 +1,7 @@
 /*
- * knowledge: what a keystore knows of a key that somebody wants to use, for the decision
- * (pkg/authorize/facts.h). A condition key that a key's record answers is one row in knowledge.c.
+ * knowledge: collects what a keystore knows of a key that a caller wants to use, as facts for the
+ * decision (pkg/authorize/facts.h). A condition key that a key's record answers is one row in
+ * knowledge.c.
  *
  * Threads: pure; any.
  */

@@ -1,6 +1,6 @@
 /*
- * resolve: from what a request names to the keys behind it, and whether they are there, are the
- * right ones, and may be used.
+ * resolve: finds the keys that a request names, and checks that they exist, are the right ones, and
+ * may be used.
  *
  * Threads: as the call.
  */
@@ -10,11 +10,12 @@
 
 #include "services/keystore/execute/call.h"
 
-/* Looks up what call->checked names. False: the call is answered (INTERNAL). */
+/* Looks up what call->checked names. Returns false if the call has been answered, with INTERNAL. */
 bool ks_resolve(struct ks_call *call);
 
 /*
- * Once the caller may: that the keys are there, that a ciphertext's is the one that was given, and
- * that state and usage allow the operation. False: the call is answered.
+ * To be called once the caller is allowed. Checks that the keys exist, that the key of a ciphertext
+ * is the one that the request gave, and that state and usage allow the operation. Returns false if
+ * the call has been answered with a failure.
  */
 bool ks_resolve_allow(struct ks_call *call);

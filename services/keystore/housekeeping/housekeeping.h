@@ -1,10 +1,11 @@
 /*
- * housekeeping: what the keystore on duty does in bounded steps: forgets request records after 24
- * hours, destroys keys whose deletion date has passed, forgets destroyed keys after 24 hours.
+ * housekeeping: the work of the keystore on duty, in bounded steps. It forgets request records
+ * after 24 hours, destroys keys whose deletion date has passed, and forgets destroyed keys after 24
+ * hours.
  *
- * A key is destroyed by removing its aliases, then its record, with the EKT in it; a record of the
- * destruction makes every zone's hsm forget the key, too. Each step compares the key's revision, so
- * that nothing is removed of a key that was changed meanwhile.
+ * A key is destroyed by removing first its aliases and then its record, which holds the EKT. A
+ * record of the destruction then makes every zone's hsm forget the key, too. Each step compares the
+ * key's revision, so that nothing is removed of a key that was changed meanwhile.
  *
  * Threads: ks_housekeeping_run on a worker's thread; the other functions on any.
  */
@@ -31,7 +32,7 @@ struct ks_worker;
 struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, struct ks_hsm_link *link,
                                             const struct ks_clock *clock);
 
-/* NULL is fine. */
+/* Frees it. NULL is fine. */
 void ks_housekeeping_free(struct ks_housekeeping *housekeeping);
 
 /*
@@ -45,13 +46,13 @@ void ks_housekeeping_run(void *user, struct ks_worker *worker);
 uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping);
 
 /*
- * A record changed: if it tells of a destroyed key, the hsm forgets that one. Does not wait, so it
- * may be called on the store's thread.
+ * To be called when a record has changed: if it tells of a destroyed key, the hsm is told to forget
+ * that key. This does not wait, so it may be called on the store's thread.
  */
 void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value);
 
 /*
- * The copy was loaded anew, so changes were missed. The next run tells the hsm of every destroyed
- * key, as it does when an hsm has connected. Any thread.
+ * To be called when the copy was loaded anew, because changes may have been missed. The next run
+ * then tells the hsm of every destroyed key, as it does when an hsm has connected. Any thread.
  */
 void ks_housekeeping_reloaded(struct ks_housekeeping *housekeeping);

@@ -1,7 +1,7 @@
 /*
  * mirror: this disk's copy of the control plane's records (design, promise 8). It follows control,
- * and feeds the frontends of the region from the copy: so frontends get the identities with control
- * gone, and after restarts, too. How both streams go is told in pkg/follow.
+ * and feeds the frontends of the region from the copy. In this way frontends get the identities
+ * even while control can't be reached, and after a restart. pkg/follow describes both streams.
  *
  * Threads: made and freed by main. It follows on the loop it was given, which it may keep busy
  * while a snapshot is written; frontends are fed on the loops of their streams.
@@ -25,7 +25,7 @@ struct ks_rpc_loop;
 /* All of it is borrowed as long as the mirror. */
 struct ks_mirror_options {
     struct ks_store *store;
-    const char *address; /* host:port of control; "": nothing is followed, what is there is fed */
+    const char *address; /* host:port of control; "": only what the disk holds is fed */
     struct ks_rpc_tls tls;
     struct ks_rpc_loop *loop;
 };
@@ -39,8 +39,8 @@ KS_MUST_USE ks_result ks_mirror_new(const struct ks_mirror_options *options,
                                     struct ks_mirror **ret_mirror);
 
 /*
- * Ends the following; what the disk holds is still fed. To be called before the loop and the store
- * are freed, and not on the loop. NULL is fine.
+ * Stops to follow control; what the disk holds is still fed. To be called before the loop and the
+ * store are freed, and not on the loop. NULL is fine.
  */
 void ks_mirror_close(struct ks_mirror *mirror);
 

@@ -1,6 +1,7 @@
 /*
- * handlers: the functions behind the operations, each in the file of its noun: ks_run_create_key and
- * so on, one for each operation of the API. One that nobody wrote fails to link.
+ * handlers: the functions behind the operations, ks_run_create_key and so on, one for each
+ * operation of the API. Each is in the file of its noun. An operation without its function fails to
+ * link.
  *
  * A handler finds the request within its limits, the view open, the keys looked up and everything
  * confirmed (execute/execute.c), and answers the call, then or later.

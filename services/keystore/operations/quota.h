@@ -1,12 +1,13 @@
 /*
- * quota: how many keys an account has, without counting them for each new one.
+ * quota: tells how many keys an account has, without counting them for each new one.
  *
  * An account's keys are counted on a worker's thread: the first time that it makes a key, and anew
  * when the count is old. The worker counts all accounts that wait in turn, KS_QUOTA_STEP keys of
  * each at a time, so that an account with many keys does not delay one with few.
  *
- * A soft limit: each keystore counts for itself, and sees what others have made or destroyed since
- * when it counts anew. An account that passes 100,000 by a few costs nobody anything.
+ * The limit is soft: each keystore counts for itself, and sees only when it counts anew what the
+ * other keystores have made or destroyed. It does no harm when an account passes 100,000 by a few
+ * keys.
  *
  * Threads: ks_quota_take from any, and it never waits: a mutex is held for a few instructions.
  * ks_quota_run on a worker's.
@@ -34,14 +35,14 @@ struct ks_worker;
 
 struct ks_quota_options {
     struct ks_store *store;   /* borrowed */
-    size_t keys_max;          /* of an account; 0: KS_QUOTA_KEYS */
+    size_t keys_max;          /* keys of an account; 0: KS_QUOTA_KEYS */
     struct ks_worker *worker; /* runs ks_quota_run; poked when there is something to count */
 };
 
-/* Never NULL. Free with ks_quota_free. */
+/* Makes a quota that has counted nothing yet; never NULL. Free with ks_quota_free. */
 struct ks_quota *ks_quota_new(const struct ks_quota_options *options);
 
-/* Answers every call that still waits with UNAVAILABLE, and frees. NULL is fine. */
+/* Answers every call that still waits with UNAVAILABLE, and frees the quota. NULL is fine. */
 void ks_quota_free(struct ks_quota *quota);
 
 /*

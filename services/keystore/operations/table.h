@@ -1,7 +1,7 @@
 /*
- * table: the function that carries each operation out. Everything else about an operation stands in
- * pkg/operation. The process that owns the calls hands the table to them (struct ks_execute_env), so
- * that execute/ knows no handler.
+ * table: finds the function that carries an operation out. Everything else about an operation is in
+ * pkg/operation. The process hands this table to its calls (struct ks_execute_env), so that
+ * execute/ knows no handler.
  *
  * Threads: constant.
  */

@@ -1,5 +1,5 @@
 /*
- * name: the store keys of the records that a keystore reads and writes, in one place.
+ * name: makes the store keys of all records that a keystore reads and writes.
  *
  *   key/<account>/<key id>                     KeyRecord
  *   alias/<account>/<rest of the alias>        AliasRecord

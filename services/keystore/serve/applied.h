@@ -1,7 +1,7 @@
 /*
- * applied: keystores of a cell tell each other which revision they have applied, as soon as they
- * have, so that no answer waits for a window to end (promise 2). One stream goes to every other
- * keystore on the list; only the newest revision is ever said.
+ * applied: the keystores of a cell tell each other at once which revision they have applied, so
+ * that no answer has to wait until a window ends (promise 2). Each keystore opens one stream to
+ * every other keystore on the list, and sends only the newest revision on it.
  *
  * What a keystore says counts only if the zone in its certificate is that of its record: the holder
  * of one zone's certificate can't speak for another zone.

@@ -1,7 +1,7 @@
 /*
- * operators: answers what operators ask a keystore: GetStatus, PutRoster, RotateDomainKey.
- *
- * The last two wait for the hsm and the store, so a worker carries them out, one after the other.
+ * operators: answers the calls that operators make to a keystore: GetStatus, PutRoster and
+ * RotateDomainKey. The last two wait for the hsm and the store, so a worker carries them out, one
+ * after the other.
  *
  * Threads: handlers run on the listener's loops, ks_operators_run on a worker's thread.
  */
@@ -30,7 +30,7 @@ struct ks_operators_options {
     struct ks_hsm_link *link;
     struct ks_keeper *keeper;
     struct ks_housekeeping *housekeeping;
-    struct ks_execute_streams *streams; /* what came and went */
+    struct ks_execute_streams *streams; /* whose counts GetStatus shows */
     struct ks_worker *worker;           /* that runs ks_operators_run */
 };
 
@@ -48,8 +48,8 @@ void ks_operators_run(void *user, struct ks_worker *worker);
 
 /*
  * Handlers for the rows of KeystoreService, whose user is the struct ks_operators. The first
- * answers its call at once. The other two have the worker answer it; a caller that is no operator
- * gets ACCESS_DENIED, and one too many THROTTLED.
+ * answers its call at once. The other two hand it to the worker; a caller that is no operator gets
+ * ACCESS_DENIED, and when KS_OPERATORS_PENDING_MAX commands wait, THROTTLED.
  */
 void ks_operators_get_status(void *user, struct ks_rpc_call *call);
 void ks_operators_put_roster(void *user, struct ks_rpc_call *call);

@@ -14,8 +14,9 @@
 struct ks_worker;
 
 /*
- * Makes a worker, which runs from ks_worker_start on. It may be poked before that, so what pokes it
- * and what it runs can be made in any order. Never NULL; ks_worker_free.
+ * Makes a worker, which runs from ks_worker_start on. It may be poked before that, so that the
+ * parts that poke it and those that it runs can be made in any order. Never NULL; free with
+ * ks_worker_free.
  *
  * name  of the thread, at most 15 bytes; borrowed.
  */
@@ -31,16 +32,16 @@ KS_MUST_USE ks_result ks_worker_start(struct ks_worker *worker,
                                       void *user);
 
 /*
- * Waits until run has returned, and ends the thread. Until the worker is freed it may still be
- * poked, without effect, so what it uses can be freed before what pokes it.
+ * Waits until run has returned, and ends the thread. The worker may still be poked until it is
+ * freed; that has no effect. So the parts that it uses can be freed before those that poke it.
  */
 void ks_worker_stop(struct ks_worker *worker);
 
 /* Stops the worker if it runs, and frees it. NULL is fine. */
 void ks_worker_free(struct ks_worker *worker);
 
-/* Has run called soon. A poke that comes while it runs has it called once more. */
+/* Has run called soon; if it runs just now, it is called once more afterwards. */
 void ks_worker_poke(struct ks_worker *worker);
 
-/* Whether ks_worker_stop waits for run to return. */
+/* Returns whether ks_worker_stop waits for run to return. */
 bool ks_worker_is_stopping(struct ks_worker *worker);
