@@ -23,6 +23,7 @@
 struct ks_view {
     ks_bytes version; /* empty: the identifier names nothing */
     ks_bytes facts;   /* elements of internal.v1.View.facts, as they stand in a message */
+    int64_t revision; /* ItemResult.view_revision: of two views of a name the higher one is newer */
 };
 
 /* The same, taken apart. Borrowed from the view. */

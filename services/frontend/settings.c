@@ -44,8 +44,8 @@ static const struct ks_config_option options[] = {
     DURATION(mutation_patience_ms, "1s", 20, 60000,
              "The same for mutations, which wait for a majority of the zones' disks."),
     NUMBER(views, "65536", 64, 16777216,
-           "Key identifiers that each thread remembers, about 400 bytes each. One that is not "
-           "remembered costs one more exchange with a keystore."),
+           "Key identifiers that each thread remembers, in 512 bytes for each of them at most. One "
+           "that is not remembered costs one more exchange with a keystore."),
     DURATION(drain_notice_ms, "1s", 0, 60000,
              "How long it goes on serving after SIGTERM while it says NOT_SERVING."),
     DURATION(drain_grace_ms, "10s", 0, 600000,

@@ -6,7 +6,7 @@
 
 /* Numbers of the fields in internal.proto; item_test.c compares them with the generated code. */
 enum { TAG = 1, OPERATION, ACCOUNT, PRINCIPAL, REQUEST_ID, REQUEST, DECISION, VERSIONS };
-enum { RESULT_TAG = 1, CODE, RESPONSE, TEXT, VIEWS, DETAILS };
+enum { RESULT_TAG = 1, CODE, RESPONSE, TEXT, VIEWS, DETAILS, VIEW_REVISION };
 enum { VIEW_VERSION = 1, VIEW_FACTS };
 enum { DETAIL_KEY = 1, DETAIL_VALUE };
 
@@ -100,8 +100,17 @@ static void read_repeated(const struct ks_wire_field *field, struct ks_item_resu
     }
 }
 
+/* The revision stands once, and each view has it. */
+static void set_revision(struct ks_item_result *result, int64_t revision)
+{
+    for (size_t i = 0; i < KS_OPERATION_KEYS_MAX; i++) {
+        result->views[i].revision = revision;
+    }
+}
+
 static void read_result(ks_bytes bytes, struct ks_item_result *result)
 {
+    int64_t revision = 0;
     struct ks_wire_field field;
     while (next_field(&bytes, &field)) {
         if (field.number == RESULT_TAG) {
@@ -112,9 +121,14 @@ static void read_result(ks_bytes bytes, struct ks_item_result *result)
             result->response = field.bytes;
         } else if (field.number == TEXT) {
             result->text = field.bytes;
+        } else if (field.number == VIEW_REVISION) {
+            revision = (int64_t)field.value;
         } else {
             read_repeated(&field, result);
         }
+    }
+    if (result->view_count > 0) {
+        set_revision(result, revision);
     }
 }
 

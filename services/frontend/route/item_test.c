@@ -163,6 +163,7 @@ static void put_result(struct ks_buffer *message)
     result.text = (char *)"text";
     result.views = views;
     result.n_views = KS_COUNT(views);
+    result.view_revision = 99;
     result.details = details;
     result.n_details = KS_COUNT(details);
     assert_int_equal(ks_codec_pack_field(1, &result.base, message).code, KS_OK);
@@ -186,6 +187,8 @@ static void reads_what_protobuf_writes(void **state)
     assert_true(says(got.text, "text"));
     assert_int_equal(got.view_count, 3); /* as sent, though only two are read */
     assert_true(says(got.views[1].version, "56"));
+    assert_int_equal(got.views[0].revision, 99);
+    assert_int_equal(got.views[1].revision, 99);
     struct ks_facts facts;
     assert_int_equal(ks_facts_read(got.views[1].facts, &facts).code, KS_OK);
     assert_true(says(ks_facts_find(&facts, KS_FACT_KEY_ARN), "arn:x"));

@@ -109,8 +109,8 @@ static ks_result decide_again(struct ks_request *request, const struct ks_item_r
         return KS_RES(UNAVAILABLE);
     }
     for (size_t i = 0; i < checked->key_count; i++) {
-        ks_views_put(request->router->views, checked->keys[i].account, checked->keys[i].name,
-                     &result->views[i]);
+        ks_views_put(request->router->views, request->outgoing.share, checked->keys[i].account,
+                     checked->keys[i].name, &result->views[i]);
     }
     KS_TRY(decide(request, result->views));
     return send(request);

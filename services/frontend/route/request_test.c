@@ -163,7 +163,7 @@ static void answer_ok(const char *response)
 static void know_the_key(int version)
 {
     struct ks_view view = view_of(version);
-    ks_views_put(router.views, KS_LITERAL(OWN), KS_LITERAL(KEY_ID), &view);
+    ks_views_put(router.views, 0, KS_LITERAL(OWN), KS_LITERAL(KEY_ID), &view);
 }
 
 static void put_encrypt(const char *key)

@@ -4,7 +4,10 @@
  * may be old without harm: a keystore confirms the version that each decision rests on, or sends a
  * newer view (tests/model proves that).
  *
- * It is a table of fixed size with four places for each hash; the view used longest ago gives way.
+ * What is remembered is bounded by number and by bytes. The view that was used longest ago gives
+ * way, first among those of a share that has more than its part (KS_VIEW_SHARE_PART) of either: a
+ * tenant with many keys may fill what nobody else needs, and pushes out its own views when others
+ * need the room.
  *
  * Threads: belongs to one loop.
  */
@@ -16,14 +19,22 @@
 
 #include "pkg/authorize/facts.h"
 #include "pkg/base/bytes.h"
+#include "services/frontend/route/upstream.h"
 
 #define KS_VIEW_NAME_MAX    256U /* bytes of a key id or alias */
 #define KS_VIEW_VERSION_MAX 64U
 #define KS_VIEW_FACTS_MAX   (128U * 1024U)
+#define KS_VIEW_BYTES       512U /* room for each view, on average; a usual one takes 400 */
+#define KS_VIEW_SHARES      KS_UPSTREAM_SHARES /* of the accounts that ask */
+#define KS_VIEW_SHARE_PART  16U /* what a share may keep against others is a 16th of the room */
+#define KS_VIEW_DOUBTS_MAX  16U /* older views in a row that are passed over */
 
 struct ks_views;
 
-/* Makes a table with room for count_max views, at least 4; never NULL. Free with ks_views_free. */
+/*
+ * Makes a table with room for count_max views, at least 4, and for count_max times KS_VIEW_BYTES;
+ * never NULL. Free with ks_views_free.
+ */
 struct ks_views *ks_views_new(size_t count_max);
 
 /* Frees a table. NULL is fine. */
@@ -39,7 +50,13 @@ bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
 /*
  * Remembers a copy of the view in the place of the name's older one. If the name names nothing, so
  * that the view has no version, the name is forgotten instead: made-up names must not push out
- * those that are used.
+ * those that are used. A view that takes more than a quarter of the room is not kept.
+ *
+ * A view of a lower revision than the one that is remembered comes from a keystore that lags, and
+ * changes nothing. When KS_VIEW_DOUBTS_MAX of them have come in a row, revisions have begun anew
+ * (the cell was restored), and the next one is kept.
+ *
+ * share  ks_upstream_share of the account that asks: the view counts for it.
  */
-void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
+void ks_views_put(struct ks_views *views, uint32_t share, ks_bytes account, ks_bytes name,
                   const struct ks_view *view);

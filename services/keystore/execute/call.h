@@ -91,6 +91,7 @@ struct ks_call {
     /* Of a STALE_VIEW. */
     INTERNAL(View) * *views;
     size_t view_count;
+    int64_t view_revision; /* of the copy that they come from */
 };
 
 /* Notes that the answer rests on this revision, too. */

@@ -77,6 +77,7 @@ static void answer_stale(struct ks_call *call, size_t count, const ks_bytes *ver
         call->views[i] = new_view(call, versions[i], &facts[i]);
     }
     call->view_count = count;
+    call->view_revision = call->view.revision;
     ks_attempt_rest_on_nothing(&call->attempt);
     ks_call_fail(call, KS_STALE_VIEW);
 }

@@ -71,6 +71,7 @@ static void done(struct ks_attempt *attempt)
     if (attempt->result.code == KS_STALE_VIEW) {
         result.views = call->views;
         result.n_views = call->view_count;
+        result.view_revision = call->view_revision;
     }
     if (!ks_failed(attempt->result)) {
         result.response = ks_lend_bytes(ks_buffer_bytes(&attempt->response));

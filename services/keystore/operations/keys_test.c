@@ -559,6 +559,8 @@ static void an_undecided_item_gets_the_views_and_a_denied_one_is_denied(void **s
     expect(&denied, "ACCESS_DENIED");
     expect(&stale, "STALE_VIEW");
     assert_false(ks_bytes_equal(stale.versions[0], undecided.versions[0]));
+    assert_true(undecided.view_revision > 0);
+    assert_true(stale.view_revision > undecided.view_revision); /* frontends keep the newer one */
 }
 
 /* AWS KMS: only a key's own account changes it, whatever a policy says. */
