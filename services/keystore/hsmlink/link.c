@@ -24,6 +24,7 @@
 #define READ_LEN        (64U * 1024U)
 #define BACKOFF_MS      50
 #define BACKOFF_MAX_MS  2000
+#define LOOK_MS         1000 /* how often a link with a connection looks whether a reply is overdue */
 #define NO_SOCKET       (-1)
 #define REQUESTS_NUMBER 1U /* HsmBatch.requests */
 
@@ -62,24 +63,30 @@ struct ks_hsm_link {
     bool started;
     pthread_t thread;
 
-    pthread_mutex_t lock; /* guards the following; held for a few instructions */
+    pthread_mutex_t lock; /* guards the following; held for a few instructions; taken last */
     struct queue waiting;
     size_t pending_count;
     unsigned holds;   /* callers that will release */
-    bool unannounced; /* something waits that the link was not woken for */
-    bool sated;       /* as many frames are on their way as may be: a reply wakes the link */
+    bool unannounced; /* something waits that no thread is about to send */
+    bool sated;       /* as many frames are on their way as may be: a reply lets the link go on */
     uint64_t request_count;
     uint64_t frame_count;
     bool connected;
     bool open;
     uint64_t life;
 
-    /* The link's thread's own. */
-    int socket;
+    /*
+     * Guards the following. It is held while frames are written, which never blocks; only the
+     * link's thread waits for it, and no callback runs under it.
+     */
+    pthread_mutex_t sending;
+    int socket; /* the link's thread alone changes it */
     struct ks_buffer out;
-    struct ks_buffer in;
     struct flight flights[KS_HSM_LINK_FLYING_MAX]; /* the oldest first */
     size_t flight_count;
+
+    /* The link's thread's own. */
+    struct ks_buffer in;
     struct deferred *deferred_first;
     struct deferred *deferred_last;
     int64_t backoff_ms; /* before the next connection; back to the least with each reply */
@@ -112,6 +119,14 @@ static struct job *pop(struct queue *queue)
     return job;
 }
 
+/* Moves all jobs of from behind those of queue. */
+static void append(struct queue *queue, struct queue *from)
+{
+    for (struct job *job = pop(from); job; job = pop(from)) {
+        push(queue, job);
+    }
+}
+
 static void answer(struct ks_hsm_link *link, struct job *job, ks_result result,
                    const INTERNAL(HsmReply) * reply)
 {
@@ -132,20 +147,20 @@ static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result r
 }
 
 /*
- * The caller has the lock. Returns whether the link must be woken for what waits. A thread that
+ * The caller has the lock. Returns whether what waits must be sent now. A thread that
  * still holds puts it off; a release does not, whatever others hold: holds that overlap would put it
  * off for ever.
  */
-static bool must_wake(struct ks_hsm_link *link, bool released)
+static bool must_send(struct ks_hsm_link *link, bool released)
 {
     bool now = released || link->holds == 0;
-    bool wakes = link->unannounced && now && link->waiting.count > 0 && !link->sated;
+    bool sends = link->unannounced && now && link->waiting.count > 0 && !link->sated;
     link->unannounced = link->unannounced && link->holds > 0;
-    return wakes;
+    return sends;
 }
 
-/* OK: the job waits, and whether the link must be woken; otherwise the caller keeps the job. */
-static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open, bool *ret_wake)
+/* OK: the job waits, and whether it must be sent now; otherwise the caller keeps the job. */
+static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open, bool *ret_send)
 {
     ks_result result = KS_RES(OK);
     pthread_mutex_lock(&link->lock);
@@ -155,10 +170,10 @@ static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_o
         result = KS_RES(THROTTLED);
     } else {
         link->pending_count++;
-        /* With others before it, the link is awake, or waits for a reply. */
+        /* With others before it, a thread is about to send, or the link waits for a reply. */
         link->unannounced = link->unannounced || link->waiting.count == 0;
         push(&link->waiting, job);
-        *ret_wake = must_wake(link, false);
+        *ret_send = must_send(link, false);
     }
     pthread_mutex_unlock(&link->lock);
     return result;
@@ -169,65 +184,6 @@ static void wake(struct ks_hsm_link *link)
     uint64_t one = 1;
     ssize_t written = write(link->wake, &one, sizeof(one));
     (void)written; /* A full counter wakes, too. */
-}
-
-static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request, bool needs_open,
-                   struct job *job)
-{
-    ks_result result = ks_codec_pack_field(REQUESTS_NUMBER, &request->base, &job->packed);
-    bool wakes = false;
-    if (!ks_failed(result)) {
-        result = enqueue(link, job, needs_open, &wakes);
-    }
-    if (!ks_failed(result)) {
-        if (wakes) {
-            wake(link);
-        }
-        return;
-    }
-    job->done(job->user, result, NULL);
-    ks_buffer_done(&job->packed);
-    ks_free(job);
-}
-
-static struct job *new_job(ks_hsm_done_fn done, void *user)
-{
-    struct job *job = ks_alloc(1, sizeof(*job));
-    job->packed.len_max = JOB_LEN_MAX;
-    job->done = done;
-    job->user = user;
-    return job;
-}
-
-void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
-                     ks_hsm_done_fn done, void *user)
-{
-    submit(link, request, true, new_job(done, user));
-}
-
-void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
-                         ks_hsm_done_fn done, void *user)
-{
-    submit(link, request, false, new_job(done, user));
-}
-
-void ks_hsm_link_hold(struct ks_hsm_link *link)
-{
-    pthread_mutex_lock(&link->lock);
-    link->holds++;
-    pthread_mutex_unlock(&link->lock);
-}
-
-void ks_hsm_link_release(struct ks_hsm_link *link)
-{
-    pthread_mutex_lock(&link->lock);
-    assert(link->holds > 0);
-    link->holds--;
-    bool wakes = must_wake(link, true);
-    pthread_mutex_unlock(&link->lock);
-    if (wakes) {
-        wake(link);
-    }
 }
 
 bool ks_hsm_link_is_current(const struct ks_hsm_link *link)
@@ -263,11 +219,11 @@ void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64
     pthread_mutex_unlock(&link->lock);
 }
 
-/* Sending */
+/* Sending; all with the lock `sending`. */
 
 /*
  * Takes what fits one frame from what waits. While a thread holds, it lets that finish, as long
- * as the hsm has something to do: the release, or the next reply, wakes the link.
+ * as the hsm has something to do: the release sends it, or the link's thread with the next reply.
  */
 static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret_len)
 {
@@ -331,7 +287,101 @@ static ks_result send_what_waits(struct ks_hsm_link *link)
     return KS_RES(OK);
 }
 
+/*
+ * Sends what waits on the caller's thread, so that the link's is woken by the hsm's reply alone. It
+ * is left to the link's thread when that is busy sending, or when the hsm takes no more for now.
+ * What a callback of the link asks for waits for what the other callbacks ask.
+ */
+static void send_or_wake(struct ks_hsm_link *link)
+{
+    if (current == link || pthread_mutex_trylock(&link->sending) != 0) {
+        wake(link);
+        return;
+    }
+    ks_result result = link->socket == NO_SOCKET ? KS_RES(OK) : send_what_waits(link);
+    bool left = ks_failed(result) || link->out.len > 0;
+    pthread_mutex_unlock(&link->sending);
+    if (left) {
+        wake(link);
+    }
+}
+
+/* Asking */
+
+static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request, bool needs_open,
+                   struct job *job)
+{
+    ks_result result = ks_codec_pack_field(REQUESTS_NUMBER, &request->base, &job->packed);
+    bool sends = false;
+    if (!ks_failed(result)) {
+        result = enqueue(link, job, needs_open, &sends);
+    }
+    if (!ks_failed(result)) {
+        if (sends) {
+            send_or_wake(link);
+        }
+        return;
+    }
+    job->done(job->user, result, NULL);
+    ks_buffer_done(&job->packed);
+    ks_free(job);
+}
+
+static struct job *new_job(ks_hsm_done_fn done, void *user)
+{
+    struct job *job = ks_alloc(1, sizeof(*job));
+    job->packed.len_max = JOB_LEN_MAX;
+    job->done = done;
+    job->user = user;
+    return job;
+}
+
+void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+                     ks_hsm_done_fn done, void *user)
+{
+    submit(link, request, true, new_job(done, user));
+}
+
+void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+                         ks_hsm_done_fn done, void *user)
+{
+    submit(link, request, false, new_job(done, user));
+}
+
+void ks_hsm_link_hold(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->holds++;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void ks_hsm_link_release(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    assert(link->holds > 0);
+    link->holds--;
+    bool sends = must_send(link, true);
+    pthread_mutex_unlock(&link->lock);
+    if (sends) {
+        send_or_wake(link);
+    }
+}
+
 /* Receiving */
+
+/* Takes the oldest frame that is on its way; none: it has no jobs. */
+static struct flight land(struct ks_hsm_link *link)
+{
+    struct flight flight = {0};
+    pthread_mutex_lock(&link->sending);
+    if (link->flight_count > 0) {
+        flight = link->flights[0];
+        link->flight_count--;
+        memmove(&link->flights[0], &link->flights[1], link->flight_count * sizeof(flight));
+    }
+    pthread_mutex_unlock(&link->sending);
+    return flight;
+}
 
 /* Fails: INTERNAL (not a reply to the oldest frame; the stream means nothing any more). */
 static ks_result take_reply(struct ks_hsm_link *link, ks_bytes frame)
@@ -339,18 +389,17 @@ static ks_result take_reply(struct ks_hsm_link *link, ks_bytes frame)
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     struct ks_codec_limits limits = {.field_count_max = 16U * KS_HSM_LINK_BATCH_MAX};
     ProtobufCMessage *message = NULL;
-    if (link->flight_count == 0 || ks_failed(ks_codec_unpack(INTERNAL_TYPE(hsm_batch_reply), frame,
-                                                             &limits, &arena, &message))) {
+    if (ks_failed(
+            ks_codec_unpack(INTERNAL_TYPE(hsm_batch_reply), frame, &limits, &arena, &message))) {
         return KS_RES(INTERNAL);
     }
     const INTERNAL(HsmBatchReply) *batch = (const INTERNAL(HsmBatchReply) *)message;
-    struct flight flight = link->flights[0];
-    if (batch->n_replies != flight.jobs.count) {
+    struct flight flight = land(link);
+    if (batch->n_replies == 0 || batch->n_replies != flight.jobs.count) {
+        answer_all(link, &flight.jobs, KS_RES(UNAVAILABLE));
         return KS_RES(INTERNAL);
     }
     link->backoff_ms = BACKOFF_MS;
-    link->flight_count--;
-    memmove(&link->flights[0], &link->flights[1], link->flight_count * sizeof(flight));
     for (size_t i = 0; i < batch->n_replies; i++) {
         ks_result result = {ks_code_from_number(batch->replies[i]->code)};
         answer(link, pop(&flight.jobs), result, batch->replies[i]);
@@ -410,10 +459,13 @@ static void try_to_connect(struct ks_hsm_link *link)
 {
     int64_t longer_ms = link->backoff_ms * 2;
     link->backoff_ms = longer_ms < BACKOFF_MAX_MS ? longer_ms : BACKOFF_MAX_MS;
-    link->socket = connect_to(link->socket_path);
-    if (link->socket == NO_SOCKET) {
+    int connected = connect_to(link->socket_path);
+    if (connected == NO_SOCKET) {
         return;
     }
+    pthread_mutex_lock(&link->sending);
+    link->socket = connected;
+    pthread_mutex_unlock(&link->sending);
     pthread_mutex_lock(&link->lock);
     link->connected = true;
     link->life++;
@@ -424,43 +476,52 @@ static void try_to_connect(struct ks_hsm_link *link)
 
 static void disconnect(struct ks_hsm_link *link)
 {
-    struct queue waiting = {0};
+    struct queue lost = {0};
+    pthread_mutex_lock(&link->sending);
+    close(link->socket);
+    link->socket = NO_SOCKET;
+    ks_buffer_done(&link->out);
+    for (size_t i = 0; i < link->flight_count; i++) {
+        append(&lost, &link->flights[i].jobs);
+    }
+    link->flight_count = 0;
     pthread_mutex_lock(&link->lock);
     link->connected = false;
     link->open = false;
     link->sated = false;
     link->unannounced = false;
-    waiting = link->waiting;
-    link->waiting = (struct queue){0};
+    append(&lost, &link->waiting);
     pthread_mutex_unlock(&link->lock);
+    pthread_mutex_unlock(&link->sending);
 
-    close(link->socket);
-    link->socket = NO_SOCKET;
-    ks_buffer_done(&link->out);
     ks_buffer_done(&link->in);
-    for (size_t i = 0; i < link->flight_count; i++) {
-        answer_all(link, &link->flights[i].jobs, KS_RES(UNAVAILABLE));
-    }
-    link->flight_count = 0;
-    answer_all(link, &waiting, KS_RES(UNAVAILABLE));
+    answer_all(link, &lost, KS_RES(UNAVAILABLE));
     link->callbacks.on_lost(link->callbacks.user);
 }
 
+/* With the lock `sending`. */
 static bool is_overdue(const struct ks_hsm_link *link)
 {
     return link->flight_count > 0 && ks_clock_boot_ns(&link->clock) - link->flights[0].sent_ns >
                                          KS_HSM_LINK_TIMEOUT_MS * KS_NS_PER_MS;
 }
 
+static bool waits_to_write(struct ks_hsm_link *link)
+{
+    pthread_mutex_lock(&link->sending);
+    bool waits = link->out.len > 0;
+    pthread_mutex_unlock(&link->sending);
+    return waits;
+}
+
+/* Other threads send while this one sleeps: that a reply is overdue, it only finds by looking. */
 static void wait_for_work(struct ks_hsm_link *link, short *ret_events)
 {
     struct pollfd fds[] = {
         {.fd = link->wake, .events = POLLIN},
-        {.fd = link->socket, .events = (short)(POLLIN | (link->out.len > 0 ? POLLOUT : 0))},
+        {.fd = link->socket, .events = (short)(POLLIN | (waits_to_write(link) ? POLLOUT : 0))},
     };
-    int timeout_ms = link->socket == NO_SOCKET ? (int)link->backoff_ms
-                     : link->flight_count > 0  ? KS_HSM_LINK_TIMEOUT_MS
-                                               : -1;
+    int timeout_ms = link->socket == NO_SOCKET ? (int)link->backoff_ms : LOOK_MS;
     poll(fds, link->socket == NO_SOCKET ? 1 : 2, timeout_ms);
     if (fds[0].revents) {
         uint64_t count = 0;
@@ -475,10 +536,10 @@ static ks_result work(struct ks_hsm_link *link, short events)
     if (events & (POLLIN | POLLHUP | POLLERR)) {
         KS_TRY(read_in(link));
     }
-    if (is_overdue(link)) {
-        return KS_RES(DEADLINE);
-    }
-    return send_what_waits(link);
+    pthread_mutex_lock(&link->sending);
+    ks_result result = is_overdue(link) ? KS_RES(DEADLINE) : send_what_waits(link);
+    pthread_mutex_unlock(&link->sending);
+    return result;
 }
 
 static void *run(void *argument)
@@ -545,6 +606,7 @@ ks_result ks_hsm_link_new(const struct ks_hsm_link_options *options, struct ks_h
     link->out.len_max = KS_FRAME_MAX;
     link->in.len_max = KS_FRAME_MAX + READ_LEN;
     pthread_mutex_init(&link->lock, NULL);
+    pthread_mutex_init(&link->sending, NULL);
     link->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (link->wake < 0) {
         ks_hsm_link_free(link);
@@ -577,6 +639,7 @@ void ks_hsm_link_free(struct ks_hsm_link *link)
     if (link->wake >= 0) {
         close(link->wake);
     }
+    pthread_mutex_destroy(&link->sending);
     pthread_mutex_destroy(&link->lock);
     ks_free(link->socket_path);
     ks_free(link);

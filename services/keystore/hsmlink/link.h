@@ -5,8 +5,9 @@
  * The busier the keystore is, the more requests one frame holds; no request waits for a timer. A
  * caller with several requests surrounds them with hold and release, so that they go out in one
  * frame. A caller that works on replies does so in a deferred function, which runs when all replies
- * of a frame have been handed out. In this way a message of many items wakes the link once and the
- * hsm once.
+ * of a frame have been handed out. The thread that asks or releases writes the frame itself, as far
+ * as the socket takes it at once; the link's thread writes the rest. In this way a message of many
+ * items wakes the hsm once and then, by its reply, the link once.
  *
  * A link connects by itself, and connects again after each loss. After each connection its owner
  * gives the hsm what it needs (roster, domain keys) and then opens the link for all other requests.
@@ -14,7 +15,7 @@
  * once, so that a frontend goes to another keystore.
  *
  * Threads: one of its own, on which done, on_connected and on_lost run and must not block; every
- * function from any thread.
+ * function from any thread, and none of them blocks but start and free.
  */
 #pragma once
 
@@ -89,7 +90,7 @@ void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * 
                          ks_hsm_done_fn done, void *user);
 
 /*
- * Between hold and release, requests are collected, and the link is woken once for them all.
+ * Between hold and release, requests are collected, and release sends them all.
  * Several threads may hold at a time: what one of them has collected is sent at the latest when it
  * releases. Nothing between the two may block.
  */

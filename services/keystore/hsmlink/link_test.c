@@ -77,13 +77,30 @@ static void done(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
 }
 
 /* Asks for len random bytes, so that an answer shows which question it belongs to. */
-static void ask(size_t len)
+static void ask_for(size_t len, ks_hsm_done_fn done_fn)
 {
     INTERNAL(HsmGenerateRandom) generate = INTERNAL_NEW(HSM_GENERATE_RANDOM);
     generate.number_of_bytes = (uint32_t)len;
     INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
     request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_RANDOM);
     request.generate_random = &generate;
+    ks_hsm_link_ask(hsm_link, &request, done_fn, (void *)(uintptr_t)len);
+}
+
+static void ask(size_t len)
+{
+    ask_for(len, done);
+}
+
+/* Asks, in 4 KiB, for what the hsm refuses: the blob is none. */
+static void ask_long(size_t len)
+{
+    static uint8_t zeros[4096];
+    INTERNAL(HsmDecrypt) decrypt = INTERNAL_NEW(HSM_DECRYPT);
+    decrypt.blob = (ProtobufCBinaryData){.len = sizeof(zeros), .data = zeros};
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_DECRYPT);
+    request.decrypt = &decrypt;
     ks_hsm_link_ask(hsm_link, &request, done, (void *)(uintptr_t)len);
 }
 
@@ -201,6 +218,62 @@ static void a_hold_that_lasts_keeps_no_other_from_being_answered(void **state)
     ks_hsm_link_release(hsm_link);
 }
 
+static struct gauge entered = GAUGE_INIT;
+static struct gauge let_go = GAUGE_INIT;
+
+static void done_when_let_go(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    gauge_raise(&entered);
+    gauge_await(&let_go, 1);
+    done(user, result, reply);
+}
+
+/* A message of items wakes the hsm, and not the link's thread first. */
+static void what_is_released_goes_out_without_the_thread_of_the_link(void **state)
+{
+    (void)state;
+    open_link();
+    gauge_reset(&entered);
+    gauge_reset(&let_go);
+    ask_for(8, done_when_let_go);
+    gauge_await(&entered, 1); /* the link's thread is busy */
+    size_t before = ks_fake_hsm_request_count(hsm);
+
+    ks_hsm_link_hold(hsm_link);
+    ask(16);
+    ks_hsm_link_release(hsm_link);
+    for (int i = 0; i < GAUGE_WAIT_MS && ks_fake_hsm_request_count(hsm) == before; i++) {
+        usleep(1000);
+    }
+
+    assert_int_equal(ks_fake_hsm_request_count(hsm), before + 1);
+    assert_int_equal(gauge_read(&answered), 0);
+    gauge_set(&let_go, 1);
+    gauge_await(&answered, 2);
+    assert_int_equal(gauge_read(&failed), 0);
+}
+
+/* More than the socket takes while the hsm hangs: no caller waits, and all of it goes out later. */
+static void a_hung_hsm_stops_no_caller(void **state)
+{
+    (void)state;
+    open_link();
+    ask(1);
+    gauge_await(&answered, 1);
+    ks_fake_hsm_hang(hsm, true);
+    for (size_t i = 0; i < 10; i++) {
+        ks_hsm_link_hold(hsm_link);
+        for (size_t j = 0; j < 200; j++) {
+            ask_long(8);
+        }
+        ks_hsm_link_release(hsm_link);
+    }
+
+    ks_fake_hsm_hang(hsm, false); /* a caller that waited would never come here */
+    gauge_await(&answered, 1 + 10 * 200);
+    assert_int_equal(gauge_read(&failed), 10 * 200); /* the hsm refuses each of them, by itself */
+}
+
 static struct gauge deferred_runs = GAUGE_INIT;
 static struct gauge answered_before = GAUGE_INIT;
 
@@ -307,6 +380,8 @@ int main(void)
         TEST(what_is_held_goes_in_one_frame),
         TEST(nothing_that_was_held_is_forgotten),
         TEST(a_hold_that_lasts_keeps_no_other_from_being_answered),
+        TEST(what_is_released_goes_out_without_the_thread_of_the_link),
+        TEST(a_hung_hsm_stops_no_caller),
         TEST(what_is_deferred_runs_after_all_replies_of_a_frame),
         TEST(a_lost_hsm_fails_what_waits_and_is_connected_again),
         TEST(too_many_requests_are_throttled_at_once),
