@@ -133,6 +133,16 @@ static ks_result check_value(struct checker *checker, const ProtobufCFieldDescri
     return KS_RES(OK);
 }
 
+/* NULL: the type does not know the number. Most types number their fields 1, 2, 3 and so on. */
+static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *type,
+                                                unsigned number)
+{
+    if (number <= type->n_fields && type->fields[number - 1].id == number) {
+        return &type->fields[number - 1];
+    }
+    return protobuf_c_message_descriptor_get_field(type, number);
+}
+
 static ks_result check_field(struct checker *checker, struct frame *frame)
 {
     struct ks_wire_field value;
@@ -141,8 +151,7 @@ static ks_result check_field(struct checker *checker, struct frame *frame)
     if (ks_failed(ks_wire_next(&frame->rest, &value))) {
         return refuse(checker, "", "the message is cut short or malformed");
     }
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field(frame->type, value.number);
+    const ProtobufCFieldDescriptor *field = field_of(frame->type, value.number);
     checker->field_count++;
     if (!field) {
         checker->unknown_count++;
@@ -266,10 +275,9 @@ ks_result ks_codec_pack_field(unsigned number, const struct ProtobufCMessage *me
                               struct ks_buffer *buffer)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
-    size_t head_len = ks_wire_head_len(number, len);
-    if (len > buffer->len_max || head_len + len > buffer->len_max - buffer->len) {
-        return KS_RES(LIMIT_EXCEEDED);
-    }
-    KS_TRY(ks_wire_put_head(number, len, buffer));
-    return ks_codec_pack(message, buffer);
+    uint8_t *place;
+    KS_TRY(ks_wire_put_place(number, len, buffer, &place));
+    size_t written = protobuf_c_message_pack(message, place);
+    assert(written == len);
+    return KS_RES(OK);
 }

@@ -1,6 +1,7 @@
 #include "pkg/codec/wire.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define VARINT_LEN_MAX 10U /* 64 bits, seven a byte */
 #define TAG_LEN_MAX    5U  /* 32 bits: protobuf-c reads no longer tags and lengths */
@@ -9,6 +10,10 @@
 /* Reads a varint of at most len_max bytes. Returns its length; 0 if the bytes are not a varint. */
 static size_t read_varint(ks_bytes bytes, size_t len_max, uint64_t *ret_value)
 {
+    if (bytes.len > 0 && bytes.ptr[0] < 0x80) { /* most tags and lengths */
+        *ret_value = bytes.ptr[0];
+        return 1;
+    }
     uint64_t value = 0;
     for (size_t i = 0; i < bytes.len && i < len_max; i++) {
         uint8_t byte = bytes.ptr[i];
@@ -143,6 +148,18 @@ size_t ks_wire_head_len(unsigned number, size_t len)
     return varint_len(tag_of(number, KS_WIRE_BYTES)) + varint_len(len);
 }
 
+ks_result ks_wire_put_place(unsigned number, size_t len, struct ks_buffer *buffer,
+                            uint8_t **ret_place)
+{
+    uint8_t *place;
+    if (len > buffer->len_max) {
+        return KS_RES(LIMIT_EXCEEDED);
+    }
+    KS_TRY(ks_buffer_extend(buffer, ks_wire_head_len(number, len) + len, &place));
+    *ret_place = write_varint(write_varint(place, tag_of(number, KS_WIRE_BYTES)), len);
+    return KS_RES(OK);
+}
+
 ks_result ks_wire_put_head(unsigned number, size_t len, struct ks_buffer *buffer)
 {
     uint8_t *place;
@@ -153,10 +170,10 @@ ks_result ks_wire_put_head(unsigned number, size_t len, struct ks_buffer *buffer
 
 ks_result ks_wire_put_bytes(unsigned number, ks_bytes bytes, struct ks_buffer *buffer)
 {
-    size_t head_len = ks_wire_head_len(number, bytes.len);
-    if (bytes.len > buffer->len_max || head_len + bytes.len > buffer->len_max - buffer->len) {
-        return KS_RES(LIMIT_EXCEEDED);
+    uint8_t *place;
+    KS_TRY(ks_wire_put_place(number, bytes.len, buffer, &place));
+    if (bytes.len > 0) {
+        memcpy(place, bytes.ptr, bytes.len);
     }
-    KS_TRY(ks_wire_put_head(number, bytes.len, buffer));
-    return ks_buffer_append(buffer, bytes);
+    return KS_RES(OK);
 }

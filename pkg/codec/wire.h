@@ -50,6 +50,14 @@ KS_MUST_USE ks_result ks_wire_put_varint(unsigned number, uint64_t value, struct
 KS_MUST_USE ks_result ks_wire_put_bytes(unsigned number, ks_bytes bytes, struct ks_buffer *buffer);
 
 /*
+ * Appends a field of len bytes in one step, so that the buffer grows once. ret_place is where the
+ * caller writes the bytes; it holds until the buffer is changed.
+ * Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer and ret_place are unchanged).
+ */
+KS_MUST_USE ks_result ks_wire_put_place(unsigned number, size_t len, struct ks_buffer *buffer,
+                                        uint8_t **ret_place);
+
+/*
  * Appends the tag and the length of a field of len bytes, which the caller appends next.
  * Fails: LIMIT_EXCEEDED (the buffer's cap; the buffer is unchanged).
  */

@@ -114,6 +114,24 @@ static void leaves_a_full_buffer_unchanged(void **state)
     assert_int_equal(buffer.len, 9);
 }
 
+static void gives_the_place_of_a_field(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO buffer = {.len_max = 9};
+    uint8_t *place = NULL;
+
+    assert_int_equal(ks_wire_put_place(1, 7, &buffer, &place).code, KS_OK);
+    memcpy(place, "1234567", 7);
+    assert_true(ks_bytes_equal(ks_buffer_bytes(&buffer), BYTES("\x0a\x07"
+                                                               "1234567")));
+
+    const uint8_t *before = place;
+    assert_int_equal(ks_wire_put_place(1, 0, &buffer, &place).code, KS_LIMIT_EXCEEDED);
+    assert_int_equal(ks_wire_put_place(1, SIZE_MAX, &buffer, &place).code, KS_LIMIT_EXCEEDED);
+    assert_ptr_equal(place, before);
+    assert_int_equal(buffer.len, 9);
+}
+
 static void knows_the_length_of_a_head(void **state)
 {
     (void)state;
@@ -134,6 +152,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_malformed_and_moves_nothing),
         cmocka_unit_test(reads_back_what_it_writes),
         cmocka_unit_test(leaves_a_full_buffer_unchanged),
+        cmocka_unit_test(gives_the_place_of_a_field),
         cmocka_unit_test(knows_the_length_of_a_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
