@@ -36,6 +36,7 @@
 
 struct ks_call;
 struct ks_execute_message;
+struct ks_known_keys;
 struct ks_quota;
 
 /* Carries an operation out; operations/handlers.h says how. */
@@ -79,6 +80,8 @@ struct ks_call {
     const struct ks_operation *operation;
     struct ks_checked checked; /* what the request says; borrows from item */
     ProtobufCMessage *request; /* of the type operation->request */
+
+    struct ks_known_keys *known; /* of the message it came in; a ref. NULL: it came alone */
 
     /* Of one try. */
     struct ks_execute_message *message;              /* whose view it is; NULL: the call's own */

@@ -4,6 +4,7 @@
 #include "pkg/codec/wire.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/confirm.h"
+#include "services/keystore/execute/known_keys.h"
 #include "services/keystore/execute/resolve.h"
 #include "services/keystore/records/name.h"
 
@@ -44,6 +45,7 @@ static void close_view(struct ks_attempt *attempt)
 void ks_execute_message_done(struct ks_execute_message *message)
 {
     ks_store_view_close(&message->view);
+    ks_known_keys_unref(message->known);
     *message = (struct ks_execute_message){0};
 }
 
@@ -79,6 +81,7 @@ static void done(struct ks_attempt *attempt)
     call->done(call->user, &result);
 
     ks_attempt_done(attempt);
+    ks_known_keys_unref(call->known);
     ks_arena_done(&call->arena);
     ks_free(call);
 }
@@ -133,6 +136,10 @@ static bool take_request(struct ks_call *call)
 
 static void start(struct ks_call *call)
 {
+    if (call->operation->kind != KS_OPERATION_MUTATION) {
+        ks_attempt_start(&call->attempt, NULL);
+        return;
+    }
     const INTERNAL(Item) *item = call->item;
     struct ks_name prefix = ks_name_requests(item->account);
     const struct ks_attempt_identity identity = {
@@ -142,8 +149,7 @@ static void start(struct ks_call *call)
         .request_id = item->request_id,
         .request = call->request,
     };
-    bool mutates = call->operation->kind == KS_OPERATION_MUTATION;
-    ks_attempt_start(&call->attempt, mutates ? &identity : NULL);
+    ks_attempt_start(&call->attempt, &identity);
 }
 
 /* Answers what is no Item by the tag that it holds. Fails: VALIDATION (it holds none). */
@@ -162,6 +168,18 @@ static ks_result refuse_item(ks_bytes item, ks_execute_done_fn done_fn, void *us
     result.code = KS_VALIDATION;
     done_fn(user, &result);
     return KS_RES(OK);
+}
+
+/* The caller's ref to the keys that a message's items have found; NULL without a message. */
+static struct ks_known_keys *known_of(struct ks_execute_message *message)
+{
+    if (!message) {
+        return NULL;
+    }
+    if (!message->known) {
+        message->known = ks_known_keys_new();
+    }
+    return ks_known_keys_ref(message->known);
 }
 
 ks_result ks_execute(const struct ks_execute_env *env, struct ks_execute_message *message,
@@ -190,6 +208,7 @@ ks_result ks_execute(const struct ks_execute_env *env, struct ks_execute_message
         return refuse_item(item, done_fn, user);
     }
     call->item = (const INTERNAL(Item) *)unpacked;
+    call->known = known_of(message);
     if (take_request(call)) {
         start(call);
     }

@@ -9,17 +9,19 @@
 #include "services/keystore/execute/call.h"
 
 /*
- * What the items of one message share: one look at the serving window and one snapshot of the copy.
- * Both are taken when the first item needs them, and so after the message has come (promise 2). It
- * is {0} before the first item; ks_execute_message_done ends it when the last one has been begun.
+ * What the items of one message share: one look at the serving window, one snapshot of the copy,
+ * and the keys that were found in that snapshot. The first two are taken when the first item needs
+ * them, and so after the message has come (promise 2). It is {0} before the first item;
+ * ks_execute_message_done ends it when the last one has been begun.
  */
 struct ks_execute_message {
     struct ks_store_view view;
-    ks_result served; /* what the look at the window said */
+    struct ks_known_keys *known; /* a ref; NULL before the first item */
+    ks_result served;            /* what the look at the window said */
     bool looked;
 };
 
-/* Closes the view. */
+/* Closes the view and gives the ref back. */
 void ks_execute_message_done(struct ks_execute_message *message);
 
 /*

@@ -5,6 +5,7 @@
 #include "pkg/form/names.h"
 #include "pkg/keyspec/keyspec.h"
 #include "pkg/keystate/keystate.h"
+#include "services/keystore/execute/known_keys.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
@@ -15,27 +16,66 @@ static struct ks_arn_home home_of(const struct ks_call *call, const char *accoun
 
 /* Looking up */
 
-/* Fills key and key_revision, or notes the absence. Fails: CORRUPT. */
-static ks_result find_key(struct ks_call *call, struct ks_target *target)
+static void take_key(struct ks_call *call, struct ks_target *target, const STORED(KeyRecord) * key,
+                     int64_t revision)
+{
+    target->key = key;
+    target->key_revision = revision;
+    ks_call_rest_on(call, revision);
+}
+
+static void take_known(struct ks_call *call, struct ks_target *target,
+                       const struct ks_known_key *known)
+{
+    target->arn = known->arn;
+    take_key(call, target, known->record, known->revision);
+}
+
+/*
+ * Reads a key's record, for the other items of the message, too, if the view is theirs and there is
+ * room. Fails: CORRUPT.
+ */
+static ks_result read_key(struct ks_call *call, struct ks_target *target,
+                          const struct ks_store_record *record)
 {
     struct ks_arn_home home = home_of(call, target->account);
+    const struct ks_known_key *known = NULL;
+    ks_result result = call->message
+                           ? ks_known_keys_read(call->known, &home, target->key_id, record, &known)
+                           : KS_RES(LIMIT_EXCEEDED);
+    if (result.code != KS_LIMIT_EXCEEDED) {
+        KS_TRY(result);
+        take_known(call, target, known);
+        return KS_RES(OK);
+    }
+    STORED(KeyRecord) *key = NULL;
+    KS_TRY(ks_record_read_key(record->value, &call->arena, &key));
     ks_arn_of_key(&home, target->key_id, &target->arn);
+    take_key(call, target, key, record->revision);
+    return KS_RES(OK);
+}
 
+/* Fills arn, key and key_revision, or notes the absence. Fails: CORRUPT. */
+static ks_result find_key(struct ks_call *call, struct ks_target *target)
+{
+    const struct ks_known_key *known =
+        call->message ? ks_known_keys_find(call->known, target->account, target->key_id) : NULL;
+    if (known) {
+        take_known(call, target, known);
+        return KS_RES(OK);
+    }
     struct ks_name name = ks_name_key(target->account, target->key_id);
     struct ks_store_record record;
     ks_result result = ks_store_get(&call->view, ks_name_bytes(&name), &record);
     if (result.code == KS_NOT_FOUND) {
+        struct ks_arn_home home = home_of(call, target->account);
+        ks_arn_of_key(&home, target->key_id, &target->arn);
         target->alias_revision = 0;
         ks_call_rest_on(call, call->view.data_revision);
         return KS_RES(OK);
     }
     KS_TRY(result);
-    STORED(KeyRecord) *key = NULL;
-    KS_TRY(ks_record_read_key(record.value, &call->arena, &key));
-    target->key = key;
-    target->key_revision = record.revision;
-    ks_call_rest_on(call, record.revision);
-    return KS_RES(OK);
+    return read_key(call, target, &record);
 }
 
 static ks_result find_alias(struct ks_call *call, struct ks_target *target)

@@ -494,6 +494,57 @@ static void what_only_the_inside_can_have_done_wrong_is_internal(void **state)
     expect(&elsewhere, "UNAVAILABLE");
 }
 
+/* Items of one message, each answered at once: undecided, they get their key's view. */
+
+static void note_arn(void *user, const INTERNAL(ItemResult) * result)
+{
+    char *arn = user;
+    assert_int_equal(result->code, KS_STALE_VIEW);
+    assert_int_equal(result->n_views, 1);
+    const INTERNAL(Fact) *fact = result->views[0]->facts[0];
+    assert_string_equal(fact->name, KS_FACT_KEY_ARN);
+    snprintf(arn, 128, "%.*s", (int)fact->value.len, (const char *)fact->value.data);
+}
+
+static void ask_view_of(struct ks_execute_message *message, const char *key, char arn[static 128])
+{
+    KMS(DescribeKeyRequest) describe = KMS_NEW(DESCRIBE_KEY_REQUEST);
+    describe.key_id = ks_lend_text(key);
+    uint8_t request[256];
+    INTERNAL(Item) item = INTERNAL_NEW(ITEM);
+    item.operation = OP(DESCRIBE_KEY);
+    item.account = ks_lend_text(CELL_ACCOUNT);
+    item.request = (ProtobufCBinaryData){protobuf_c_message_pack(&describe.base, request), request};
+    uint8_t bytes[512];
+    ks_bytes packed = {bytes, protobuf_c_message_pack(&item.base, bytes)};
+    assert_int_equal(ks_execute(&cell.env, message, packed, note_arn, arn).code, KS_OK);
+}
+
+/* What the items of a message share is looked up by name: none gets another's key. */
+static void each_item_of_a_message_gets_the_key_that_it_names(void **state)
+{
+    (void)state;
+    char other_id[37];
+    cell_create_key(&cell, other_id);
+    cell_create_alias(&cell, "alias/other", other_id);
+    const char *const names[] = {key_id, other_id, key_id, "alias/other", other_id};
+    char arns[KS_COUNT(names)][128] = {0};
+    struct ks_execute_message message = {0};
+
+    for (size_t i = 0; i < KS_COUNT(names); i++) {
+        ask_view_of(&message, names[i], arns[i]);
+    }
+    ks_execute_message_done(&message);
+
+    char other_arn[128];
+    snprintf(other_arn, sizeof(other_arn), "arn:aws:kms:%s:%s:key/%s", CELL_REGION, CELL_ACCOUNT,
+             other_id);
+    const char *const wanted[] = {key_arn, other_arn, key_arn, other_arn, other_arn};
+    for (size_t i = 0; i < KS_COUNT(names); i++) {
+        assert_string_equal(arns[i], wanted[i]);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -516,6 +567,7 @@ int main(void)
         TEST(a_dry_run_fails_where_the_key_cannot_be_used),
         TEST(without_an_hsm_the_answer_is_unavailable_until_it_is_back),
         TEST(what_only_the_inside_can_have_done_wrong_is_internal),
+        TEST(each_item_of_a_message_gets_the_key_that_it_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
