@@ -1,6 +1,6 @@
 /*
- * attempt: one request on its way through a process that keeps records, and the one place of
- * exactly-once (design, promise 3).
+ * attempt: takes one request through a process that keeps records. It is the one place that sees to
+ * it that a request is carried out exactly once (design, promise 3).
  *
  *     identify ──► view ──► admit ──► replay ──► run ──┬──► settle ──► done
  *                   ▲                                  └──► commit ──┬──► done
@@ -23,8 +23,9 @@
  *
  * The owner embeds the attempt, fills the first group of its members and supplies the steps.
  *
- * Threads: one at a time. An attempt wanders: it starts on the owner's thread and goes on where the
- * store, the owner's timer or whatever a step has asked calls back. Nothing blocks.
+ * Threads: one at a time. An attempt moves between threads: it starts on the owner's thread and
+ * goes on where the store, the owner's timer or whatever a step has asked calls back. Nothing
+ * blocks.
  */
 #pragma once
 
@@ -133,7 +134,7 @@ struct ks_attempt {
     uint8_t sha256[KS_ATTEMPT_SHA256_LEN];
 };
 
-/* Whether a request_id has its form: 1 to KS_ATTEMPT_REQUEST_ID_MAX of [A-Za-z0-9_.:-]. */
+/* Returns whether a request_id has its form: 1 to KS_ATTEMPT_REQUEST_ID_MAX of [A-Za-z0-9_.:-]. */
 bool ks_request_id_is_valid(const char *request_id);
 
 /*
@@ -152,10 +153,12 @@ bool ks_request_id_is_valid(const char *request_id);
  */
 void ks_attempt_start(struct ks_attempt *attempt, const struct ks_attempt_identity *identity);
 
-/* Notes that the answer rests on a revision, too. What is not newer than what was noted is ignored. */
+/*
+ * Notes that the answer rests on a revision, too. The newest revision noted is the one that counts.
+ */
 void ks_attempt_rest_on(struct ks_attempt *attempt, int64_t revision);
 
-/* Forgets what the answer rests on: for one that nobody but a process of ours acts on. */
+/* Forgets what the answer rests on. It is for answers that only processes of ours act on. */
 void ks_attempt_rest_on_nothing(struct ks_attempt *attempt);
 
 /*
@@ -169,7 +172,7 @@ void ks_attempt_reply(struct ks_attempt *attempt);
 
 /*
  * Commits change together with the record of exactly-once, and answers with attempt->response. If a
- * compare does not hold, the attempt begins again instead. change is done with on return.
+ * compare does not hold, the attempt begins again instead. change isn't used any more on return.
  *
  * key_id  of the key that is changed, for the record; NULL: none.
  */
@@ -182,7 +185,7 @@ void ks_attempt_close_view(struct ks_attempt *attempt);
 void ks_attempt_done(struct ks_attempt *attempt);
 
 /*
- * Whether a request's record has been kept long enough. False for a value that can't be read: what
- * a newer program wrote stays.
+ * Returns whether a request's record has been kept long enough. Returns false for a value that
+ * can't be read, because a newer program may have written it.
  */
 bool ks_attempt_record_is_due(ks_bytes value, int64_t now_ms);

@@ -23,5 +23,5 @@ enum ks_attempt_state {
     KS_ATTEMPT_STATE_COUNT,
 };
 
-/* Whether an attempt may go from one state to the other; false for anything that is no state. */
+/* Returns whether an attempt may go from one state to the other; false for numbers of no state. */
 bool ks_attempt_may_move(enum ks_attempt_state from, enum ks_attempt_state to);

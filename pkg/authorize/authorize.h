@@ -1,6 +1,6 @@
 /*
- * authorize: may this caller do what a request asks for? Every resource that the request touches is
- * decided on with its own action; the request is allowed if each of them is.
+ * authorize: decides whether a caller may do what a request asks for. Each resource that the
+ * request touches is decided on with its own action, and the request is allowed if all of them are.
  *
  * Frontends decide so on the views that they have, keystores on their own records, by the same
  * function: a frontend's ALLOW alone opens nothing.
@@ -24,5 +24,5 @@ struct ks_question {
     const struct ks_facts *keys;      /* of each of checked->keys: what is known of it */
 };
 
-/* Whether everything that the request asks for is allowed. Always answers. */
+/* Returns whether everything that the request asks for is allowed. */
 bool ks_authorize(const struct ks_question *question);

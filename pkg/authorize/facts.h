@@ -38,7 +38,7 @@ struct ks_facts {
  */
 KS_MUST_USE ks_result ks_facts_read(ks_bytes facts, struct ks_facts *ret_facts);
 
-/* The first value of that name; empty if there is none. */
+/* Returns the first value of that name; empty if there is none. */
 ks_bytes ks_facts_find(const struct ks_facts *facts, const char *name);
 
 /* Appends a fact. Fails: LIMIT_EXCEEDED (KS_FACTS_MAX are there; the list is unchanged). */

@@ -1,6 +1,6 @@
 /*
- * arena: the memory of one request, freed as a whole. Every block is wiped when it is freed, so that
- * an arena may hold plaintexts.
+ * arena: the memory of one request, freed as a whole. Every block is wiped when it is freed, so
+ * that an arena may hold plaintexts.
  *
  * Threads: one at a time.
  */
@@ -20,10 +20,13 @@ struct ks_arena {
     size_t len_max;
 };
 
-/* Zeroed, aligned for any type; NULL when len_max would be passed. Lasts as long as the arena. */
+/*
+ * Returns zeroed memory, aligned for any type, which lasts as long as the arena; NULL when len_max
+ * would be passed.
+ */
 void *ks_arena_alloc(struct ks_arena *arena, size_t len);
 
-/* A copy with a NUL behind it; NULL when len_max would be passed. */
+/* Returns a copy of the bytes with a NUL behind it; NULL when len_max would be passed. */
 char *ks_arena_dup(struct ks_arena *arena, ks_bytes bytes);
 
 /* Wipes and frees everything; the arena is empty and usable again. */

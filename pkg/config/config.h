@@ -131,7 +131,7 @@ void ks_config_done(const struct ks_config_table *table, void *settings);
 void ks_config_example(const struct ks_config_table *table, FILE *out);
 
 /*
- * What main() does with `--config FILE`, `--help` and `--example`: reads the file into
+ * Does what main() does with `--config FILE`, `--help` and `--example`: reads the file into
  * ret_settings, or prints what was asked for, or prints on stderr what is wrong.
  *
  * Answers -1: go on, free with ks_config_done; otherwise the process's exit code (0 after --help

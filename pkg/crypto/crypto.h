@@ -2,9 +2,9 @@
  * crypto: OpenSSL's library state, which a process sets up once, and the contexts that a thread
  * reuses.
  *
- * Algorithms are fetched here once, because an implicit fetch costs 0.2 to 0.3 us a call and takes a
- * lock that all threads share. A struct ks_crypto keeps the cipher and hash contexts that a hot path
- * needs.
+ * Algorithms are fetched here once, because an implicit fetch costs 0.2 to 0.3 us a call and takes
+ * a lock that all threads share. A struct ks_crypto keeps the cipher and hash contexts that a hot
+ * path needs.
  *
  * Threads: ks_crypto_init and ks_crypto_self_test before any other thread starts; a
  * struct ks_crypto belongs to one thread.
@@ -41,7 +41,7 @@ struct ks_crypto_options {
 KS_MUST_USE ks_result ks_crypto_init(const struct ks_crypto_options *options);
 
 /*
- * Known-answer tests of AES-256-GCM, SHA-256, SHA-384, HMAC-SHA-256, the counter-mode KDF,
+ * Runs known-answer tests of AES-256-GCM, SHA-256, SHA-384, HMAC-SHA-256, the counter-mode KDF,
  * HKDF-SHA-384, ECDH and ECDSA on P-384, and CTR_DRBG (SP 800-90A), whose answers another
  * implementation gave (tests/vectors/crypto/crypto_vectors.py). Takes a few milliseconds.
  *

@@ -194,8 +194,8 @@ KS_MUST_USE ks_result ks_etcd_watch_start(struct ks_etcd *client,
 void ks_etcd_watch_stop(struct ks_etcd_watch *watch);
 
 /*
- * For tools and tests: make one call, and run the client until it has ended. Other callbacks are
- * made meanwhile.
+ * Make one call, and run the client until it has ended; other callbacks are made meanwhile. They
+ * are for tools and tests.
  *
  *     KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(client, &txn, NULL);
  *
@@ -214,7 +214,7 @@ struct ks_etcd_answer *ks_etcd_disarm_wait(struct ks_etcd *client,
                                            const struct ks_etcd_call *options);
 
 /*
- * The same for calls without arguments of their own: ks_etcd_wait(client, ks_etcd_status,
+ * Does the same for calls that have no arguments of their own: ks_etcd_wait(client, ks_etcd_status,
  * &options).
  */
 typedef ks_result ks_etcd_start(struct ks_etcd *client, const struct ks_etcd_call *options);

@@ -1,10 +1,10 @@
 /*
- * feed: the server's side of WatchIdentities: a follower says what it has, gets a snapshot if the
- * owner finds that it lacks something, and then what changes.
+ * feed: the server's side of WatchIdentities. A follower says what it has. It gets a snapshot, if
+ * the owner finds that it lacks something, and after that every change.
  *
- * A message says a revision once every change up to it was sent, so a follower that comes back with
- * that revision has missed nothing. A follower that reads too slowly, or cannot be told something,
- * is cut off: it must not go on without that, so it comes back and asks again.
+ * A message names a revision once every change up to it was sent, so that a follower which comes
+ * back with that revision has missed nothing. A follower that reads too slowly is cut off, because
+ * it must not go on without a message that it missed. It comes back and asks again.
  *
  * Threads: any. A mutex keeps changes and new followers in one order; the owner's callback runs
  * under it and may not call the feed but by the writer it is given.
@@ -30,18 +30,18 @@ struct ks_feed_options {
     /* A stream is being opened. A failure refuses it. NULL: every stream is taken. */
     ks_result (*on_open)(void *user, struct ks_rpc_stream *stream);
     /*
-     * A follower has what *had says. Fills *now with where the owner stands; unless the follower
-     * needs nothing, also calls ks_feed_begin and then ks_feed_add for each record that there is
-     * at *now. A failure cuts the follower off.
+     * Serves a follower that has what *had says. Fills *now with the owner's position; unless the
+     * follower needs nothing, also calls ks_feed_begin and then ks_feed_add for each record that
+     * there is at *now. A failure cuts the follower off.
      */
     ks_result (*serve)(void *user, const struct ks_follow_position *had,
                        struct ks_feed_writer *writer, struct ks_follow_position *now);
     void *user;
 };
 
-/* Never NULL. Free with ks_feed_free, after the server whose streams it serves. */
+/* Makes a feed; never NULL. Free with ks_feed_free, after the server whose streams it serves. */
 struct ks_feed *ks_feed_new(const struct ks_feed_options *options);
-/* NULL is fine. */
+/* Frees a feed. NULL is fine. */
 void ks_feed_free(struct ks_feed *feed);
 
 /* Begins a snapshot of the records as they are at *now. At most once in a call of serve. */
@@ -69,10 +69,12 @@ KS_MUST_USE ks_result ks_feed_pack(struct ks_buffer *records, ks_bytes key, ks_b
  */
 void ks_feed_publish(struct ks_feed *feed, const struct ks_follow_position *now, ks_bytes records);
 
-/* Everything may have changed: asks serve for each follower, with what that was told last. */
+/*
+ * Calls serve for each follower, with what it was told last, because everything may have changed.
+ */
 void ks_feed_renew(struct ks_feed *feed);
 
-/* Whether a follower is to be told of changes. */
+/* Returns whether there is a follower that is to be told of changes. */
 bool ks_feed_has_followers(struct ks_feed *feed);
 
 /* Cuts every follower off. cause is for the log. */

@@ -1,7 +1,7 @@
 /*
- * follower: keeps a stream of WatchIdentities open to one address, and hands over what comes: a
- * snapshot if the sender stands elsewhere than this side's copy, then what changes. When the stream
- * ends, or what comes makes no sense (following.h), it waits a while and asks anew.
+ * follower: keeps a stream of WatchIdentities open to one address, and hands over what comes: first
+ * a snapshot, if the sender's position is not that of this side's copy, then every change. When the
+ * stream ends, or a message makes no sense (following.h), it waits a while and asks anew.
  *
  * Threads: made and freed on any thread but the loop's; its callbacks run on the loop it was given.
  */
@@ -21,7 +21,7 @@ struct ks_follower_options {
     const char *address;      /* host:port */
     const char *server_spiffe;
     struct ks_rpc_tls tls;
-    /* A stream is being opened: where does the copy stand? *position is zeroed before. */
+    /* A stream is being opened: writes the copy's position to *position, which is zeroed before. */
     void (*on_open)(void *user, struct ks_follow_position *position);
     /*
      * A part came; borrowed during the call. A failure ends the stream: the next one asks again

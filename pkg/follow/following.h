@@ -1,6 +1,6 @@
 /*
- * following: one stream of WatchIdentities as its follower sees it, without the network: what to
- * ask for, what a message says, and how long to wait before the stream is opened again.
+ * following: one stream of WatchIdentities as its follower sees it, without the network. It says
+ * what to ask for, what a message means, and how long to wait before the stream is opened again.
  *
  *                 part of a snapshot                      change
  *               ┌──────────────────┐                     ┌──────┐
@@ -59,8 +59,8 @@ struct ks_follow_part {
 };
 
 /*
- * A stream is being opened by a copy that stands at had. Appends the WatchIdentitiesRequest to
- * request, which needs room for KS_FOLLOWING_REQUEST_MAX bytes.
+ * Notes that a stream is being opened by a copy whose position is had, and appends the
+ * WatchIdentitiesRequest to request, which needs room for KS_FOLLOWING_REQUEST_MAX bytes.
  */
 void ks_following_open(struct ks_following *following, const struct ks_follow_position *had,
                        struct ks_buffer *request);
@@ -77,12 +77,12 @@ void ks_following_open(struct ks_following *following, const struct ks_follow_po
 KS_MUST_USE ks_result ks_following_read(struct ks_following *following, ks_bytes message,
                                         struct ks_arena *arena, struct ks_follow_part *ret_part);
 
-/* A whole snapshot or a change was applied: the next wait is the first, short one again. */
+/* Notes that a snapshot or a change was applied, so that the next wait is as short as the first. */
 void ks_following_applied(struct ks_following *following);
 
 /*
- * The stream has ended; what has come of a snapshot that is not whole is void. Returns how many
- * milliseconds to wait before the next stream is opened: twice as long each time, up to
+ * Notes that the stream has ended; the parts of a snapshot that isn't whole are void. Returns how
+ * many milliseconds to wait before the next stream is opened: twice as long each time, up to
  * KS_FOLLOWING_REOPEN_MAX_MS.
  */
 int64_t ks_following_close(struct ks_following *following);

@@ -1,6 +1,6 @@
 /*
- * position: where a copy of the control plane's records stands: the epoch of the history that it
- * follows, and the newest revision of it that the copy has.
+ * position: says how far a copy of the control plane's records goes: the epoch of the history that
+ * it follows, and the newest revision of that history that it has.
  *
  * Threads: values; any.
  */
@@ -16,7 +16,7 @@ struct ks_follow_position {
     int64_t revision;
 };
 
-/* Whether both are of one epoch. */
+/* Returns whether both are of one epoch. */
 static inline _Bool ks_follow_same_epoch(const struct ks_follow_position *one,
                                          const struct ks_follow_position *other)
 {

@@ -19,7 +19,7 @@
 #define KS_FRAME_MAX      (KS_FRAME_HEAD_LEN + KS_FRAME_LEN_MAX)
 
 /*
- * The first whole frame in stream.
+ * Finds the first whole frame in stream.
  *
  * ret_frame  what follows the head, borrowed from stream. {NULL, 0} when more bytes are needed, and
  *            after a failure.

@@ -69,7 +69,7 @@ const struct ks_keyspec_use *ks_keyspec_use_of(const struct ks_keyspec *spec, ui
 size_t ks_keyspec_algorithm_count(const struct ks_keyspec_use *use);
 
 /*
- * Whether a key may be made of a spec and a usage.
+ * Chooses the usage of a new key, and checks that a key may be made of a spec and a usage.
  *
  * usage      as CreateKey was given it; 0: it was not given.
  * ret_usage  the usage that the key gets. Untouched after a failure.
@@ -81,8 +81,8 @@ KS_MUST_USE ks_result ks_keyspec_choose(const struct ks_keyspec *spec, uint32_t 
                                         uint32_t *ret_usage);
 
 /*
- * Whether a key can be used for something. Keystores ask this of the key's record, and the hsm asks
- * it again of what the EKT is bound to.
+ * Checks that a key can be used for something. Keystores ask this of the key's record, and the hsm
+ * asks it again of what the EKT is bound to.
  *
  * usage    the key's own.
  * needed   the usage that the operation needs.

@@ -1,6 +1,6 @@
 /*
- * check: whether a request keeps the form and the limits of its operation, before anything is done
- * about what it asks for, and what it says. Frontends run it for their callers, and keystores again
+ * check: checks that a request keeps the form and the limits of its operation, before anything else
+ * is done about it, and tells what it says. Frontends run it for their callers, and keystores again
  * for what frontends send. Texts are those of AWS KMS.
  *
  * First comes the wire (pkg/codec), then each member's constraints: all that are violated are told
@@ -77,5 +77,5 @@ KS_MUST_USE ks_result ks_operation_entries(const struct ks_operation *operation,
                                            ks_bytes *ret_entries, size_t *ret_count,
                                            struct ks_refusal *refusal);
 
-/* Whether the member of that index is present. */
+/* Returns whether the member of that index is present. */
 bool ks_checked_has(const struct ks_checked *checked, uint8_t index);

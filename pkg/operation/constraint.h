@@ -1,6 +1,6 @@
 /*
- * constraint: one member against its limits, in the sentences in which AWS says that they are
- * violated: "Value 'x' at 'keyId' failed to satisfy constraint: Member must …".
+ * constraint: checks one member against its limits, and refuses it in the sentences in which AWS
+ * says that they are violated: "Value 'x' at 'keyId' failed to satisfy constraint: Member must …".
  *
  * Private to check.c. Threads: pure; any.
  */
@@ -15,12 +15,12 @@
 
 #define KS_SHOWN_LEN_MAX 300U /* bytes of a value that are repeated: the sentence must fit, too */
 
-/* Bytes of a value that are shown: whole characters, at most KS_SHOWN_LEN_MAX bytes. */
+/* Returns how many bytes of a value are shown: whole characters, at most KS_SHOWN_LEN_MAX bytes. */
 int ks_shown_len(ks_bytes value);
 
-/* One occurrence of a member, which is a list's number-th element (from 1 on). */
+/* Checks one occurrence of a member: of a list the number-th element, counted from 1. */
 void ks_constraint_value(const struct ks_member *member, const struct ks_wire_field *field,
                          size_t number, struct ks_refusal *refusal);
 
-/* The member as a whole: whether it is there, and how many elements it has. */
+/* Checks the member as a whole: whether it is there, and how many elements it has. */
 void ks_constraint_whole(const struct ks_member *member, size_t count, struct ks_refusal *refusal);

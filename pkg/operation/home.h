@@ -1,5 +1,5 @@
 /*
- * home: where a process is, and which other regions there are.
+ * home: says in which region a process is, and which other regions there are.
  *
  * Threads: constant after start; any.
  */

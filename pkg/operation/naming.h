@@ -1,5 +1,5 @@
 /*
- * naming: which keys and aliases a request names.
+ * naming: finds out which keys and aliases a request names.
  *
  * Private to check.c. Threads: pure; any.
  */

@@ -1,6 +1,6 @@
 /*
- * operation: what the API consists of, as one table: a row for each method, with everything that
- * makes it different from the others. The rows are generated from the options in the proto files
+ * operation: the table of the API's methods. Each has a row with everything that makes it different
+ * from the others. The rows are generated from the options in the proto files
  * (proto/keystead/api/v1/options.proto) by generate.py; nothing here is written twice.
  *
  * Frontends route and check by it, keystores check again and carry out by it, the command line
@@ -71,7 +71,7 @@ struct ks_member {
     const char *values;  /* ENUM: "AES_256, AES_128" */
     int32_t value_max;   /* ENUM: 1 to value_max are values */
     const char *text;    /* what a client reads about its limits; NULL: AWS's sentence */
-    /* What a client reads that gave an alias where a key is due; NULL: as of a key that is absent. */
+    /* The text for a client that gave an alias in place of a key; NULL: that of an absent key. */
     const char *alias_text;
     bool alias_made; /* names an alias that is to be made */
 };
@@ -137,8 +137,8 @@ extern const struct ks_member ks_tag_members[KS_TAG_MEMBER_COUNT];
 extern const struct ks_operation *const ks_operations[];
 extern const size_t ks_operation_count;
 
-/* The row of that number; NULL: there is none. */
+/* Returns the row of that number; NULL if there is none. */
 const struct ks_operation *ks_operation_of(uint32_t number);
 
-/* The member with that field number; NULL: the operation has none. */
+/* Returns the member with that field number; NULL if the operation has none. */
 const struct ks_member *ks_operation_member(const struct ks_operation *operation, uint32_t field);

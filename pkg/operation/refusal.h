@@ -45,7 +45,7 @@ struct ks_refusal {
 __attribute__((format(printf, 3, 4))) ks_result
 ks_refusal_set(struct ks_refusal *refusal, ks_code code, const char *format, ...);
 
-/* The same, and blames a member for it; field is static. */
+/* Does the same, and blames a member for it; field is static. */
 __attribute__((format(printf, 4, 5))) ks_result ks_refusal_blame(struct ks_refusal *refusal,
                                                                  ks_code code, const char *field,
                                                                  const char *format, ...);
@@ -56,7 +56,9 @@ ks_result ks_refusal_set_code(struct ks_refusal *refusal, ks_code code);
 /* Sets the text to what another process sent; it is cut between characters where it is too long. */
 void ks_refusal_set_text(struct ks_refusal *refusal, ks_bytes text);
 
-/* Adds an entry of ErrorInfo.metadata. What does not fit, or is one too many, is left out. */
+/*
+ * Adds an entry of ErrorInfo.metadata. An entry that does not fit, or is one too many, is left out.
+ */
 void ks_refusal_add(struct ks_refusal *refusal, ks_bytes name, ks_bytes value);
 
 /*

@@ -22,7 +22,7 @@ struct ks_token_objects {
     size_t count;
 };
 
-/* An attribute that PKCS#11 reads only, though its pointer is not const. */
+/* Returns an attribute that PKCS#11 only reads, though its pointer is not const. */
 CK_ATTRIBUTE ks_token_attribute(CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
 
 /*

@@ -23,7 +23,7 @@
 #include "pkg/base/result.h"
 
 /*
- * Called first, before there is another thread, which inherits what is set here:
+ * Sets what every thread inherits, so main calls it first, before there is another thread:
  * - no core file is written and no process of the same user may attach a debugger, because keys and
  *   plaintexts are in memory;
  * - SIGPIPE is ignored: writing to a connection that is gone fails, and does not end the process;

@@ -16,7 +16,7 @@
 #include "pkg/store/store.h"
 
 struct ks_change {
-    struct ks_store_mutation mutation; /* its keys and values stand in the arena */
+    struct ks_store_mutation mutation; /* its keys and values are in the arena */
     struct ks_arena arena;
     ks_result result; /* LIMIT_EXCEEDED: a value is too long to be stored */
 };
@@ -26,7 +26,10 @@ struct ks_change {
  * function that fails leaves its reason in change->result: LIMIT_EXCEEDED.
  */
 
-/* The mutation is done only if the record's last change is this revision; 0: it does not exist. */
+/*
+ * Adds a compare: the mutation is done only if the record's last change is this revision, or if
+ * there is no record (0).
+ */
 void ks_change_compare(struct ks_change *change, ks_bytes key, int64_t revision);
 
 /* Puts a record in the place of whatever is under its key. */

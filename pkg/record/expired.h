@@ -28,7 +28,7 @@ struct ks_expired_pass {
 
 struct ks_expired_kind {
     ks_bytes prefix; /* of the records' keys */
-    /* Whether a record is due. False for one that can't be read: what a newer program wrote stays. */
+    /* Returns whether a record is due; false for one that a newer program wrote. */
     bool (*is_due)(ks_bytes value, int64_t now_ms);
 };
 

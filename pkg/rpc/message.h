@@ -38,8 +38,8 @@ KS_MUST_USE ks_result ks_rpc_message_init(struct ks_rpc_message *message, grpc_b
 /* Wipes and frees; the zero value is fine, and is what it leaves. */
 void ks_rpc_message_done(struct ks_rpc_message *message);
 
-/* A slice whose bytes are copied. */
+/* Returns a slice with a copy of bytes. */
 grpc_slice ks_rpc_slice(ks_bytes bytes);
 
-/* The bytes of a slice, borrowed from *slice. */
+/* Returns the bytes of a slice, borrowed from *slice. */
 ks_bytes ks_rpc_slice_bytes(const grpc_slice *slice);

@@ -119,12 +119,12 @@ extern const struct ks_rpc_stream_callbacks ks_rpc_reflect;
 void ks_rpc_health_check(void *user, struct ks_rpc_call *call);
 struct ks_rpc_health *ks_rpc_health_new(void);
 void ks_rpc_health_free(struct ks_rpc_health *health);
-/* NOT_SERVING for good, whatever is set later. */
+/* Sets every service to NOT_SERVING for good, whatever is set later. */
 void ks_rpc_health_stop(struct ks_rpc_health *health);
 /* Ends the watches, which would otherwise hold the server until its grace is over. */
 void ks_rpc_health_end_watches(struct ks_rpc_health *health);
 
 struct ks_rpc_reflection *ks_rpc_reflection_new(const struct ks_rpc_server *server);
-/* Whether the method with that path ("/x.Y/Z") is in the descriptors. */
+/* Returns whether the method with that path ("/x.Y/Z") is in the descriptors. */
 bool ks_rpc_reflection_describes(const struct ks_rpc_reflection *reflection, const char *path);
 void ks_rpc_reflection_free(struct ks_rpc_reflection *reflection);

@@ -1,5 +1,5 @@
 /*
- * status_wire: a status as gRPC sends it, both ways.
+ * status_wire: writes and reads a status in the form in which gRPC sends it.
  *
  * Private to pkg/rpc. Threads: values.
  */
@@ -20,12 +20,12 @@ struct ks_rpc_sent_status {
 void ks_rpc_sent_status_init(struct ks_rpc_sent_status *sent, const struct ks_rpc_status *status);
 void ks_rpc_sent_status_done(struct ks_rpc_sent_status *sent);
 
-/* The operation that sends it. It borrows from sent until its batch is done. */
+/* Returns the operation that sends the status. It borrows from sent until its batch is done. */
 grpc_op ks_rpc_sent_status_op(struct ks_rpc_sent_status *sent);
 
-/* What a client received. All borrowed; error is written in any case, KS_OK for success. */
+/* Reads what a client received; all borrowed. error is written in any case: KS_OK for success. */
 void ks_rpc_error_read(struct ks_rpc_error *error, grpc_status_code code, const grpc_slice *text,
                        const grpc_metadata_array *trailing);
 
-/* The error that stands for a code alone. */
+/* Makes the error of which only the code is known. */
 void ks_rpc_error_of_code(struct ks_rpc_error *error, ks_code code);

@@ -85,11 +85,11 @@ struct ks_rpc_stream {
  */
 struct ks_rpc_stream *ks_rpc_stream_new(const struct ks_rpc_stream_setup *setup);
 
-/* Server: accepts (on_open, then reading) or refuses it. */
+/* Accept a stream on the server (on_open is called, then reading begins), or refuse it. */
 void ks_rpc_stream_accept(struct ks_rpc_stream *stream);
 void ks_rpc_stream_refuse(struct ks_rpc_stream *stream, const struct ks_rpc_status *status);
 
-/* Client: sends the head and starts to read. Any thread. */
+/* Starts a stream on the client: sends the head and begins to read. Any thread. */
 void ks_rpc_stream_start(struct ks_rpc_stream *stream);
 
 /* What stream.c and stream_send.c use of each other. */
@@ -99,10 +99,10 @@ bool ks_rpc_stream_is_server(const struct ks_rpc_stream *stream);
 /* Hands operations to the library; the caller has counted them in pending as one. */
 void ks_rpc_stream_batch(struct ks_rpc_stream *stream, const grpc_op *ops, size_t count,
                          struct ks_rpc_tag *tag);
-/* A batch is done; ends the stream with the last one. Its memory may be gone after that. */
+/* Notes that a batch is done. After the last one the stream ends, and may be freed. */
 void ks_rpc_stream_batch_done(struct ks_rpc_stream *stream);
 /* Drops what waits. Under the lock. */
 void ks_rpc_stream_drop_waiting(struct ks_rpc_stream *stream);
-/* The events of the sending half. */
+/* The steps of the tags of the sending half. */
 void ks_rpc_stream_step_write(void *owner, bool ok);
 void ks_rpc_stream_step_finish(void *owner, bool ok);

@@ -26,7 +26,7 @@ struct ks_rpc_tag {
 
 #define KS_RPC_TAG(function, object) ((struct ks_rpc_tag){.step = (function), .owner = (object)})
 
-/* The tag, as the library takes it, of an operation that is about to begin. */
+/* Returns the tag of an operation that is about to begin, in the form that the library takes. */
 static inline void *ks_rpc_tag_begin(struct ks_rpc_tag *tag)
 {
     atomic_store_explicit(&tag->begun, true, memory_order_release);
@@ -39,5 +39,5 @@ static inline void ks_rpc_tag_run(struct ks_rpc_tag *tag, bool ok)
     tag->step(tag->owner, ok);
 }
 
-/* The loop's completion queue, for operations whose tags it shall run. */
+/* Returns the loop's completion queue, for operations whose tags it is to run. */
 grpc_completion_queue *ks_rpc_loop_queue(struct ks_rpc_loop *loop);

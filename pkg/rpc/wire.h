@@ -33,10 +33,13 @@ struct ks_rpc_wire_field {
  */
 bool ks_rpc_wire_next(ks_bytes *rest, struct ks_rpc_wire_field *ret_field, bool *damaged);
 
-/* The last BYTES field of that number in message, as protobuf reads a singular one; else empty. */
+/*
+ * Returns the last BYTES field of that number in message, which is how protobuf reads a singular
+ * field; empty if there is none.
+ */
 ks_bytes ks_rpc_wire_bytes(ks_bytes message, uint32_t number);
 
-/* The last VARINT field of that number; 0 if there is none. */
+/* Returns the last VARINT field of that number; 0 if there is none. */
 uint64_t ks_rpc_wire_value(ks_bytes message, uint32_t number);
 
 /*

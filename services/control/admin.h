@@ -2,8 +2,8 @@
  * admin: keystead.admin.v1, one handler a method behind one way through.
  *
  * A handler looks at a view of the store and says what to change and what to answer; it commits
- * nothing itself. admin.c is the owner of an attempt (pkg/attempt), which settles or commits what the
- * handler said, exactly once for a request_id, and runs the handler again on a new view when
+ * nothing itself. admin.c is the owner of an attempt (pkg/attempt), which settles or commits what
+ * the handler said, exactly once for a request_id, and runs the handler again on a new view when
  * something that it rests on has changed meanwhile.
  *
  * Threads: handlers run on the one loop of the admin listener; answers leave from there or from
@@ -101,7 +101,10 @@ KS_MUST_USE ks_result ks_admin_answer(struct ks_admin_try *attempt,
 KS_MUST_USE ks_result ks_admin_random_hex(struct ks_admin_try *attempt, size_t count,
                                           char **ret_hex);
 
-/* The page size asked for, or the default. Fails: VALIDATION (out of bounds; ret_count unchanged). */
+/*
+ * Gives the page size that was asked for, or the default. Fails: VALIDATION (out of bounds;
+ * ret_count unchanged).
+ */
 KS_MUST_USE ks_result ks_admin_page_size(struct ks_admin_try *attempt, int32_t asked,
                                          size_t *ret_count);
 

@@ -24,21 +24,30 @@
 struct ks_control_feed;
 struct ks_rpc_loop;
 
-/* Never NULL; free with ks_control_feed_free after the server, the store and the loop. */
+/* Makes it; never NULL. Free with ks_control_feed_free after the server, the store and the loop. */
 struct ks_control_feed *ks_control_feed_new(struct ks_rpc_loop *loop);
 /* NULL is fine. */
 void ks_control_feed_free(struct ks_control_feed *feed);
 
-/* The store, before the server: its callbacks may come before ks_store_new has returned. */
+/*
+ * Sets the store, before the server is made. ks_control_feed_new can't take it, because the store's
+ * callbacks may come before ks_store_new has returned.
+ */
 void ks_control_feed_set_store(struct ks_control_feed *feed, struct ks_store *store);
 
-/* A record changed, mirrored or not (value {NULL, 0}: deleted). ks_control_feed_told sends it. */
+/*
+ * Notes that a record has changed, mirrored or not (value {NULL, 0}: deleted). ks_control_feed_told
+ * sends it.
+ */
 void ks_control_feed_changed(struct ks_control_feed *feed, ks_bytes key, ks_bytes value,
                              int64_t revision);
-/* The store is between two revisions: what has changed so far is whole. */
+/* Sends what has changed so far, which is whole: the store is between two revisions. */
 void ks_control_feed_told(struct ks_control_feed *feed);
-/* The copy was loaded anew: every follower starts over. */
+/* Has every follower start over, because the copy was loaded anew. */
 void ks_control_feed_reloaded(struct ks_control_feed *feed);
 
-/* The user of the row of KS_CONTROL_FEED_METHOD, whose callbacks are ks_feed_stream_callbacks. */
+/*
+ * Returns the user for the row of KS_CONTROL_FEED_METHOD, whose callbacks are
+ * ks_feed_stream_callbacks.
+ */
 struct ks_feed *ks_control_feed_streams(struct ks_control_feed *feed);

@@ -1,6 +1,6 @@
 /*
- * listing: what every list method does: one page of records (pkg/record/page.h), each as an element of
- * the response, and the token of the page that follows.
+ * listing: what every list method does: one page of records (pkg/record/page.h), each as an element
+ * of the response, and the token of the page that follows.
  *
  * Threads: as admin.h.
  */
@@ -22,5 +22,5 @@ KS_MUST_USE ks_result ks_listing_answer(struct ks_admin_try *attempt, const stru
                                         ks_result (*add)(struct ks_admin_try *attempt,
                                                          ks_bytes value));
 
-/* A timestamp of milliseconds since 1970. */
+/* Makes a timestamp of milliseconds since 1970. */
 Google__Protobuf__Timestamp ks_timestamp(int64_t wall_ms);

@@ -28,25 +28,25 @@ struct ks_record_key ks_account_key(const char *account);
 struct ks_record_key ks_user_key(const char *account, const char *name);
 struct ks_record_key ks_certificate_key(const char *serial_hex);
 
-/* The key's bytes, borrowed from it. */
+/* Returns the key's bytes, borrowed from it. */
 ks_bytes ks_record_key_bytes(const struct ks_record_key *key);
 
 /* The keys of the records that regions mirror begin with these. */
 #define KS_RECORD_MIRRORED_COUNT 3U
 extern const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT];
 
-/* Whether a key begins with one of them. */
+/* Returns whether a key begins with one of them. */
 bool ks_record_is_mirrored(ks_bytes key);
 
-/* Whether text is 2 to KS_SERIAL_HEX_MAX lower-case hex digits. */
+/* Returns whether text is 2 to KS_SERIAL_HEX_MAX lower-case hex digits. */
 bool ks_serial_is_valid(const char *text);
 
 /*
  * Looks a record up and reads it into arena, which it lasts as long as.
  * ret_record, ret_revision  the record and the revision of its last change; unchanged on failure.
  *
- * Fails: NOT_FOUND (there is no such record), CORRUPT (its bytes have not its form, or one of a newer
- * program), LIMIT_EXCEEDED (the arena is full).
+ * Fails: NOT_FOUND (there is no such record), CORRUPT (its bytes have not its form, or one of a
+ * newer program), LIMIT_EXCEEDED (the arena is full).
  */
 KS_MUST_USE ks_result ks_account_load(const struct ks_store_view *view, const char *account,
                                       struct ks_arena *arena, STORED(AccountRecord) * *ret_record,

@@ -59,7 +59,7 @@ enum ks_group_add ks_group_add(struct ks_group *group, struct ks_pending *pendin
 /* Returns how many members were added, those that were taken out included. */
 size_t ks_group_count(const struct ks_group *group);
 
-/* From now on the transaction has the careful form. */
+/* Gives the transaction the careful form from now on. */
 void ks_group_make_careful(struct ks_group *group);
 
 /* Returns whether the transaction has the careful form. */

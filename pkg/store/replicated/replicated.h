@@ -176,7 +176,7 @@ void ks_load_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns
 
 /* ---- follow.c ---- */
 
-/* The copy is good, by event SAME or LOADED: tells the store's owner, and starts the watch. */
+/* Tells the store's owner that the copy is good, after SAME or LOADED, and starts the watch. */
 void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event);
 void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
@@ -190,8 +190,9 @@ void ks_follow_stop(struct ks_replicated *engine);
 KS_MUST_USE ks_result ks_follow_read_list(struct ks_replicated *engine);
 
 /*
- * A change of the copy has failed. LIMIT_EXCEEDED, a full disk: hello is said again, a little
- * later. Anything else is damage: the copy is condemned and the engine refuses to go on.
+ * To be called when a change of the copy has failed. After LIMIT_EXCEEDED, a full disk, hello is
+ * said again a little later. Anything else is damage: the copy is condemned, and the engine refuses
+ * to go on.
  */
 void ks_follow_failed(struct ks_replicated *engine, ks_result failure);
 

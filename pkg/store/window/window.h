@@ -1,6 +1,6 @@
 /*
- * window: when this keystore may serve from its copy (design, promise 2). Small and pure: no
- * clock, no I/O. The names in brackets are those of tests/model/serving-windows.pml.
+ * window: says when this keystore may serve from its copy (design, promise 2). It is pure: it reads
+ * no clock and does no I/O. The names in brackets are those of tests/model/serving-windows.pml.
  *
  *   FREE --send--> SENT --learn--> KNOWN --applied--> FREE, and the window is open
  *     ^             |  lose, time-out                 |
@@ -57,10 +57,10 @@ int64_t ks_window_next_ns(const struct ks_window *window);
 bool ks_window_may_send(struct ks_window *window, int64_t now_ns, int64_t applied);
 
 /*
- * Another keystore's heartbeat was applied. One of the own that would be due within half the time
- * between two is due now. So the heartbeats of a cell soon go together, and each of etcd's members
- * wakes up and writes to its disk once for all of them. A heartbeat may be sent at any time, so
- * nothing rests on this.
+ * To be called when another keystore's heartbeat was applied. If our next heartbeat is due within
+ * half the time between two, it becomes due now. In this way the heartbeats of a cell soon go
+ * together, and each of etcd's members wakes up and writes to its disk once for all of them. A
+ * heartbeat may be sent at any time, so this changes nothing else.
  */
 void ks_window_go_along(struct ks_window *window, int64_t now_ns);
 
@@ -71,22 +71,22 @@ void ks_window_go_along(struct ks_window *window, int64_t now_ns);
 uint64_t ks_window_send(struct ks_window *window, int64_t now_ns);
 
 /*
- * [the answer arrives] The heartbeat of that number is committed at revision. One that was
- * forgotten changes nothing. One that is too old at now_ns opens no window, but its revision must
- * be applied before the next heartbeat is sent.
+ * [the answer arrives] Notes that the heartbeat of that number is committed at revision. One that
+ * was forgotten changes nothing. One that is too old at now_ns opens no window, but its revision
+ * must be applied before the next heartbeat is sent.
  */
 void ks_window_learn(struct ks_window *window, uint64_t beat, int64_t revision, int64_t now_ns);
 
 /*
- * [the request or its answer is lost] The transaction of that heartbeat has failed, or its outcome
- * is unknown: it opens no window. One that was forgotten already changes nothing.
+ * [the request or its answer is lost] Notes that the transaction of that heartbeat has failed, or
+ * that its outcome is unknown: it opens no window. One that was forgotten already changes nothing.
  */
 void ks_window_lose(struct ks_window *window, uint64_t beat);
 
 /*
- * [OPEN] The copy has applied everything up to `applied`, and is of that generation: opens the
- * window if that includes the heartbeat's revision. To be called after each change of the copy, and
- * after ks_window_learn.
+ * [OPEN] Notes that the copy, which is of that generation, has applied everything up to `applied`,
+ * and opens the window if that includes the heartbeat's revision. To be called after each change of
+ * the copy, and after ks_window_learn.
  */
 void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t generation);
 

@@ -12,5 +12,7 @@
 /* Letters to add, drop or change to get from a to b (Levenshtein); 99 if either is too long. */
 unsigned ks_word_distance(const char *a, const char *b);
 
-/* Whether typed is so close to known that it was meant: a third of its letters, at most 3. */
+/*
+ * Returns whether typed is so close to known that it was meant: a third of its letters, at most 3.
+ */
 bool ks_word_is_near(const char *typed, const char *known);

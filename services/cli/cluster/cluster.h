@@ -53,5 +53,5 @@ KS_MUST_USE ks_result ks_cluster_load(struct ks_cli *cli, struct ks_cluster *ret
 void ks_cluster_done(struct ks_cluster *cluster);
 #define KS_CLUSTER_AUTO KS_CLEANUP(ks_cluster_done) struct ks_cluster
 
-/* The operator's certificate for keystores. Borrowed from cluster. */
+/* Returns the operator's certificate for keystores, borrowed from cluster. */
 struct ks_rpc_tls ks_cluster_tls(const struct ks_cluster *cluster);

@@ -75,8 +75,8 @@ KS_MUST_USE ks_result ks_sink_write(const struct ks_sink *sink, ks_bytes bytes,
                                     struct ks_failure *failure);
 
 /*
- * Whether a terminal shows bytes as they are: UTF-8 without control characters but for tab and line
- * ends. A character that is cut at either end counts as whole: a segment may end anywhere.
+ * Returns whether a terminal shows bytes as they are: UTF-8 without control characters but for tab
+ * and line ends. A character that is cut at either end counts as whole: a segment may end anywhere.
  */
 bool ks_is_printable(ks_bytes bytes);
 

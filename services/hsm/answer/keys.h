@@ -19,7 +19,7 @@ KS_MUST_USE ks_result ks_hsm_read_binding(const struct ks_hsm *hsm, const KeyBin
                                           struct ks_hsm_binding *ret_binding);
 
 /*
- * The key behind an EKT, ready to be used, from the cache if it is there.
+ * Finds the key behind an EKT, ready to be used: in the cache, or else by opening the EKT.
  *
  * ret_key  what the spec's load gave; borrowed until the next key is used. Untouched after a
  *          failure.

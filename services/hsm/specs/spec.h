@@ -45,7 +45,7 @@ struct ks_hsm_spec {
      */
     ks_result (*make)(const struct ks_keyspec *spec, ks_secret *ret_material);
 
-    /* Whether material, imported or from an EKT, can be a key of this spec. */
+    /* Returns whether material, imported or from an EKT, can be a key of this spec. */
     bool (*fits)(const struct ks_keyspec *spec, const ks_secret *material);
 
     /*
@@ -77,5 +77,5 @@ struct ks_hsm_spec {
                          ProtobufCBinaryData *ret_plaintext);
 };
 
-/* The implementation of a spec's kind; a constant, never NULL. */
+/* Returns the implementation of a spec's kind; a constant, never NULL. */
 const struct ks_hsm_spec *ks_hsm_spec_of(const struct ks_keyspec *spec);
