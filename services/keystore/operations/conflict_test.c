@@ -10,32 +10,14 @@
 
 #include <cmocka.h>
 
-#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/fixture/key_fixture.h"
 
 #define CALLERS 8U
 #define ROUNDS  10U
 
-static struct cell cell;
-static char key_id[37];
 static char made[CALLERS][37];
 static ks_code codes[CALLERS];
 static unsigned round_number;
-
-static int set_up(void **state)
-{
-    (void)state;
-    cell_start(&cell, 0);
-    cell_wait_ready(&cell);
-    cell_create_key(&cell, key_id);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
 
 /* Every caller at once; the argument is its number. */
 static void at_once(void *(*call)(void *argument))

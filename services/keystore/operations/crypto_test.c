@@ -9,37 +9,20 @@
 
 #include <cmocka.h>
 
-#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/fixture/key_fixture.h"
 #include "tests/harness/gauge.h"
 
 #define ABSENT       "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
 #define MULTI_REGION "mrk-0b4f9c9e6f5d4b8b9b0e000000000001"
 
-static struct cell cell;
-static char key_id[37];
 static char key_arn[128];
 
-static int set_up(void **state)
+static int set_up_arn(void **state)
 {
-    (void)state;
-    cell_start(&cell, 0);
-    cell_wait_ready(&cell);
-    cell_create_key(&cell, key_id);
+    (void)set_up(state);
     snprintf(key_arn, sizeof(key_arn), "arn:aws:kms:%s:%s:key/%s", CELL_REGION, CELL_ACCOUNT,
              key_id);
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
-
-static void expect(const struct cell_answer *answer, const char *code)
-{
-    assert_string_equal(ks_code_name(answer->code), code);
 }
 
 static ProtobufCBinaryData blob_of(const struct cell_answer *answer)
@@ -545,7 +528,7 @@ static void each_item_of_a_message_gets_the_key_that_it_names(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_arn, tear_down)
 
 int main(void)
 {

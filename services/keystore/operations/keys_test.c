@@ -14,35 +14,21 @@
 #include "pkg/store/store_fixture.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/execute.h"
-#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/fixture/key_fixture.h"
 #include "services/keystore/operations/table.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/worker/sync.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
 
-static struct cell cell;
-static char key_id[37];
-
-static int set_up(void **state)
+/* A cell that has room for two more keys. */
+static int set_up_small(void **state)
 {
     (void)state;
     cell_start(&cell, 3);
     cell_wait_ready(&cell);
     cell_create_key(&cell, key_id);
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
-
-static void expect(const struct cell_answer *answer, const char *code)
-{
-    assert_string_equal(ks_code_name(answer->code), code);
 }
 
 /* The state of the key, as DescribeKey tells it. */
@@ -705,7 +691,7 @@ static void what_is_no_item_or_no_operation_is_refused(void **state)
     expect(&request, "VALIDATION");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_small, tear_down)
 
 int main(void)
 {

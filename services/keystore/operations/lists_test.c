@@ -10,35 +10,21 @@
 
 #include "pkg/crypto/crypto.h"
 #include "pkg/record/marker.h"
-#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/fixture/key_fixture.h"
 #include "services/keystore/operations/quota.h"
 
 #define KEYS 5U
 
-static struct cell cell;
 static char keys[KEYS][37];
 
-static int set_up(void **state)
+static int set_up_keys(void **state)
 {
-    (void)state;
-    cell_start(&cell, 0);
-    cell_wait_ready(&cell);
-    for (size_t i = 0; i < KEYS; i++) {
+    (void)set_up(state);
+    memcpy(keys[0], key_id, sizeof(keys[0]));
+    for (size_t i = 1; i < KEYS; i++) {
         cell_create_key(&cell, keys[i]);
     }
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
-
-static void expect(const struct cell_answer *answer, const char *code)
-{
-    assert_string_equal(ks_code_name(answer->code), code);
 }
 
 /* Aliases */
@@ -429,7 +415,7 @@ static void every_damage_of_a_marker_is_refused(void **state)
     assert_int_equal(ks_marker_read(&list, longer, position).code, KS_INVALID_MARKER);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_keys, tear_down)
 
 int main(void)
 {

@@ -7,26 +7,7 @@
 #include <cmocka.h>
 
 #include "keystead/kms/v1/rotation.pb-c.h"
-#include "services/keystore/fixture/cell_fixture.h"
-
-static struct cell cell;
-static char key_id[KS_KEY_ID_LEN + 1];
-
-static int set_up(void **state)
-{
-    (void)state;
-    cell_start(&cell, 0);
-    cell_wait_ready(&cell);
-    cell_create_key(&cell, key_id);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
+#include "services/keystore/fixture/key_fixture.h"
 
 static struct cell_answer ask(const char *key)
 {

@@ -9,30 +9,9 @@
 #include <cmocka.h>
 
 #include "pkg/keyspec/keyspec.h"
-#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/fixture/key_fixture.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/worker/sync.h"
-
-#define KEY_ID_LEN 36U
-
-static struct cell cell;
-static char key_id[KEY_ID_LEN + 1];
-
-static int set_up(void **state)
-{
-    (void)state;
-    cell_start(&cell, 0);
-    cell_wait_ready(&cell);
-    cell_create_key(&cell, key_id);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
 
 /*
  * Records that were written long ago are read by this, and this writes what older programs of the

@@ -9,33 +9,9 @@
 
 #include "keystead/kms/v1/tags.pb-c.h"
 #include "pkg/record/marker.h"
-#include "services/keystore/fixture/cell_fixture.h"
+#include "services/keystore/fixture/key_fixture.h"
 
 #define TAGS_MAX 50U
-
-static struct cell cell;
-static char key_id[KS_KEY_ID_LEN + 1];
-
-static int set_up(void **state)
-{
-    (void)state;
-    cell_start(&cell, 0);
-    cell_wait_ready(&cell);
-    cell_create_key(&cell, key_id);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cell_stop(&cell);
-    return 0;
-}
-
-static void expect(const struct cell_answer *answer, const char *code)
-{
-    assert_string_equal(ks_code_name(answer->code), code);
-}
 
 static struct cell_answer list(const char *key, int32_t limit, const char *marker)
 {
