@@ -261,23 +261,32 @@ ks_result ks_codec_unpack_checked(const struct ProtobufCMessageDescriptor *type,
     return KS_RES(OK);
 }
 
-ks_result ks_codec_pack(const struct ProtobufCMessage *message, struct ks_buffer *buffer)
+size_t ks_codec_packed_len(const struct ProtobufCMessage *message)
 {
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *place;
-    KS_TRY(ks_buffer_extend(buffer, len, &place));
+    return protobuf_c_message_get_packed_size(message);
+}
+
+void ks_codec_write(const struct ProtobufCMessage *message, size_t len, uint8_t *place)
+{
     size_t written = protobuf_c_message_pack(message, place);
     assert(written == len);
+}
+
+ks_result ks_codec_pack(const struct ProtobufCMessage *message, struct ks_buffer *buffer)
+{
+    size_t len = ks_codec_packed_len(message);
+    uint8_t *place;
+    KS_TRY(ks_buffer_extend(buffer, len, &place));
+    ks_codec_write(message, len, place);
     return KS_RES(OK);
 }
 
 ks_result ks_codec_pack_field(unsigned number, const struct ProtobufCMessage *message,
                               struct ks_buffer *buffer)
 {
-    size_t len = protobuf_c_message_get_packed_size(message);
+    size_t len = ks_codec_packed_len(message);
     uint8_t *place;
     KS_TRY(ks_wire_put_place(number, len, buffer, &place));
-    size_t written = protobuf_c_message_pack(message, place);
-    assert(written == len);
+    ks_codec_write(message, len, place);
     return KS_RES(OK);
 }

@@ -116,3 +116,9 @@ KS_MUST_USE ks_result ks_codec_pack(const struct ProtobufCMessage *message,
  */
 KS_MUST_USE ks_result ks_codec_pack_field(unsigned number, const struct ProtobufCMessage *message,
                                           struct ks_buffer *buffer);
+
+/* Returns how many bytes ks_codec_pack appends. */
+size_t ks_codec_packed_len(const struct ProtobufCMessage *message);
+
+/* Writes the bytes of a message to place. len is what ks_codec_packed_len has just returned. */
+void ks_codec_write(const struct ProtobufCMessage *message, size_t len, uint8_t *place);

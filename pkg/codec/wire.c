@@ -148,6 +148,11 @@ size_t ks_wire_head_len(unsigned number, size_t len)
     return varint_len(tag_of(number, KS_WIRE_BYTES)) + varint_len(len);
 }
 
+uint8_t *ks_wire_write_head(unsigned number, size_t len, uint8_t *place)
+{
+    return write_varint(write_varint(place, tag_of(number, KS_WIRE_BYTES)), len);
+}
+
 ks_result ks_wire_put_place(unsigned number, size_t len, struct ks_buffer *buffer,
                             uint8_t **ret_place)
 {
@@ -156,7 +161,7 @@ ks_result ks_wire_put_place(unsigned number, size_t len, struct ks_buffer *buffe
         return KS_RES(LIMIT_EXCEEDED);
     }
     KS_TRY(ks_buffer_extend(buffer, ks_wire_head_len(number, len) + len, &place));
-    *ret_place = write_varint(write_varint(place, tag_of(number, KS_WIRE_BYTES)), len);
+    *ret_place = ks_wire_write_head(number, len, place);
     return KS_RES(OK);
 }
 
@@ -164,7 +169,7 @@ ks_result ks_wire_put_head(unsigned number, size_t len, struct ks_buffer *buffer
 {
     uint8_t *place;
     KS_TRY(ks_buffer_extend(buffer, ks_wire_head_len(number, len), &place));
-    (void)write_varint(write_varint(place, tag_of(number, KS_WIRE_BYTES)), len);
+    (void)ks_wire_write_head(number, len, place);
     return KS_RES(OK);
 }
 

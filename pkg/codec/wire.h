@@ -65,3 +65,9 @@ KS_MUST_USE ks_result ks_wire_put_head(unsigned number, size_t len, struct ks_bu
 
 /* Returns how many bytes ks_wire_put_head writes, for a caller that must know a length before. */
 size_t ks_wire_head_len(unsigned number, size_t len);
+
+/*
+ * Writes the tag and the length of a field of len bytes to place, which has room for
+ * ks_wire_head_len bytes, and returns the place behind them.
+ */
+uint8_t *ks_wire_write_head(unsigned number, size_t len, uint8_t *place);

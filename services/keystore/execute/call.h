@@ -7,7 +7,7 @@
  *
  * The call is the owner of an attempt (pkg/attempt), which keeps the view, settles, replays,
  * commits and begins again. A call has one arena: everything that its answer is made of stands
- * there or in the attempt's response, and is wiped with it.
+ * there or in the attempt's response, and is wiped with it. The call itself stands in it, too.
  *
  * Threads: one at a time. A call moves between threads: it begins on a loop's thread and goes on
  * where the hsm's link or the store calls back. Nothing blocks.

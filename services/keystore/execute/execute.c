@@ -1,5 +1,7 @@
 #include "services/keystore/execute/execute.h"
 
+#include <assert.h>
+
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
 #include "proto/keystead/internal/v1/limits.h"
@@ -9,6 +11,23 @@
 #include "services/keystore/records/name.h"
 
 #define TAG_NUMBER 1U /* Item.tag */
+
+/* A call stands in its own arena: one allocation less for each item. */
+
+static struct ks_call *new_call(void)
+{
+    struct ks_arena arena = {.len_max = KS_CALL_ARENA_MAX};
+    struct ks_call *call = ks_arena_alloc(&arena, sizeof(*call));
+    assert(call);
+    call->arena = arena;
+    return call;
+}
+
+static void free_call(struct ks_call *call)
+{
+    struct ks_arena arena = call->arena;
+    ks_arena_done(&arena);
+}
 
 /* The steps of a call's attempt. */
 
@@ -82,8 +101,7 @@ static void done(struct ks_attempt *attempt)
 
     ks_attempt_done(attempt);
     ks_known_keys_unref(call->known);
-    ks_arena_done(&call->arena);
-    ks_free(call);
+    free_call(call);
 }
 
 static const struct ks_attempt_steps steps = {
@@ -185,12 +203,11 @@ static struct ks_known_keys *known_of(struct ks_execute_message *message)
 ks_result ks_execute(const struct ks_execute_env *env, struct ks_execute_message *message,
                      ks_bytes item, ks_execute_done_fn done_fn, void *user)
 {
-    struct ks_call *call = ks_alloc(1, sizeof(*call));
+    struct ks_call *call = new_call();
     call->env = env;
     call->message = message;
     call->done = done_fn;
     call->user = user;
-    call->arena.len_max = KS_CALL_ARENA_MAX;
     call->attempt = (struct ks_attempt){
         .env = &env->attempts,
         .steps = &steps,
@@ -203,8 +220,7 @@ ks_result ks_execute(const struct ks_execute_env *env, struct ks_execute_message
     struct ks_codec_limits limits = {.len_max = KS_EXECUTE_ITEM_MAX};
     ProtobufCMessage *unpacked = NULL;
     if (ks_failed(ks_codec_unpack(INTERNAL_TYPE(item), item, &limits, &call->arena, &unpacked))) {
-        ks_arena_done(&call->arena);
-        ks_free(call);
+        free_call(call);
         return refuse_item(item, done_fn, user);
     }
     call->item = (const INTERNAL(Item) *)unpacked;

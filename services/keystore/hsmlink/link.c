@@ -17,6 +17,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
+#include "pkg/codec/wire.h"
 #include "pkg/frame/frame.h"
 
 #define JOB_LEN_MAX     (64U * 1024U)        /* ReEncrypt: a blob, two EKTs, two contexts */
@@ -30,9 +31,10 @@
 
 struct job {
     struct job *next;
-    struct ks_buffer packed; /* as an element of HsmBatch.requests */
     ks_hsm_done_fn done;
     void *user;
+    size_t len;
+    uint8_t packed[]; /* as an element of HsmBatch.requests */
 };
 
 struct queue {
@@ -119,6 +121,27 @@ static struct job *pop(struct queue *queue)
     return job;
 }
 
+/* Packs a request; NULL if it is longer than any may be. */
+static struct job *new_job(const INTERNAL(HsmRequest) * request, ks_hsm_done_fn done, void *user)
+{
+    size_t len = ks_codec_packed_len(&request->base);
+    size_t head_len = ks_wire_head_len(REQUESTS_NUMBER, len);
+    if (len > JOB_LEN_MAX - head_len) {
+        return NULL;
+    }
+    struct job *job = ks_realloc(NULL, 1, sizeof(*job) + head_len + len);
+    *job = (struct job){.done = done, .user = user, .len = head_len + len};
+    uint8_t *place = ks_wire_write_head(REQUESTS_NUMBER, len, job->packed);
+    ks_codec_write(&request->base, len, place);
+    return job;
+}
+
+static void free_job(struct job *job)
+{
+    ks_wipe(job->packed, job->len);
+    ks_free(job);
+}
+
 /* Moves all jobs of from behind those of queue. */
 static void append(struct queue *queue, struct queue *from)
 {
@@ -135,8 +158,7 @@ static void answer(struct ks_hsm_link *link, struct job *job, ks_result result,
     pthread_mutex_unlock(&link->lock);
 
     job->done(job->user, result, ks_failed(result) ? NULL : reply);
-    ks_buffer_done(&job->packed);
-    ks_free(job);
+    free_job(job);
 }
 
 static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result result)
@@ -232,8 +254,8 @@ static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret
     bool later = link->holds > 0 && link->flight_count > 0;
     link->unannounced = link->unannounced || later;
     while (!later && link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX &&
-           len + link->waiting.first->packed.len <= KS_FRAME_LEN_MAX) {
-        len += link->waiting.first->packed.len;
+           len + link->waiting.first->len <= KS_FRAME_LEN_MAX) {
+        len += link->waiting.first->len;
         push(jobs, pop(&link->waiting));
     }
     link->frame_count += jobs->count > 0 ? 1 : 0;
@@ -253,8 +275,7 @@ static void put_batch(struct ks_hsm_link *link)
     }
     ks_result result = ks_frame_begin(&link->out, len);
     for (struct job *job = flight.jobs.first; job && !ks_failed(result); job = job->next) {
-        result = ks_buffer_append(&link->out, ks_buffer_bytes(&job->packed));
-        ks_buffer_done(&job->packed);
+        result = ks_buffer_append(&link->out, (ks_bytes){job->packed, job->len});
     }
     assert(!ks_failed(result)); /* out is empty before, and takes a whole frame */
     link->flights[link->flight_count++] = flight;
@@ -309,43 +330,33 @@ static void send_or_wake(struct ks_hsm_link *link)
 /* Asking */
 
 static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request, bool needs_open,
-                   struct job *job)
+                   ks_hsm_done_fn done, void *user)
 {
-    ks_result result = ks_codec_pack_field(REQUESTS_NUMBER, &request->base, &job->packed);
-    bool sends = false;
-    if (!ks_failed(result)) {
-        result = enqueue(link, job, needs_open, &sends);
-    }
-    if (!ks_failed(result)) {
-        if (sends) {
-            send_or_wake(link);
-        }
+    struct job *job = new_job(request, done, user);
+    if (!job) {
+        done(user, KS_RES(LIMIT_EXCEEDED), NULL);
         return;
     }
-    job->done(job->user, result, NULL);
-    ks_buffer_done(&job->packed);
-    ks_free(job);
-}
-
-static struct job *new_job(ks_hsm_done_fn done, void *user)
-{
-    struct job *job = ks_alloc(1, sizeof(*job));
-    job->packed.len_max = JOB_LEN_MAX;
-    job->done = done;
-    job->user = user;
-    return job;
+    bool sends = false;
+    ks_result result = enqueue(link, job, needs_open, &sends);
+    if (ks_failed(result)) {
+        done(user, result, NULL);
+        free_job(job);
+    } else if (sends) {
+        send_or_wake(link);
+    }
 }
 
 void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
                      ks_hsm_done_fn done, void *user)
 {
-    submit(link, request, true, new_job(done, user));
+    submit(link, request, true, done, user);
 }
 
 void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
                          ks_hsm_done_fn done, void *user)
 {
-    submit(link, request, false, new_job(done, user));
+    submit(link, request, false, done, user);
 }
 
 void ks_hsm_link_hold(struct ks_hsm_link *link)
