@@ -222,7 +222,7 @@ static void run(struct ks_attempt *attempt)
     }
     char text[16];
     snprintf(text, sizeof(text), "run %u", owner.runs);
-    attempt->response.len = 0;
+    assert_int_equal(attempt->response.len, 0); /* nothing is left of an earlier try */
     assert_int_equal(ks_buffer_append(&attempt->response, ks_bytes_of(text)).code, KS_OK);
     if (owner.reads) {
         ks_attempt_reply(attempt);

@@ -1,5 +1,6 @@
 #include "pkg/base/arena.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 static void places_are_zeroed_aligned_and_apart(void **state)
 {
     (void)state;
+    assert_int_equal(mallopt(M_PERTURB, 0x5a), 1); /* new memory is full of something else */
     KS_ARENA_AUTO arena = {.len_max = LEN_MAX};
     uint8_t *last = NULL;
 

@@ -1,4 +1,4 @@
-/* Pages of a list and what has expired, on a store of the embedded engine. */
+/* Pages of a list, single records and what has expired, on a store of the embedded engine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,10 +8,12 @@
 
 #include <cmocka.h>
 
+#include "pkg/base/arena.h"
 #include "pkg/base/mem.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/record/expired.h"
 #include "pkg/record/page.h"
+#include "pkg/record/record.h"
 #include "pkg/store/store_fixture.h"
 
 #define RECORDS 5U
@@ -137,12 +139,16 @@ static void a_failure_of_add_ends_the_page_and_leaves_the_marker(void **state)
 static void refuses_a_marker_of_another_list_and_one_that_is_too_long(void **state)
 {
     (void)state;
-    const struct ks_marker_list other = {"ListOthers", "111122223333", ""};
-    char marker[KS_MARKER_LEN_MAX + 1];
-    assert_int_equal(ks_marker_write(&other, KS_LITERAL("1"), marker).code, KS_OK);
-    struct ks_page page = page_of(marker, 1);
+    const struct ks_marker_list others[] = {{"ListOthers", "111122223333", ""},
+                                            {"ListThings", "444455556666", ""},
+                                            {"ListThings", "111122223333", "x"}};
+    char marker[KS_MARKER_LEN_MAX + 1] = "";
+    const struct ks_page page = page_of(marker, 1);
     char next[KS_MARKER_LEN_MAX + 1];
-    assert_int_equal(ks_page_read(&view, &page, add, NULL, next).code, KS_INVALID_MARKER);
+    for (size_t i = 0; i < KS_COUNT(others); i++) {
+        assert_int_equal(ks_marker_write(&others[i], KS_LITERAL("1"), marker).code, KS_OK);
+        assert_int_equal(ks_page_read(&view, &page, add, NULL, next).code, KS_INVALID_MARKER);
+    }
 
     /* Anybody can make a marker, so its position may be longer than any key. */
     static uint8_t position[KS_STORE_KEY_LEN_MAX];
@@ -154,6 +160,39 @@ static void refuses_a_marker_of_another_list_and_one_that_is_too_long(void **sta
                          len + 2 > KS_STORE_KEY_LEN_MAX ? KS_INVALID_MARKER : KS_OK);
     }
     assert_string_equal(names, "");
+}
+
+/* ---- One record ---- */
+
+static void a_record_is_loaded_with_the_revision_of_its_last_change(void **state)
+{
+    (void)state;
+    STORED(CurrentDomainKey) current = STORED_NEW(CURRENT_DOMAIN_KEY);
+    current.format = KS_RECORD_FORMAT;
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put(&change, KS_LITERAL("c"), &current.base);
+    int64_t revision = fixture_commit(store, &change.mutation).revision;
+    put("d", "something later");
+    ks_store_view_close(&view);
+    view = fixture_serve(store);
+    KS_ARENA_AUTO arena = {.len_max = 16384};
+    ProtobufCMessage *got = NULL;
+    int64_t got_revision = -1;
+
+    assert_int_equal(ks_record_load(&view, KS_LITERAL("absent"), STORED_TYPE(current_domain_key),
+                                    &arena, &got, &got_revision)
+                         .code,
+                     KS_NOT_FOUND);
+    assert_null(got);
+    assert_int_equal(got_revision, -1);
+
+    assert_int_equal(ks_record_load(&view, KS_LITERAL("c"), STORED_TYPE(current_domain_key), &arena,
+                                    &got, &got_revision)
+                         .code,
+                     KS_OK);
+    assert_non_null(got);
+    assert_true(revision > 0);
+    assert_int_equal(got_revision, revision);
 }
 
 /* ---- What has expired ---- */
@@ -291,6 +330,7 @@ int main(void)
         TEST(a_page_begins_behind_a_record_that_is_gone),
         TEST(a_failure_of_add_ends_the_page_and_leaves_the_marker),
         TEST(refuses_a_marker_of_another_list_and_one_that_is_too_long),
+        TEST(a_record_is_loaded_with_the_revision_of_its_last_change),
         TEST(finds_what_is_due_under_its_prefix_with_its_revision),
         TEST(a_pass_goes_on_where_its_last_step_ended),
         TEST(a_step_looks_at_a_bounded_number_of_records),

@@ -362,6 +362,11 @@ class Names(unittest.TestCase):
         source = "typedef struct ks_view {\n    int b;\n} ks_view;\n"
         self.assertEqual(self.found(source, "pkg/c.c"), {("ks_view", "pkg/a/view.h", "pkg/c.c")})
 
+    def test_a_macro_that_two_headers_define_is_found(self):
+        headers_of = {"pkg/a.h": "#define KS_A_MAX 1\n", "pkg/b.h": "#define KS_A_MAX 2\n",
+                      "pkg/c.c": "#define KS_A_MAX 3\n", "pkg/d.h": "int f(int a[KS_A_MAX]);\n"}
+        self.assertEqual(names.twice(headers_of), {("KS_A_MAX", "pkg/a.h", "pkg/b.h")})
+
     def test_a_declaration_a_use_and_another_name_are_none(self):
         for other in ["struct ks_view;\n", "/* struct ks_view { */\nint x;\n",
                       "static int f(void)\n{\n    ks_view_close(v);\n}\n",

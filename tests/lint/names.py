@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Fails where two files that one program links define a struct, union or enum of the same name, or
-two headers of the same name both export functions with that name as their prefix. Asks Bazel.
+two headers define a macro of the same name, or two headers of the same name both export functions
+with that name as their prefix. Asks Bazel.
+
+These are the names that mean one thing here and another there. A function may have another prefix
+than its file: 160 do, most of them their folder's (ks_etcd_, ks_hsm_) or that of what they work on
+(ks_key_). No reader takes one for another, and the linker refuses two of the same name.
 
 usage: names.py ALLOWED RULES
 
@@ -15,6 +20,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TAG = re.compile(r"^(?:typedef\s+)?(?:struct|union|enum)\s+(ks_\w+)\s*\{", re.M)
+MACRO = re.compile(r"^#define (KS_\w+)", re.M)
 FUNCTION = re.compile(r"^[^\s/*#].*?\b(ks_\w+)\(", re.M)
 
 
@@ -31,10 +37,11 @@ def sources(package):
 
 
 def owned(path, text):
-    """The names that the file has for itself: tags that it defines, the prefix that it exports."""
+    """The names that the file has for itself: tags and macros that it defines, its prefix."""
     for tag in TAG.findall(text):
         yield tag
     if path.endswith(".h"):
+        yield from MACRO.findall(text)
         prefix = f"ks_{os.path.splitext(os.path.basename(path))[0]}_"
         if any(name.startswith(prefix) for name in FUNCTION.findall(text)):
             yield prefix + "*"

@@ -489,7 +489,8 @@ static void note_arn(void *user, const INTERNAL(ItemResult) * result)
     snprintf(arn, 128, "%.*s", (int)fact->value.len, (const char *)fact->value.data);
 }
 
-static void ask_view_of(struct ks_execute_message *message, const char *key, char arn[static 128])
+static void ask_of_message(struct ks_execute_message *message, const char *key,
+                           ks_execute_done_fn done, void *user)
 {
     KMS(DescribeKeyRequest) describe = KMS_NEW(DESCRIBE_KEY_REQUEST);
     describe.key_id = ks_lend_text(key);
@@ -500,7 +501,7 @@ static void ask_view_of(struct ks_execute_message *message, const char *key, cha
     item.request = (ProtobufCBinaryData){protobuf_c_message_pack(&describe.base, request), request};
     uint8_t bytes[512];
     ks_bytes packed = {bytes, protobuf_c_message_pack(&item.base, bytes)};
-    assert_int_equal(ks_execute(&cell.env, message, packed, note_arn, arn).code, KS_OK);
+    assert_int_equal(ks_execute(&cell.env, message, packed, done, user).code, KS_OK);
 }
 
 /* What the items of a message share is looked up by name: none gets another's key. */
@@ -514,8 +515,12 @@ static void each_item_of_a_message_gets_the_key_that_it_names(void **state)
     char arns[KS_COUNT(names)][128] = {0};
     struct ks_execute_message message = {0};
 
+    void *snapshot = NULL;
     for (size_t i = 0; i < KS_COUNT(names); i++) {
-        ask_view_of(&message, names[i], arns[i]);
+        ask_of_message(&message, names[i], note_arn, arns[i]);
+        snapshot = i == 0 ? message.view.snapshot : snapshot;
+        assert_non_null(snapshot);
+        assert_ptr_equal(message.view.snapshot, snapshot); /* one for all of them */
     }
     ks_execute_message_done(&message);
 
@@ -526,6 +531,24 @@ static void each_item_of_a_message_gets_the_key_that_it_names(void **state)
     for (size_t i = 0; i < KS_COUNT(names); i++) {
         assert_string_equal(arns[i], wanted[i]);
     }
+}
+
+static void note_code(void *user, const INTERNAL(ItemResult) * result)
+{
+    *(uint32_t *)user = result->code;
+}
+
+/* One look at the serving window counts for all items of a message: nothing is served without. */
+static void without_a_window_no_item_of_a_message_is_served(void **state)
+{
+    (void)state;
+    struct ks_execute_message message = {.looked = true, .served = KS_RES(UNAVAILABLE)};
+    for (size_t i = 0; i < 2; i++) {
+        uint32_t code = KS_CODE_COUNT;
+        ask_of_message(&message, key_id, note_code, &code);
+        assert_int_equal(code, KS_UNAVAILABLE);
+    }
+    ks_execute_message_done(&message);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_arn, tear_down)
@@ -551,6 +574,7 @@ int main(void)
         TEST(without_an_hsm_the_answer_is_unavailable_until_it_is_back),
         TEST(what_only_the_inside_can_have_done_wrong_is_internal),
         TEST(each_item_of_a_message_gets_the_key_that_it_names),
+        TEST(without_a_window_no_item_of_a_message_is_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
