@@ -150,6 +150,7 @@ static struct ks_upstream_queue *queue_of(struct peer *peer, const struct ks_ups
 static void queue_push(struct ks_upstream_queue *queue, int index, struct ks_upstream_item *item)
 {
     assert(item->queued_at == NO_PEER);
+    assert(!queue->first || queue->last);
 
     item->queue_next = NULL;
     item->queued_at = index;

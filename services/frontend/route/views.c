@@ -246,6 +246,7 @@ static void entry_link(struct ks_views *views, uint32_t index, struct entry *ent
 static void entry_drop(struct ks_views *views, struct entry **place)
 {
     struct entry *entry = *place;
+    assert(entry);
     struct share *share = &views->shares[entry->share];
     size_t size = size_of(entry);
     *place = entry->chain;

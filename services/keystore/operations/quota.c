@@ -175,16 +175,12 @@ void ks_quota_take(struct ks_quota *quota, const char *account, int64_t now_ms,
     assert(strlen(account) == KS_ACCOUNT_LEN);
 
     const struct waiting call = {.done = done, .user = user};
-    ks_result result = KS_RES(OK);
-    bool waits = false;
     pthread_mutex_lock(&quota->lock);
     struct count *count = count_of(quota, account);
-    if (is_known(quota, count, account, now_ms)) {
-        result = take_one(quota, &count->keys);
-    } else {
-        result = wait_for_count(quota, account, now_ms, &call);
-        waits = !ks_failed(result);
-    }
+    bool known = is_known(quota, count, account, now_ms);
+    ks_result result = known ? take_one(quota, &count->keys)
+                             : wait_for_count(quota, account, now_ms, &call);
+    bool waits = !known && !ks_failed(result);
     pthread_mutex_unlock(&quota->lock);
     if (waits) {
         ks_worker_poke(quota->options.worker);
