@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "pkg/attempt/identity.h"
+#include "pkg/operation/bounds.h"
 #include "pkg/record/record.h"
 
 #define TEXT_OTHER_PARAMETERS "The request_id was used before, with other parameters."

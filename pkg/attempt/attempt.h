@@ -41,10 +41,9 @@
 #include "pkg/record/change.h"
 #include "pkg/store/store.h"
 
-#define KS_ATTEMPT_TRIES_MAX      8U /* pauses of 2, 4, ... 128 ms between them; then UNAVAILABLE */
-#define KS_ATTEMPT_REQUEST_ID_MAX 64U /* bytes */
-#define KS_ATTEMPT_SHA256_LEN     32U
-#define KS_ATTEMPT_KEPT_MS        (24LL * 3600 * 1000) /* how long an answer is kept for retries */
+#define KS_ATTEMPT_TRIES_MAX  8U /* pauses of 2, 4, ... 128 ms between them; then UNAVAILABLE */
+#define KS_ATTEMPT_SHA256_LEN 32U
+#define KS_ATTEMPT_KEPT_MS    (24LL * 3600 * 1000) /* how long an answer is kept for retries */
 
 struct ks_attempt;
 
@@ -134,7 +133,7 @@ struct ks_attempt {
     uint8_t sha256[KS_ATTEMPT_SHA256_LEN];
 };
 
-/* Returns whether a request_id has its form: 1 to KS_ATTEMPT_REQUEST_ID_MAX of [A-Za-z0-9_.:-]. */
+/* Returns whether a request_id has its form: 1 to KS_REQUEST_ID_MAX of KS_REQUEST_ID_LETTERS. */
 bool ks_request_id_is_valid(const char *request_id);
 
 /*

@@ -16,6 +16,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/crypto.h"
+#include "pkg/operation/bounds.h"
 #include "pkg/record/record.h"
 
 #define NOW_MS       1800000000000LL
@@ -528,14 +529,14 @@ static void a_record_that_cannot_be_read_is_an_internal_failure(void **state)
 static void a_request_id_is_1_to_64_of_some_characters(void **state)
 {
     (void)state;
-    char id[KS_ATTEMPT_REQUEST_ID_MAX + 2];
+    char id[KS_REQUEST_ID_MAX + 2];
     memset(id, 'i', sizeof(id) - 1);
-    id[KS_ATTEMPT_REQUEST_ID_MAX + 1] = '\0';
+    id[KS_REQUEST_ID_MAX + 1] = '\0';
     static const char *const wrong[] = {"a b", "a/b", "\xc3\xa4", "a\n"};
 
     assert_false(ks_request_id_is_valid(""));
     assert_false(ks_request_id_is_valid(id));
-    id[KS_ATTEMPT_REQUEST_ID_MAX] = '\0';
+    id[KS_REQUEST_ID_MAX] = '\0';
     assert_true(ks_request_id_is_valid(id));
     assert_true(ks_request_id_is_valid("AZaz09_.:-"));
     for (size_t i = 0; i < KS_COUNT(wrong); i++) {

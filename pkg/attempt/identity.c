@@ -7,22 +7,21 @@
 #include "pkg/crypto/hash.h"
 #include "pkg/crypto/random.h"
 #include "pkg/form/names.h"
+#include "pkg/operation/bounds.h"
 
 #define MEMBER          "request_id"
 #define PARTS_LEN_MAX   4096U
 #define REQUEST_LEN_MAX (1024U * 1024U)
 #define LENGTH_LEN      4U
-#define DRAWN_LEN       16U /* bytes; as hex within KS_ATTEMPT_REQUEST_ID_MAX */
+#define DRAWN_LEN       16U /* bytes; as hex within KS_REQUEST_ID_MAX */
 
 _Static_assert(KS_ATTEMPT_SHA256_LEN == KS_SHA256_LEN, "the digest's length");
-_Static_assert(2 * DRAWN_LEN <= KS_ATTEMPT_REQUEST_ID_MAX, "an id that is drawn is valid");
+_Static_assert(2 * DRAWN_LEN <= KS_REQUEST_ID_MAX, "an id that is drawn is valid");
 
 bool ks_request_id_is_valid(const char *request_id)
 {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
-    size_t len = strnlen(request_id, KS_ATTEMPT_REQUEST_ID_MAX + 1);
-    return len > 0 && len <= KS_ATTEMPT_REQUEST_ID_MAX && strspn(request_id, allowed) == len;
+    size_t len = strnlen(request_id, KS_REQUEST_ID_MAX + 1);
+    return len > 0 && len <= KS_REQUEST_ID_MAX && strspn(request_id, KS_REQUEST_ID_LETTERS) == len;
 }
 
 /* Where the message has its request_id. Every mutation has one: a type without is a mistake. */

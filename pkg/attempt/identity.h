@@ -8,8 +8,6 @@
 
 #include "pkg/attempt/attempt.h"
 
-#define KS_REQUEST_ID_TEXT "request_id must be 1 to 64 of [A-Za-z0-9_.:-]"
-
 /*
  * Fills name, name_len and sha256 of the attempt. On failure they hold
  * nothing of use, and violated_field is set if the request_id is to blame.

@@ -4,7 +4,7 @@
 usage: generate.py SET.binpb table|bounds|list OUT
 
 table   the rows, C code of operation.h
-bounds  the largest row of each kind, as constants
+bounds  the largest row of each kind, limits and defaults that code needs, as constants
 list    each operation that is carried out, as KS_OPERATIONS(ROW): ROW(number, Name, name)
 
 What the options say wrongly ends the build, with the place.
@@ -22,6 +22,7 @@ UTF8_LEN = 4
 FIELD_HEAD = 10  # bytes of a field's tag and length, at most
 CONTEXT_PAIRS = 128  # pkg/blob/context.h; table.c asserts them
 CONTEXT_LEN = 8192
+BOUNDED = ("PLAINTEXT", "CIPHERTEXT", "BYTE_COUNT", "REQUEST_ID")  # shapes that code has room for
 Field = descriptor_pb2.FieldDescriptorProto
 
 
@@ -164,6 +165,10 @@ class Member:
             raise Wrong(f"{field.full_name}: it has no shape")
         if self.limits.min > self.limits.max:
             raise Wrong(f"{field.full_name}: its shape has a minimum above its maximum")
+        default = self.option.default_value
+        allowed = self.type == "NUMBER" and self.limits.min <= default <= self.limits.max
+        if default and not allowed:
+            raise Wrong(f"{field.full_name}: its default is no value that a client may send")
 
     def row(self):
         limits = self.limits
@@ -347,9 +352,12 @@ def write_table(files, operations, out):
     by_name = {o.name: o for o in operations}
     out.append('#include "pkg/operation/operation.h"\n')
     out.append('#include "keystead/kms/v1/kms.pb-c.h"')
+    out.append('#include "pkg/blob/blob.h"')
     out.append('#include "pkg/blob/context.h"\n')
     out.append(f"_Static_assert(KS_CONTEXT_PAIRS_MAX == {CONTEXT_PAIRS}, \"generate.py\");")
-    out.append(f"_Static_assert(KS_CONTEXT_LEN_MAX == {CONTEXT_LEN}, \"generate.py\");\n")
+    out.append(f"_Static_assert(KS_CONTEXT_LEN_MAX == {CONTEXT_LEN}, \"generate.py\");")
+    out.append("_Static_assert(KS_PLAINTEXT_MAX == KS_BLOB_PLAINTEXT_MAX, \"a blob has room\");")
+    out.append("_Static_assert(KS_CIPHERTEXT_MAX >= KS_BLOB_LEN_MAX, \"a blob can come back\");\n")
     for o in sorted(operations, key=lambda o: o.is_batch):
         out += o.rows(by_name)
     out.append("const struct ks_member ks_tag_members[KS_TAG_MEMBER_COUNT] = {")
@@ -361,7 +369,23 @@ def write_table(files, operations, out):
     out.append(f"const size_t ks_operation_count = {len(operations)};")
 
 
-def write_bounds(_, operations, out):
+def request_id(limits):
+    """What a request_id may be, in each form that code needs."""
+    letters = "".join(chr(c) for c in range(128) if re.match(limits.pattern, chr(c)))
+    text = f"request_id must be 1 to {limits.max} of {limits.pattern.strip('^+$')}"
+    return [f"#define KS_REQUEST_ID_LETTERS {c_text(letters)}",
+            f"#define KS_REQUEST_ID_TEXT {c_text(text)}"]
+
+
+def defaults(operations):
+    for o in operations:
+        for m in o.members:
+            if m.option.default_value:
+                name = f"KS_DEFAULT_{snake(o.name)}_{m.field.name}".upper()
+                yield f"#define {name} {m.option.default_value}"
+
+
+def write_bounds(files, operations, out):
     by_name = {o.name: o for o in operations}
     single = [o for o in operations if not o.is_batch]
     bounds = {
@@ -374,8 +398,14 @@ def write_bounds(_, operations, out):
     }
     if bounds["KS_OPERATION_MEMBERS_MAX"] > 64:
         raise Wrong("presence of members is kept in 64 bits")
-    out.append("/* bounds: the largest operation in each respect. */\n#pragma once\n")
+    shapes = {name[len("SHAPE_"):]: files.shapes[number]
+              for number, name in files.enum["Shape"].items()}
+    bounds.update({f"KS_{name}_MAX": shapes[name].max for name in BOUNDED})
+    out.append("/* bounds: the largest operation in each respect; some limits, and defaults. */")
+    out.append("#pragma once\n")
     out += [f"#define {name} {value}U" for name, value in bounds.items()]
+    out += request_id(shapes["REQUEST_ID"])
+    out += defaults(operations)
 
 
 def write_list(_, operations, out):

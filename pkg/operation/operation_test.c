@@ -247,6 +247,23 @@ static void asks_for_the_actions_of_aws(void **state)
     }
 }
 
+/* What clients are promised; that it has one place in the code makes it easy to change. */
+static void keeps_the_limits_and_defaults_of_aws(void **state)
+{
+    (void)state;
+    assert_int_equal(KS_DEFAULT_LIST_KEYS_LIMIT, 100);         /* AWS KMS API: ListKeys */
+    assert_int_equal(KS_DEFAULT_LIST_ALIASES_LIMIT, 50);       /* AWS KMS API: ListAliases */
+    assert_int_equal(KS_DEFAULT_LIST_RESOURCE_TAGS_LIMIT, 50); /* AWS KMS API: ListResourceTags */
+    /* AWS KMS API: ScheduleKeyDeletion */
+    assert_int_equal(KS_DEFAULT_SCHEDULE_KEY_DELETION_PENDING_WINDOW_IN_DAYS, 30);
+    assert_int_equal(KS_PLAINTEXT_MAX, 4096);  /* AWS KMS API: Encrypt */
+    assert_int_equal(KS_CIPHERTEXT_MAX, 6144); /* AWS KMS API: Decrypt */
+    assert_int_equal(KS_BYTE_COUNT_MAX, 1024); /* AWS KMS API: GenerateRandom */
+    assert_int_equal(KS_REQUEST_ID_MAX, 64);
+    assert_string_equal(KS_REQUEST_ID_TEXT, "request_id must be 1 to 64 of [A-Za-z0-9_.:-]");
+    assert_int_equal(strlen(KS_REQUEST_ID_LETTERS), 26 + 26 + 10 + strlen("_.:-"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +276,7 @@ int main(void)
         cmocka_unit_test(lists_what_is_carried_out),
         cmocka_unit_test(reads_batches_of_its_own_operations),
         cmocka_unit_test(asks_for_the_actions_of_aws),
+        cmocka_unit_test(keeps_the_limits_and_defaults_of_aws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

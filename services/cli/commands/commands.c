@@ -1,11 +1,19 @@
 #include "services/cli/commands/commands.h"
 
+#include <assert.h>
+
 #include "pkg/base/mem.h"
+#include "pkg/operation/bounds.h"
 #include "services/cli/cluster/status.h"
 #include "services/cli/cluster/zone.h"
 #include "services/cli/crypt/crypt.h"
 #include "services/cli/service/call.h"
 #include "services/cli/setup/settings.h"
+
+/* What the help below says of the API. */
+static_assert(KS_PLAINTEXT_MAX == 4096, "encrypt: up to 4096 bytes become one ciphertext blob");
+static_assert(KS_DEFAULT_SCHEDULE_KEY_DELETION_PENDING_WINDOW_IN_DAYS == 30,
+              "key delete: 30 days unless said");
 
 #define REQUIRED KS_OPTION_REQUIRED
 #define REPEATED KS_OPTION_REPEATED

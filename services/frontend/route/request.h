@@ -19,13 +19,13 @@
 #include <stdint.h>
 
 #include "pkg/base/bytes.h"
+#include "pkg/operation/bounds.h"
 #include "pkg/operation/check.h"
 #include "services/frontend/route/item.h"
 #include "services/frontend/route/upstream.h"
 #include "services/frontend/route/views.h"
 
-#define KS_REQUEST_ROUNDS_MAX 4U  /* decisions about one request */
-#define KS_REQUEST_ID_MAX     64U /* bytes */
+#define KS_REQUEST_ROUNDS_MAX 4U /* decisions about one request */
 
 struct ks_clock;
 

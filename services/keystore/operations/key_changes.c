@@ -3,14 +3,14 @@
 
 #include "keystead/kms/v1/keys.pb-c.h"
 #include "pkg/keystate/keystate.h"
+#include "pkg/operation/bounds.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/key_commit.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/key.h"
 
-#define WINDOW_DAYS_DEFAULT 30
-#define MS_PER_DAY          (24LL * 3600 * 1000)
+#define MS_PER_DAY (24LL * 3600 * 1000)
 
 /* ks_resolve_allow has asked whether the state allows the move. */
 static void move(STORED(KeyRecord) * record, ks_key_event event)
@@ -55,8 +55,9 @@ void ks_run_disable_key(struct ks_call *call)
 
 static int32_t window_days(const KMS(ScheduleKeyDeletionRequest) * request)
 {
-    return request->pending_window_in_days_presence_case == 0 ? WINDOW_DAYS_DEFAULT
-                                                              : request->pending_window_in_days;
+    return request->pending_window_in_days_presence_case == 0
+               ? KS_DEFAULT_SCHEDULE_KEY_DELETION_PENDING_WINDOW_IN_DAYS
+               : request->pending_window_in_days;
 }
 
 void ks_run_schedule_key_deletion(struct ks_call *call)

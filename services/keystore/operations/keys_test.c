@@ -134,11 +134,13 @@ static void a_key_moves_between_its_states_as_aws_says(void **state)
     assert_null(((KMS(DescribeKeyResponse) *)kept.response)->key_metadata->deletion_date);
 }
 
+#define UNSAID (-1)
+
 static struct cell_answer schedule(int32_t days)
 {
     KMS(ScheduleKeyDeletionRequest) message = KMS_NEW(SCHEDULE_KEY_DELETION_REQUEST);
     message.key_id = key_id;
-    message.pending_window_in_days_presence_case = 2;
+    message.pending_window_in_days_presence_case = days == UNSAID ? 0 : 2;
     message.pending_window_in_days = days;
     const struct cell_request request = {.operation = OP(SCHEDULE_KEY_DELETION),
                                          .message = &message.base,
@@ -153,6 +155,11 @@ static void a_deletion_is_7_to_30_days_ahead(void **state)
         int32_t days;
         const char *code;
     } rows[] = {{6, "VALIDATION"}, {0, "VALIDATION"}, {7, "OK"}, {30, "OK"}, {31, "VALIDATION"}};
+    CELL_ANSWER_AUTO unsaid = schedule(UNSAID);
+    expect(&unsaid, "OK");
+    assert_int_equal(((KMS(ScheduleKeyDeletionResponse) *)unsaid.response)->pending_window_in_days,
+                     30);
+    do_on_key(OP(CANCEL_KEY_DELETION), "OK");
     for (size_t i = 0; i < KS_COUNT(rows); i++) {
         CELL_ANSWER_AUTO answer = schedule(rows[i].days);
         expect(&answer, rows[i].code);

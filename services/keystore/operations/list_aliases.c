@@ -1,12 +1,11 @@
 #include "keystead/kms/v1/aliases.pb-c.h"
+#include "pkg/operation/bounds.h"
 #include "pkg/record/page.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
-
-#define LIMIT_DEFAULT 50 /* AWS KMS API: ListAliases */
 
 /* A page while it is filled. */
 struct filled {
@@ -17,7 +16,7 @@ struct filled {
 
 static int32_t limit_of(const KMS(ListAliasesRequest) * request)
 {
-    return request->limit_presence_case == 0 ? LIMIT_DEFAULT : request->limit;
+    return request->limit_presence_case == 0 ? KS_DEFAULT_LIST_ALIASES_LIMIT : request->limit;
 }
 
 static ks_result add(struct filled *filled, ks_bytes value)

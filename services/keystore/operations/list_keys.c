@@ -1,10 +1,9 @@
 #include "keystead/kms/v1/keys.pb-c.h"
+#include "pkg/operation/bounds.h"
 #include "pkg/record/page.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/name.h"
-
-#define LIMIT_DEFAULT 100 /* AWS KMS API: ListKeys */
 
 /* A page while it is filled. */
 struct filled {
@@ -15,7 +14,7 @@ struct filled {
 
 static int32_t limit_of(const KMS(ListKeysRequest) * request)
 {
-    return request->limit_presence_case == 0 ? LIMIT_DEFAULT : request->limit;
+    return request->limit_presence_case == 0 ? KS_DEFAULT_LIST_KEYS_LIMIT : request->limit;
 }
 
 static KMS(KeyListEntry) * entry_of(struct ks_call *call, ks_bytes key_id)

@@ -178,8 +178,8 @@ void ks_quota_take(struct ks_quota *quota, const char *account, int64_t now_ms,
     pthread_mutex_lock(&quota->lock);
     struct count *count = count_of(quota, account);
     bool known = is_known(quota, count, account, now_ms);
-    ks_result result = known ? take_one(quota, &count->keys)
-                             : wait_for_count(quota, account, now_ms, &call);
+    ks_result result =
+        known ? take_one(quota, &count->keys) : wait_for_count(quota, account, now_ms, &call);
     bool waits = !known && !ks_failed(result);
     pthread_mutex_unlock(&quota->lock);
     if (waits) {

@@ -2,13 +2,13 @@
 #include <string.h>
 
 #include "keystead/kms/v1/tags.pb-c.h"
+#include "pkg/operation/bounds.h"
 #include "pkg/record/marker.h"
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/key_commit.h"
 
-#define LIMIT_DEFAULT 50 /* AWS KMS API: ListResourceTags */
-#define TAGS_FIELD    2U /* TagResourceRequest.tags */
+#define TAGS_FIELD 2U /* TagResourceRequest.tags */
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -83,7 +83,8 @@ void ks_run_list_resource_tags(struct ks_call *call)
         (const KMS(ListResourceTagsRequest) *)call->request;
     const STORED(KeyRecord) *key = call->targets[0].key;
     const struct ks_marker_list list = {"ListResourceTags", key->account, key->key_id};
-    size_t limit = request->limit_presence_case == 0 ? LIMIT_DEFAULT : (size_t)request->limit;
+    size_t limit = request->limit_presence_case == 0 ? KS_DEFAULT_LIST_RESOURCE_TAGS_LIMIT
+                                                     : (size_t)request->limit;
     char position[KS_MARKER_LEN_MAX];
     if (!read_position(call, &list, position)) {
         return;
