@@ -192,7 +192,7 @@ def issue(topology, leaf):
     root = topology.folder("roots", leaf.root)
     if not key.exists():
         write(key, new_key(), 0o440, t.USERS["ca"], leaf.group)
-    # No common name: etcd's gateway refuses client certificates that have one.
+    # No common name: etcd would take it for a user's name, and its JSON gateway refuses it.
     csr = openssl("req", "-new", "-key", key, "-subj", "/O=Keystead")
     pem = sign(root, csr, leaf.extensions(), LEAF_SECONDS)
     write(where / f"{leaf.purpose}.pem", pem, 0o444, t.USERS["ca"], leaf.group)

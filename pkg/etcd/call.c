@@ -4,6 +4,7 @@
 
 #include "pkg/base/mem.h"
 #include "pkg/etcd/client.h"
+#include "pkg/etcd/frames.h"
 #include "pkg/etcd/wire.h"
 
 /* With less time than this left, another attempt would only hide why the first one failed. */
@@ -15,15 +16,20 @@ struct method {
     bool is_read; /* applies nothing: may be sent again, and is never "perhaps applied" */
 };
 
-static const struct method txn_method = {"/v3/kv/txn", KS_ETCD_WIRE_TXN, false};
-static const struct method range_method = {"/v3/kv/range", KS_ETCD_WIRE_RANGE, true};
-static const struct method compact_method = {"/v3/kv/compaction", KS_ETCD_WIRE_HEADER, false};
-static const struct method status_method = {"/v3/maintenance/status", KS_ETCD_WIRE_STATUS, true};
-static const struct method alarms_method = {"/v3/maintenance/alarm", KS_ETCD_WIRE_ALARMS, true};
-static const struct method disarm_method = {"/v3/maintenance/alarm", KS_ETCD_WIRE_ALARMS, false};
-static const struct method members_method = {"/v3/cluster/member/list", KS_ETCD_WIRE_MEMBERS, true};
-static const struct method defragment_method = {"/v3/maintenance/defragment", KS_ETCD_WIRE_HEADER,
-                                                false};
+static const struct method txn_method = {"/etcdserverpb.KV/Txn", KS_ETCD_WIRE_TXN, false};
+static const struct method range_method = {"/etcdserverpb.KV/Range", KS_ETCD_WIRE_RANGE, true};
+static const struct method compact_method = {"/etcdserverpb.KV/Compact", KS_ETCD_WIRE_HEADER,
+                                             false};
+static const struct method status_method = {"/etcdserverpb.Maintenance/Status", KS_ETCD_WIRE_STATUS,
+                                            true};
+static const struct method alarms_method = {"/etcdserverpb.Maintenance/Alarm", KS_ETCD_WIRE_ALARMS,
+                                            true};
+static const struct method disarm_method = {"/etcdserverpb.Maintenance/Alarm", KS_ETCD_WIRE_ALARMS,
+                                            false};
+static const struct method members_method = {"/etcdserverpb.Cluster/MemberList",
+                                             KS_ETCD_WIRE_MEMBERS, true};
+static const struct method defragment_method = {"/etcdserverpb.Maintenance/Defragment",
+                                                KS_ETCD_WIRE_HEADER, false};
 
 struct call {
     struct ks_etcd *client;
@@ -39,9 +45,8 @@ struct call {
     struct ks_etcd_transfer *transfer;
 };
 
-static bool on_bytes(void *user, long http_status, ks_bytes bytes)
+static bool on_bytes(void *user, ks_bytes bytes)
 {
-    (void)http_status;
     struct call *call = user;
     call->is_too_long = ks_failed(ks_buffer_append(&call->body, bytes));
     return !call->is_too_long;
@@ -94,19 +99,20 @@ static void finish(struct call *call, struct ks_etcd_answer *answer)
     ks_etcd_answer_unref(answer);
 }
 
-/* The answer of a whole HTTP exchange. */
-static struct ks_etcd_answer *read_answer(struct call *call, long http_status)
+/* What an answer that came to its end says. */
+static struct ks_etcd_answer *read_answer(struct call *call, const struct ks_etcd_transfer_end *end)
 {
-    ks_bytes body = ks_buffer_bytes(&call->body);
-    if (http_status == 200) {
-        struct ks_etcd_answer *answer;
-        ks_result read = ks_etcd_wire_answer(call->method->answer, body, &answer);
-        return ks_failed(read) ? ks_etcd_answer_new(KS_ETCD_BAD_ANSWER, body) : answer;
+    enum ks_etcd_cause cause = ks_etcd_trailer_cause(end->trailer, end->http_status);
+    if (cause != KS_ETCD_DONE) {
+        return ks_etcd_answer_new(cause, ks_etcd_trailer_words(end->trailer));
     }
-    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(body.len)};
-    ks_bytes words;
-    enum ks_etcd_cause cause = ks_etcd_wire_error(http_status, body, &arena, &words);
-    return ks_etcd_answer_new(cause, words);
+    struct ks_etcd_answer *answer;
+    ks_bytes message;
+    if (ks_failed(ks_etcd_frame_only(ks_buffer_bytes(&call->body), &message)) ||
+        ks_failed(ks_etcd_wire_answer(call->method->answer, message, &answer))) {
+        return ks_etcd_answer_new(KS_ETCD_BAD_ANSWER, KS_LITERAL("not the message expected"));
+    }
+    return answer;
 }
 
 /* Whether the same request may go to another member: nothing was sent, or it only reads. */
@@ -117,10 +123,10 @@ static bool may_go_on(const struct call *call, enum ks_etcd_fate fate)
            ks_etcd_ms_until(call->client, call->deadline_ns) >= ATTEMPT_MS_MIN;
 }
 
-static void on_answered(struct call *call, long http_status)
+static void on_answered(struct call *call, const struct ks_etcd_transfer_end *end)
 {
     struct ks_etcd_endpoints *endpoints = &call->client->endpoints;
-    struct ks_etcd_answer *answer = read_answer(call, http_status);
+    struct ks_etcd_answer *answer = read_answer(call, end);
     bool is_member_bad = answer->cause == KS_ETCD_NO_LEADER || answer->cause == KS_ETCD_UNKNOWN;
     if (call->options.pin == 0 && is_member_bad) {
         ks_etcd_endpoints_failed(endpoints, call->endpoint);
@@ -140,7 +146,7 @@ static void on_end(void *user, const struct ks_etcd_transfer_end *end)
     struct call *call = user;
     call->transfer = NULL;
     if (end->fate == KS_ETCD_FATE_ANSWERED) {
-        on_answered(call, end->http_status);
+        on_answered(call, end);
         return;
     }
     if (call->is_too_long) {
@@ -164,7 +170,7 @@ static void start(struct ks_etcd *client, const struct method *method, struct ca
     int64_t timeout_ms = call->options.timeout_ms ? call->options.timeout_ms : client->call_ms;
     call->method = method;
     call->index = client->call_count;
-    call->body.len_max = client->answer_len_max;
+    call->body.len_max = client->answer_len_max + KS_ETCD_FRAME_HEAD_LEN;
     call->endpoint = ks_etcd_endpoints_choose(&client->endpoints, call->options.pin);
     call->deadline_ns = ks_etcd_now_ns(client) + timeout_ms * KS_NS_PER_MS;
     client->calls[client->call_count++] = call;
@@ -185,6 +191,8 @@ static struct call *new_call(struct ks_etcd *client, const struct ks_etcd_call *
     call->client = client;
     call->options = *options;
     call->request.len_max = KS_ETCD_REQUEST_MAX;
+    ks_result opened = ks_etcd_frame_open(&call->request);
+    assert(!ks_failed(opened)); /* the bound is larger */
     return call;
 }
 
@@ -195,18 +203,17 @@ static ks_result start_if(ks_result written, const struct method *method, struct
         free_call(call);
         return written;
     }
+    ks_etcd_frame_close(&call->request);
     start(call->client, method, call);
     return KS_RES(OK);
 }
 
-static ks_result start_fixed(struct ks_etcd *client, const struct method *method, ks_bytes request,
+/* For requests whose fields are all zero or empty, and so not sent. */
+static ks_result start_empty(struct ks_etcd *client, const struct method *method,
                              const struct ks_etcd_call *options)
 {
     struct call *call = new_call(client, options);
-    if (!call) {
-        return KS_RES(THROTTLED);
-    }
-    return start_if(ks_buffer_append(&call->request, request), method, call);
+    return call ? start_if(KS_RES(OK), method, call) : KS_RES(THROTTLED);
 }
 
 ks_result ks_etcd_txn(struct ks_etcd *client, const struct ks_etcd_txn *txn,
@@ -241,12 +248,12 @@ ks_result ks_etcd_compact(struct ks_etcd *client, int64_t revision,
 
 ks_result ks_etcd_status(struct ks_etcd *client, const struct ks_etcd_call *options)
 {
-    return start_fixed(client, &status_method, KS_LITERAL("{}"), options);
+    return start_empty(client, &status_method, options);
 }
 
 ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *options)
 {
-    return start_fixed(client, &alarms_method, KS_LITERAL("{\"action\":\"GET\"}"), options);
+    return start_empty(client, &alarms_method, options);
 }
 
 ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_alarm *alarm,
@@ -261,12 +268,12 @@ ks_result ks_etcd_disarm(struct ks_etcd *client, const struct ks_etcd_alarm *ala
 
 ks_result ks_etcd_defragment(struct ks_etcd *client, const struct ks_etcd_call *options)
 {
-    return start_fixed(client, &defragment_method, KS_LITERAL("{}"), options);
+    return start_empty(client, &defragment_method, options);
 }
 
 ks_result ks_etcd_members(struct ks_etcd *client, const struct ks_etcd_call *options)
 {
-    return start_fixed(client, &members_method, KS_LITERAL("{}"), options);
+    return start_empty(client, &members_method, options);
 }
 
 void ks_etcd_close_calls(struct ks_etcd *client)

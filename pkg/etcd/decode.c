@@ -2,23 +2,17 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "pkg/codec/utf8.h"
+#include "pkg/codec/wire.h"
 #include "pkg/etcd/answer.h"
+#include "pkg/etcd/fields.h"
 #include "pkg/etcd/wire.h"
-#include "pkg/json/base64.h"
-#include "pkg/json/json.h"
 
 /*
- * A transaction's answer nests nine brackets deep (transaction, responses, response, nested
- * transaction, responses, response, range, kvs, kv); twice that leaves room for what newer
- * versions of etcd may add.
+ * The shortest element of a list is a tag and the length 0, two bytes, and the largest struct that
+ * it becomes takes 80 bytes with its alignment. An answer's own bytes come on top.
  */
-#define DEPTH_MAX 18U
-
-/*
- * The shortest text of a value is "{}," and the largest struct that it becomes takes 96 bytes with
- * its alignment; keys and values take no more than their text and 16 bytes of alignment each.
- */
-#define ARENA_PER_BYTE 32U
+#define ARENA_PER_BYTE 42U
 #define ARENA_BASE     4096U
 
 size_t ks_etcd_wire_arena_max(size_t len)
@@ -28,27 +22,84 @@ size_t ks_etcd_wire_arena_max(size_t len)
     return len * ARENA_PER_BYTE + ARENA_BASE;
 }
 
-static ks_result parse(ks_bytes text, struct ks_json_doc **ret_doc)
+/* The fields of a message, one after the other; the first failure stays and ends them. */
+struct reader {
+    ks_bytes rest;
+    struct ks_wire_field field;
+    ks_result result;
+};
+
+static bool next(struct reader *from)
 {
-    struct ks_json_limits limits = {.len_max = text.len + 1, .depth_max = DEPTH_MAX};
-    KS_JSON_AUTO *doc = NULL;
-    KS_TRY(ks_json_parse(text, limits, &doc));
-    if (!ks_json_is_object(ks_json_root(doc))) {
-        return KS_RES(VALIDATION);
+    if (ks_failed(from->result) || from->rest.len == 0) {
+        return false;
     }
-    *ret_doc = doc;
-    doc = NULL;
-    return KS_RES(OK);
+    from->result = ks_wire_next(&from->rest, &from->field);
+    return !ks_failed(from->result);
 }
 
-/* Zeroed elements for an array of the document; absent and empty are one. */
-static ks_result alloc_array(struct ks_arena *arena, const struct ks_json *array, size_t size,
-                             void *ret_elements_at, size_t *ret_count)
+static bool is_of_type(struct reader *from, enum ks_wire_type type)
 {
-    if (array && !ks_json_is_array(array)) {
-        return KS_RES(VALIDATION);
+    if (from->field.type != type) {
+        from->result = KS_RES(VALIDATION);
     }
-    size_t count = ks_json_count(array);
+    return from->field.type == type;
+}
+
+static void take_uint64(struct reader *from, uint64_t *ret)
+{
+    if (is_of_type(from, KS_WIRE_VARINT)) {
+        *ret = from->field.value;
+    }
+}
+
+static void take_int64(struct reader *from, int64_t *ret)
+{
+    if (is_of_type(from, KS_WIRE_VARINT)) {
+        *ret = (int64_t)from->field.value;
+    }
+}
+
+static void take_bool(struct reader *from, bool *ret)
+{
+    if (is_of_type(from, KS_WIRE_VARINT)) {
+        *ret = from->field.value != 0;
+    }
+}
+
+static void take_bytes(struct reader *from, ks_bytes *ret)
+{
+    if (is_of_type(from, KS_WIRE_BYTES)) {
+        *ret = from->field.bytes;
+    }
+}
+
+static void take_text(struct reader *from, ks_bytes *ret)
+{
+    take_bytes(from, ret);
+    if (!ks_failed(from->result) && !ks_utf8_is_text(from->field.bytes)) {
+        from->result = KS_RES(VALIDATION);
+    }
+}
+
+/* Takes the first of a list of texts. */
+static void take_first_text(struct reader *from, ks_bytes *ret)
+{
+    ks_bytes text = {0};
+    take_text(from, &text);
+    *ret = ret->len > 0 ? *ret : text;
+}
+
+/* A list's elements, zeroed: as many as the message has fields of this number. */
+static ks_result alloc_list(struct ks_arena *arena, ks_bytes message, unsigned number, size_t size,
+                            void *ret_elements_at, size_t *ret_count)
+{
+    struct reader from = {.rest = message};
+    size_t count = 0;
+    while (next(&from)) {
+        count += from.field.number == number ? 1 : 0;
+    }
+    KS_TRY(from.result);
     void *elements = ks_arena_alloc(arena, count * size);
     if (!elements) {
         return KS_RES(LIMIT_EXCEEDED);
@@ -58,148 +109,218 @@ static ks_result alloc_array(struct ks_arena *arena, const struct ks_json *array
     return KS_RES(OK);
 }
 
-static ks_result read_text(const struct ks_json *value, struct ks_arena *arena, ks_bytes *ret)
+/* Passes to the list's next element. Returns false between elements: at fields of other numbers. */
+static bool is_element(struct reader *from, unsigned number)
 {
-    ks_bytes text;
-    KS_TRY(ks_json_text(value, &text));
-    char *copy = ks_arena_dup(arena, text);
-    if (!copy) {
-        return KS_RES(LIMIT_EXCEEDED);
+    return from->field.number == number && is_of_type(from, KS_WIRE_BYTES);
+}
+
+static ks_result read_header(ks_bytes message, struct ks_etcd_header *ret)
+{
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        switch (from.field.number) {
+        case HEADER_CLUSTER_ID:
+            take_uint64(&from, &ret->cluster_id);
+            break;
+        case HEADER_MEMBER_ID:
+            take_uint64(&from, &ret->member_id);
+            break;
+        case HEADER_REVISION:
+            take_int64(&from, &ret->revision);
+            break;
+        case HEADER_RAFT_TERM:
+            take_uint64(&from, &ret->raft_term);
+            break;
+        default:
+            break;
+        }
     }
-    *ret = (ks_bytes){(const uint8_t *)copy, text.len};
-    return KS_RES(OK);
+    return from.result;
 }
 
-static ks_result read_bytes(const struct ks_json *value, struct ks_arena *arena, ks_bytes *ret)
+static void take_header(struct reader *from, struct ks_etcd_header *ret)
 {
-    ks_bytes text;
-    KS_TRY(ks_json_text(value, &text));
-    uint8_t *bytes = ks_arena_alloc(arena, text.len / 4 * 3);
-    if (!bytes) {
-        return KS_RES(LIMIT_EXCEEDED);
+    if (is_of_type(from, KS_WIRE_BYTES)) {
+        from->result = read_header(from->field.bytes, ret);
     }
-    size_t len;
-    KS_TRY(ks_base64_read(text, bytes, &len));
-    *ret = (ks_bytes){bytes, len};
-    return KS_RES(OK);
 }
 
-static ks_result read_header(const struct ks_json *header, struct ks_etcd_header *ret)
+static ks_result read_kv(ks_bytes message, struct ks_etcd_kv *ret)
 {
-    KS_TRY(ks_json_uint64(ks_json_get(header, "cluster_id"), &ret->cluster_id));
-    KS_TRY(ks_json_uint64(ks_json_get(header, "member_id"), &ret->member_id));
-    KS_TRY(ks_json_int64(ks_json_get(header, "revision"), &ret->revision));
-    return ks_json_uint64(ks_json_get(header, "raft_term"), &ret->raft_term);
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        switch (from.field.number) {
+        case KV_KEY:
+            take_bytes(&from, &ret->key);
+            break;
+        case KV_VALUE:
+            take_bytes(&from, &ret->value);
+            break;
+        case KV_CREATE_REVISION:
+            take_int64(&from, &ret->create_revision);
+            break;
+        case KV_MOD_REVISION:
+            take_int64(&from, &ret->mod_revision);
+            break;
+        case KV_VERSION:
+            take_int64(&from, &ret->version);
+            break;
+        default:
+            break;
+        }
+    }
+    return from.result;
 }
 
-static ks_result read_kv(const struct ks_json *json, struct ks_arena *arena, struct ks_etcd_kv *ret)
-{
-    KS_TRY(read_bytes(ks_json_get(json, "key"), arena, &ret->key));
-    KS_TRY(read_bytes(ks_json_get(json, "value"), arena, &ret->value));
-    KS_TRY(ks_json_int64(ks_json_get(json, "create_revision"), &ret->create_revision));
-    KS_TRY(ks_json_int64(ks_json_get(json, "mod_revision"), &ret->mod_revision));
-    return ks_json_int64(ks_json_get(json, "version"), &ret->version);
-}
-
-typedef ks_result read_op_fn(const struct ks_json *json, struct ks_arena *arena,
+typedef ks_result read_op_fn(ks_bytes message, struct ks_arena *arena,
                              struct ks_etcd_op_answer *ret);
 
-static ks_result read_put(const struct ks_json *json, struct ks_arena *arena,
-                          struct ks_etcd_op_answer *ret)
+static ks_result read_put(ks_bytes message, struct ks_arena *arena, struct ks_etcd_op_answer *ret)
 {
     (void)arena;
     (void)ret;
-    return ks_json_is_object(json) ? KS_RES(OK) : KS_RES(VALIDATION);
+    struct reader from = {.rest = message};
+    while (next(&from)) { /* nothing in it is of interest, but it must be a message */
+    }
+    return from.result;
 }
 
-static ks_result read_delete(const struct ks_json *json, struct ks_arena *arena,
+static ks_result read_delete(ks_bytes message, struct ks_arena *arena,
                              struct ks_etcd_op_answer *ret)
 {
     (void)arena;
-    return ks_json_int64(ks_json_get(json, "deleted"), &ret->count);
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        if (from.field.number == DELETE_ANSWER_DELETED) {
+            take_int64(&from, &ret->count);
+        }
+    }
+    return from.result;
 }
 
-static ks_result read_range(const struct ks_json *json, struct ks_arena *arena,
-                            struct ks_etcd_op_answer *ret)
+static ks_result read_range(ks_bytes message, struct ks_arena *arena, struct ks_etcd_op_answer *ret)
 {
     struct ks_etcd_kv *kvs;
-    KS_TRY(ks_json_bool(ks_json_get(json, "more"), &ret->more));
-    KS_TRY(ks_json_int64(ks_json_get(json, "count"), &ret->count));
-    const struct ks_json *array = ks_json_get(json, "kvs");
-    KS_TRY(alloc_array(arena, array, sizeof(*kvs), &kvs, &ret->kv_count));
-    for (size_t i = 0; i < ret->kv_count; i++) {
-        KS_TRY(read_kv(ks_json_at(array, i), arena, &kvs[i]));
-    }
+    KS_TRY(alloc_list(arena, message, RANGE_ANSWER_KVS, sizeof(*kvs), &kvs, &ret->kv_count));
+    struct reader from = {.rest = message};
     ret->kvs = kvs;
-    return KS_RES(OK);
+    while (next(&from)) {
+        if (from.field.number == RANGE_ANSWER_MORE) {
+            take_bool(&from, &ret->more);
+        } else if (from.field.number == RANGE_ANSWER_COUNT) {
+            take_int64(&from, &ret->count);
+        } else if (is_element(&from, RANGE_ANSWER_KVS)) {
+            from.result = read_kv(from.field.bytes, kvs++);
+        }
+    }
+    return from.result;
 }
 
-static ks_result read_ops(const struct ks_json *array, struct ks_arena *arena, read_op_fn *read_op,
-                          struct ks_etcd_op_answer *ret_txn)
+/* Reads a transaction's answer; its header goes to ret_header. */
+static ks_result read_txn(ks_bytes message, struct ks_arena *arena, read_op_fn *read_op,
+                          struct ks_etcd_header *ret_header, struct ks_etcd_op_answer *ret)
 {
     struct ks_etcd_op_answer *ops;
-    KS_TRY(alloc_array(arena, array, sizeof(*ops), &ops, &ret_txn->op_count));
-    for (size_t i = 0; i < ret_txn->op_count; i++) {
-        KS_TRY(read_op(ks_json_at(array, i), arena, &ops[i]));
+    KS_TRY(alloc_list(arena, message, TXN_ANSWER_RESPONSES, sizeof(*ops), &ops, &ret->op_count));
+    struct reader from = {.rest = message};
+    ret->ops = ops;
+    while (next(&from)) {
+        if (from.field.number == ANSWER_HEADER) {
+            take_header(&from, ret_header);
+        } else if (from.field.number == TXN_ANSWER_SUCCEEDED) {
+            take_bool(&from, &ret->succeeded);
+        } else if (is_element(&from, TXN_ANSWER_RESPONSES)) {
+            from.result = read_op(from.field.bytes, arena, ops++);
+        }
     }
-    ret_txn->ops = ops;
-    return KS_RES(OK);
+    return from.result;
+}
+
+/* The one field of a ResponseOp that says of which kind it is: the last one, as proto3 has it. */
+static ks_result find_op(ks_bytes message, struct ks_wire_field *ret_field)
+{
+    struct reader from = {.rest = message};
+    bool is_found = false;
+    while (next(&from)) {
+        if (from.field.number <= OP_TXN && is_of_type(&from, KS_WIRE_BYTES)) {
+            *ret_field = from.field;
+            is_found = true;
+        }
+    }
+    KS_TRY(from.result);
+    return is_found ? KS_RES(OK) : KS_RES(VALIDATION);
+}
+
+static ks_result read_op_of(const struct ks_wire_field *field, struct ks_arena *arena,
+                            struct ks_etcd_op_answer *ret)
+{
+    static const struct {
+        enum ks_etcd_op_kind kind;
+        read_op_fn *read;
+    } kinds[OP_TXN] = {
+        [OP_PUT] = {KS_ETCD_PUT, read_put},
+        [OP_DELETE] = {KS_ETCD_DELETE, read_delete},
+        [OP_RANGE] = {KS_ETCD_RANGE, read_range},
+    };
+    if (field->number >= OP_TXN || !kinds[field->number].read) {
+        return KS_RES(VALIDATION);
+    }
+    ret->kind = kinds[field->number].kind;
+    return kinds[field->number].read(field->bytes, arena, ret);
 }
 
 /* What the answer of a nested transaction may hold. */
-static ks_result read_plain_op(const struct ks_json *json, struct ks_arena *arena,
+static ks_result read_plain_op(ks_bytes message, struct ks_arena *arena,
                                struct ks_etcd_op_answer *ret)
 {
-    static const struct {
-        const char *name;
-        read_op_fn *read;
-    } kinds[KS_ETCD_TXN] = {
-        [KS_ETCD_PUT] = {"response_put", read_put},
-        [KS_ETCD_DELETE] = {"response_delete_range", read_delete},
-        [KS_ETCD_RANGE] = {"response_range", read_range},
-    };
-    for (size_t kind = 0; kind < KS_COUNT(kinds); kind++) {
-        const struct ks_json *op = ks_json_get(json, kinds[kind].name);
-        if (op) {
-            ret->kind = (enum ks_etcd_op_kind)kind;
-            return kinds[kind].read(op, arena, ret);
-        }
-    }
-    return KS_RES(VALIDATION);
+    struct ks_wire_field field;
+    KS_TRY(find_op(message, &field));
+    return read_op_of(&field, arena, ret);
 }
 
-static ks_result read_outer_op(const struct ks_json *json, struct ks_arena *arena,
+static ks_result read_outer_op(ks_bytes message, struct ks_arena *arena,
                                struct ks_etcd_op_answer *ret)
 {
-    const struct ks_json *nested = ks_json_get(json, "response_txn");
-    if (!nested) {
-        return read_plain_op(json, arena, ret);
+    struct ks_wire_field field;
+    struct ks_etcd_header ignored = {0};
+    KS_TRY(find_op(message, &field));
+    if (field.number != OP_TXN) {
+        return read_op_of(&field, arena, ret);
     }
     ret->kind = KS_ETCD_TXN;
-    KS_TRY(ks_json_bool(ks_json_get(nested, "succeeded"), &ret->succeeded));
-    return read_ops(ks_json_get(nested, "responses"), arena, read_plain_op, ret);
+    return read_txn(field.bytes, arena, read_plain_op, &ignored, ret);
 }
 
-static ks_result read_nothing(const struct ks_json *root, struct ks_arena *arena,
-                              struct ks_etcd_answer *answer)
+typedef ks_result read_answer_fn(ks_bytes message, struct ks_arena *arena,
+                                 struct ks_etcd_answer *answer);
+
+/* For answers of which the header is wanted, and for the header of others. */
+static ks_result read_answer_header(ks_bytes message, struct ks_arena *arena,
+                                    struct ks_etcd_answer *answer)
 {
-    (void)root;
     (void)arena;
-    (void)answer;
-    return KS_RES(OK);
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        if (from.field.number == ANSWER_HEADER) {
+            take_header(&from, &answer->header);
+        }
+    }
+    return from.result;
 }
 
-static ks_result read_txn_answer(const struct ks_json *root, struct ks_arena *arena,
+static ks_result read_txn_answer(ks_bytes message, struct ks_arena *arena,
                                  struct ks_etcd_answer *answer)
 {
     struct ks_etcd_op_answer txn = {0};
-    KS_TRY(read_ops(ks_json_get(root, "responses"), arena, read_outer_op, &txn));
+    KS_TRY(read_txn(message, arena, read_outer_op, &answer->header, &txn));
     answer->ops = txn.ops;
     answer->op_count = txn.op_count;
-    return ks_json_bool(ks_json_get(root, "succeeded"), &answer->succeeded);
+    answer->succeeded = txn.succeeded;
+    return KS_RES(OK);
 }
 
-static ks_result read_range_answer(const struct ks_json *root, struct ks_arena *arena,
+static ks_result read_range_answer(ks_bytes message, struct ks_arena *arena,
                                    struct ks_etcd_answer *answer)
 {
     struct ks_etcd_op_answer *op = ks_arena_alloc(arena, sizeof(*op));
@@ -209,242 +330,267 @@ static ks_result read_range_answer(const struct ks_json *root, struct ks_arena *
     op->kind = KS_ETCD_RANGE;
     answer->ops = op;
     answer->op_count = 1;
-    return read_range(root, arena, op);
+    KS_TRY(read_answer_header(message, arena, answer));
+    return read_range(message, arena, op);
 }
 
-static ks_result read_status_answer(const struct ks_json *root, struct ks_arena *arena,
+/* A member tells alarms as texts: "memberID:93725 alarm:NOSPACE ". maintenance.go of 3.4. */
+static void take_status_error(struct reader *from, struct ks_etcd_status *status)
+{
+    static const char no_space[] = "alarm:NOSPACE";
+    static const char corrupt[] = "alarm:CORRUPT";
+    ks_bytes text = {0};
+    take_text(from, &text);
+    if (text.len > 0) {
+        bool is_full = memmem(text.ptr, text.len, no_space, sizeof(no_space) - 1) != NULL;
+        bool is_damaged = memmem(text.ptr, text.len, corrupt, sizeof(corrupt) - 1) != NULL;
+        status->has_no_space = status->has_no_space || is_full;
+        status->has_corrupt = status->has_corrupt || is_damaged;
+    }
+}
+
+static void take_status_field(struct reader *from, struct ks_etcd_status *status)
+{
+    switch (from->field.number) {
+    case STATUS_VERSION:
+        take_text(from, &status->version);
+        break;
+    case STATUS_DB_SIZE:
+        take_int64(from, &status->db_len);
+        break;
+    case STATUS_ERRORS:
+        take_status_error(from, status);
+        break;
+    case STATUS_DB_SIZE_IN_USE:
+        take_int64(from, &status->db_used_len);
+        break;
+    case STATUS_LEADER:
+        take_uint64(from, &status->leader_id);
+        break;
+    case STATUS_RAFT_INDEX:
+        take_uint64(from, &status->raft_index);
+        break;
+    case STATUS_RAFT_APPLIED_INDEX:
+        take_uint64(from, &status->raft_applied_index);
+        break;
+    case STATUS_IS_LEARNER:
+        take_bool(from, &status->is_learner);
+        break;
+    default:
+        break;
+    }
+}
+
+static ks_result read_status_answer(ks_bytes message, struct ks_arena *arena,
                                     struct ks_etcd_answer *answer)
 {
     struct ks_etcd_status *status = &answer->status;
-    KS_TRY(read_text(ks_json_get(root, "version"), arena, &status->version));
-    KS_TRY(ks_json_int64(ks_json_get(root, "dbSize"), &status->db_len));
-    KS_TRY(ks_json_int64(ks_json_get(root, "dbSizeInUse"), &status->db_used_len));
-    KS_TRY(ks_json_uint64(ks_json_get(root, "leader"), &status->leader_id));
-    KS_TRY(ks_json_uint64(ks_json_get(root, "raftIndex"), &status->raft_index));
-    KS_TRY(ks_json_uint64(ks_json_get(root, "raftAppliedIndex"), &status->raft_applied_index));
-    KS_TRY(ks_json_bool(ks_json_get(root, "isLearner"), &status->is_learner));
-    status->is_leader = status->leader_id != 0 && status->leader_id == answer->header.member_id;
-    return KS_RES(OK);
-}
-
-static ks_result read_alarm(const struct ks_json *json, struct ks_etcd_alarm *ret)
-{
-    ks_bytes name;
-    KS_TRY(ks_json_uint64(ks_json_get(json, "memberID"), &ret->member_id));
-    KS_TRY(ks_json_text(ks_json_get(json, "alarm"), &name));
-    if (ks_bytes_equal(name, KS_LITERAL("NOSPACE"))) {
-        ret->kind = KS_ETCD_ALARM_NO_SPACE;
-    } else if (ks_bytes_equal(name, KS_LITERAL("CORRUPT"))) {
-        ret->kind = KS_ETCD_ALARM_CORRUPT;
+    KS_TRY(read_answer_header(message, arena, answer));
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        take_status_field(&from, status);
     }
-    return KS_RES(OK);
+    status->is_leader = status->leader_id != 0 && status->leader_id == answer->header.member_id;
+    return from.result;
 }
 
-static ks_result read_alarms_answer(const struct ks_json *root, struct ks_arena *arena,
+static ks_result read_alarm(ks_bytes message, struct ks_etcd_alarm *ret)
+{
+    struct reader from = {.rest = message};
+    uint64_t kind = 0;
+    while (next(&from)) {
+        if (from.field.number == ALARM_MEMBER_MEMBER_ID) {
+            take_uint64(&from, &ret->member_id);
+        } else if (from.field.number == ALARM_MEMBER_ALARM) {
+            take_uint64(&from, &kind);
+        }
+    }
+    bool is_known = kind == KS_ETCD_ALARM_NO_SPACE || kind == KS_ETCD_ALARM_CORRUPT;
+    ret->kind = is_known ? (enum ks_etcd_alarm_kind)kind : KS_ETCD_ALARM_NONE;
+    return from.result;
+}
+
+static ks_result read_alarms_answer(ks_bytes message, struct ks_arena *arena,
                                     struct ks_etcd_answer *answer)
 {
     struct ks_etcd_alarm *alarms;
-    const struct ks_json *array = ks_json_get(root, "alarms");
-    KS_TRY(alloc_array(arena, array, sizeof(*alarms), &alarms, &answer->alarm_count));
-    for (size_t i = 0; i < answer->alarm_count; i++) {
-        KS_TRY(read_alarm(ks_json_at(array, i), &alarms[i]));
-    }
+    KS_TRY(read_answer_header(message, arena, answer));
+    KS_TRY(
+        alloc_list(arena, message, ALARMS_ALARMS, sizeof(*alarms), &alarms, &answer->alarm_count));
+    struct reader from = {.rest = message};
     answer->alarms = alarms;
-    return KS_RES(OK);
+    while (next(&from)) {
+        if (is_element(&from, ALARMS_ALARMS)) {
+            from.result = read_alarm(from.field.bytes, alarms++);
+        }
+    }
+    return from.result;
 }
 
-static ks_result read_member(const struct ks_json *json, struct ks_arena *arena,
-                             struct ks_etcd_member *ret)
+static ks_result read_member(ks_bytes message, struct ks_etcd_member *ret)
 {
-    const struct ks_json *client_urls = ks_json_get(json, "clientURLs");
-    const struct ks_json *peer_urls = ks_json_get(json, "peerURLs");
-    KS_TRY(ks_json_uint64(ks_json_get(json, "ID"), &ret->id));
-    KS_TRY(ks_json_bool(ks_json_get(json, "isLearner"), &ret->is_learner));
-    KS_TRY(read_text(ks_json_get(json, "name"), arena, &ret->name));
-    KS_TRY(read_text(ks_json_at(client_urls, 0), arena, &ret->client_url));
-    return read_text(ks_json_at(peer_urls, 0), arena, &ret->peer_url);
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        switch (from.field.number) {
+        case MEMBER_ID:
+            take_uint64(&from, &ret->id);
+            break;
+        case MEMBER_NAME:
+            take_text(&from, &ret->name);
+            break;
+        case MEMBER_PEER_URLS:
+            take_first_text(&from, &ret->peer_url);
+            break;
+        case MEMBER_CLIENT_URLS:
+            take_first_text(&from, &ret->client_url);
+            break;
+        case MEMBER_IS_LEARNER:
+            take_bool(&from, &ret->is_learner);
+            break;
+        default:
+            break;
+        }
+    }
+    return from.result;
 }
 
-static ks_result read_members_answer(const struct ks_json *root, struct ks_arena *arena,
+static ks_result read_members_answer(ks_bytes message, struct ks_arena *arena,
                                      struct ks_etcd_answer *answer)
 {
     struct ks_etcd_member *members;
-    const struct ks_json *array = ks_json_get(root, "members");
-    KS_TRY(alloc_array(arena, array, sizeof(*members), &members, &answer->member_count));
-    for (size_t i = 0; i < answer->member_count; i++) {
-        KS_TRY(read_member(ks_json_at(array, i), arena, &members[i]));
-    }
+    KS_TRY(read_answer_header(message, arena, answer));
+    KS_TRY(alloc_list(arena, message, MEMBERS_MEMBERS, sizeof(*members), &members,
+                      &answer->member_count));
+    struct reader from = {.rest = message};
     answer->members = members;
-    return KS_RES(OK);
+    while (next(&from)) {
+        if (is_element(&from, MEMBERS_MEMBERS)) {
+            from.result = read_member(from.field.bytes, members++);
+        }
+    }
+    return from.result;
 }
 
-ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes body,
+ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes message,
                               struct ks_etcd_answer **ret_answer)
 {
-    static ks_result (*const readers[KS_ETCD_WIRE_KIND_COUNT])(
-        const struct ks_json *, struct ks_arena *, struct ks_etcd_answer *) = {
-        [KS_ETCD_WIRE_HEADER] = read_nothing,       [KS_ETCD_WIRE_TXN] = read_txn_answer,
+    static read_answer_fn *const readers[KS_ETCD_WIRE_KIND_COUNT] = {
+        [KS_ETCD_WIRE_HEADER] = read_answer_header, [KS_ETCD_WIRE_TXN] = read_txn_answer,
         [KS_ETCD_WIRE_RANGE] = read_range_answer,   [KS_ETCD_WIRE_STATUS] = read_status_answer,
         [KS_ETCD_WIRE_ALARMS] = read_alarms_answer, [KS_ETCD_WIRE_MEMBERS] = read_members_answer,
     };
     assert(kind < KS_ETCD_WIRE_KIND_COUNT);
 
-    KS_JSON_AUTO *doc = NULL;
-    KS_TRY(parse(body, &doc));
-    const struct ks_json *root = ks_json_root(doc);
     KS_ETCD_ANSWER_AUTO *answer = ks_etcd_answer_new(KS_ETCD_DONE, (ks_bytes){0});
     struct ks_arena *arena = ks_etcd_answer_arena(answer);
-    arena->len_max = ks_etcd_wire_arena_max(body.len);
-    KS_TRY(read_header(ks_json_get(root, "header"), &answer->header));
-    KS_TRY(readers[kind](root, arena, answer));
+    arena->len_max = ks_etcd_wire_arena_max(message.len);
+    /* The answer's parts lie within this copy, which lasts as long as it. */
+    char *copy = ks_arena_dup(arena, message);
+    if (!copy) {
+        return KS_RES(LIMIT_EXCEEDED);
+    }
+    KS_TRY(readers[kind]((ks_bytes){(const uint8_t *)copy, message.len}, arena, answer));
     *ret_answer = answer;
     answer = NULL;
     return KS_RES(OK);
 }
 
-static ks_result read_event(const struct ks_json *json, struct ks_arena *arena,
-                            struct ks_etcd_event *ret)
+static ks_result read_event(ks_bytes message, struct ks_etcd_event *ret)
 {
-    ks_bytes type;
-    KS_TRY(ks_json_text(ks_json_get(json, "type"), &type));
-    ret->is_delete = ks_bytes_equal(type, KS_LITERAL("DELETE"));
-    if (!ret->is_delete && type.len > 0 && !ks_bytes_equal(type, KS_LITERAL("PUT"))) {
-        return KS_RES(VALIDATION);
+    struct reader from = {.rest = message};
+    uint64_t type = EVENT_TYPE_PUT;
+    while (next(&from)) {
+        if (from.field.number == EVENT_TYPE) {
+            take_uint64(&from, &type);
+        } else if (from.field.number == EVENT_KV && is_of_type(&from, KS_WIRE_BYTES)) {
+            from.result = read_kv(from.field.bytes, &ret->kv);
+        }
     }
-    KS_TRY(read_kv(ks_json_get(json, "kv"), arena, &ret->kv));
-    return ret->kv.key.len > 0 && ret->kv.mod_revision > 0 ? KS_RES(OK) : KS_RES(VALIDATION);
+    KS_TRY(from.result);
+    ret->is_delete = type == EVENT_TYPE_DELETE;
+    bool is_whole = type <= EVENT_TYPE_DELETE && ret->kv.key.len > 0 && ret->kv.mod_revision > 0;
+    return is_whole ? KS_RES(OK) : KS_RES(VALIDATION);
 }
 
-static ks_result read_events(const struct ks_json *array, struct ks_arena *arena,
+static ks_result read_events(ks_bytes message, struct ks_arena *arena,
                              struct ks_etcd_watch_message *ret)
 {
     struct ks_etcd_event *events;
-    KS_TRY(alloc_array(arena, array, sizeof(*events), &events, &ret->event_count));
-    for (size_t i = 0; i < ret->event_count; i++) {
-        KS_TRY(read_event(ks_json_at(array, i), arena, &events[i]));
+    KS_TRY(alloc_list(arena, message, WATCH_ANSWER_EVENTS, sizeof(*events), &events,
+                      &ret->event_count));
+    struct reader from = {.rest = message};
+    size_t i = 0;
+    while (next(&from)) {
+        if (!is_element(&from, WATCH_ANSWER_EVENTS)) {
+            continue;
+        }
+        KS_TRY(read_event(from.field.bytes, &events[i]));
         if (i > 0 && events[i].kv.mod_revision < events[i - 1].kv.mod_revision) {
             return KS_RES(VALIDATION);
         }
+        i++;
     }
     ret->events = events;
-    return KS_RES(OK);
+    return from.result;
 }
 
-/* A cancelled watch: compacted history has a revision, anything else has a reason in words. */
-static ks_result read_cancel(const struct ks_json *result, struct ks_arena *arena,
-                             struct ks_etcd_wire_line *ret)
-{
-    ret->is_end = true;
-    KS_TRY(ks_json_int64(ks_json_get(result, "compact_revision"), &ret->compact_revision));
-    KS_TRY(read_text(ks_json_get(result, "cancel_reason"), arena, &ret->detail));
-    ret->cause = ret->compact_revision > 0 ? KS_ETCD_COMPACTED : KS_ETCD_ENDED;
-    return KS_RES(OK);
-}
-
-static ks_result read_result(const struct ks_json *result, struct ks_arena *arena,
-                             struct ks_etcd_wire_line *ret)
-{
+/* What a watch's message says besides its events. */
+struct watch_flags {
     bool is_part;
     bool is_cancelled;
-    KS_TRY(read_header(ks_json_get(result, "header"), &ret->message.header));
-    KS_TRY(ks_json_bool(ks_json_get(result, "created"), &ret->message.created));
-    KS_TRY(ks_json_bool(ks_json_get(result, "fragment"), &is_part));
-    KS_TRY(ks_json_bool(ks_json_get(result, "canceled"), &is_cancelled));
-    if (is_part) {
-        return KS_RES(VALIDATION);
+    int64_t compact_revision;
+    ks_bytes reason;
+};
+
+static ks_result read_watch_flags(ks_bytes message, struct ks_etcd_watch_message *ret_message,
+                                  struct watch_flags *ret_flags)
+{
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        switch (from.field.number) {
+        case ANSWER_HEADER:
+            take_header(&from, &ret_message->header);
+            break;
+        case WATCH_ANSWER_CREATED:
+            take_bool(&from, &ret_message->created);
+            break;
+        case WATCH_ANSWER_CANCELED:
+            take_bool(&from, &ret_flags->is_cancelled);
+            break;
+        case WATCH_ANSWER_COMPACT_REVISION:
+            take_int64(&from, &ret_flags->compact_revision);
+            break;
+        case WATCH_ANSWER_CANCEL_REASON:
+            take_text(&from, &ret_flags->reason);
+            break;
+        case WATCH_ANSWER_FRAGMENT:
+            take_bool(&from, &ret_flags->is_part);
+            break;
+        default:
+            break;
+        }
     }
-    if (is_cancelled) {
-        return read_cancel(result, arena, ret);
-    }
-    return read_events(ks_json_get(result, "events"), arena, &ret->message);
+    return from.result;
 }
 
-ks_result ks_etcd_wire_watch_line(ks_bytes line, struct ks_arena *arena,
-                                  struct ks_etcd_wire_line *ret_line)
+ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
+                                     struct ks_etcd_wire_watched *ret_watched)
 {
-    KS_JSON_AUTO *doc = NULL;
-    KS_TRY(parse(line, &doc));
-    const struct ks_json *root = ks_json_root(doc);
-    const struct ks_json *result = ks_json_get(root, "result");
-    const struct ks_json *error = ks_json_get(root, "error");
-    struct ks_etcd_wire_line out = {0};
-    if (ks_json_is_object(result) && !error) {
-        KS_TRY(read_result(result, arena, &out));
-    } else if (error && !result) {
+    struct ks_etcd_wire_watched out = {0};
+    struct watch_flags flags = {0};
+    KS_TRY(read_watch_flags(message, &out.message, &flags));
+    if (flags.is_part) {
+        return KS_RES(VALIDATION); /* we have not asked for parts */
+    }
+    if (flags.is_cancelled) {
+        /* Compacted history has a revision, anything else has a reason in words. */
         out.is_end = true;
-        out.cause = ks_etcd_wire_error(0, line, arena, &out.detail);
+        out.compact_revision = flags.compact_revision;
+        out.detail = flags.reason;
+        out.cause = flags.compact_revision > 0 ? KS_ETCD_COMPACTED : KS_ETCD_ENDED;
     } else {
-        return KS_RES(VALIDATION);
+        KS_TRY(read_events(message, arena, &out.message));
     }
-    *ret_line = out;
+    *ret_watched = out;
     return KS_RES(OK);
-}
-
-/* Where words and gRPC code are found: {"error":"words","code":N} or {"error":{"message":..}}. */
-static ks_result read_error(ks_bytes body, struct ks_arena *arena, ks_bytes *ret_words,
-                            int64_t *ret_code)
-{
-    KS_JSON_AUTO *doc = NULL;
-    KS_TRY(parse(body, &doc));
-    const struct ks_json *root = ks_json_root(doc);
-    const struct ks_json *error = ks_json_get(root, "error");
-    bool is_stream = ks_json_is_object(error);
-    const struct ks_json *words = is_stream ? ks_json_get(error, "message") : error;
-    const struct ks_json *code =
-        is_stream ? ks_json_get(error, "grpc_code") : ks_json_get(root, "code");
-    KS_TRY(read_text(words, arena, ret_words));
-    return ks_json_int64(code, ret_code);
-}
-
-/* By etcd's words (rpctypes/error.go of 3.4), since several errors share one gRPC code. */
-static const struct {
-    const char *words;
-    enum ks_etcd_cause cause;
-} by_words[] = {
-    {"database space exceeded", KS_ETCD_NO_SPACE},
-    {"required revision has been compacted", KS_ETCD_COMPACTED},
-    {"required revision is a future revision", KS_ETCD_FUTURE},
-    {"too many requests", KS_ETCD_TOO_MANY},
-    {"request is too large", KS_ETCD_TOO_LARGE},
-    {"too many operations in txn request", KS_ETCD_TOO_LARGE},
-    {"larger than max", KS_ETCD_TOO_LARGE},
-    {"corrupt cluster", KS_ETCD_DAMAGED},
-};
-
-/* By gRPC code, for the rest; what has no row is unknown. */
-static const struct {
-    int64_t code;
-    enum ks_etcd_cause cause;
-} by_code[] = {
-    {3, KS_ETCD_INVALID},    /* INVALID_ARGUMENT */
-    {7, KS_ETCD_REFUSED},    /* PERMISSION_DENIED */
-    {9, KS_ETCD_INVALID},    /* FAILED_PRECONDITION: authentication or version of the cluster */
-    {12, KS_ETCD_INVALID},   /* UNIMPLEMENTED */
-    {14, KS_ETCD_NO_LEADER}, /* UNAVAILABLE: no leader, leader changed, timed out, stopping */
-    {15, KS_ETCD_DAMAGED},   /* DATA_LOSS */
-    {16, KS_ETCD_REFUSED},   /* UNAUTHENTICATED */
-};
-
-enum ks_etcd_cause ks_etcd_wire_error(long http_status, ks_bytes body, struct ks_arena *arena,
-                                      ks_bytes *ret_detail)
-{
-    ks_bytes words = {0};
-    int64_t code = 0;
-    *ret_detail = (ks_bytes){0};
-    if (ks_failed(read_error(body, arena, &words, &code))) {
-        return http_status == 401 || http_status == 403 ? KS_ETCD_REFUSED : KS_ETCD_UNKNOWN;
-    }
-    *ret_detail = words;
-    for (size_t i = 0; i < KS_COUNT(by_words); i++) {
-        const char *known = by_words[i].words;
-        if (words.len > 0 && memmem(words.ptr, words.len, known, strlen(known))) {
-            return by_words[i].cause;
-        }
-    }
-    for (size_t i = 0; i < KS_COUNT(by_code); i++) {
-        if (by_code[i].code == code) {
-            return by_code[i].cause;
-        }
-    }
-    return KS_ETCD_UNKNOWN;
 }

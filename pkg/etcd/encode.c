@@ -1,9 +1,12 @@
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
+#include "pkg/codec/wire.h"
+#include "pkg/etcd/fields.h"
 #include "pkg/etcd/wire.h"
-#include "pkg/json/base64.h"
+
+/* A length of up to 32 bits takes up to so many bytes. */
+#define LENGTH_LEN_MAX 5U
 
 /* The first failure stays, so that it is looked at once, at the end. */
 struct encoder {
@@ -11,102 +14,110 @@ struct encoder {
     ks_result result;
 };
 
-static void put(struct encoder *to, ks_bytes text)
+static void put_number(struct encoder *to, unsigned field, uint64_t number)
 {
     if (!ks_failed(to->result)) {
-        to->result = ks_buffer_append(to->buffer, text);
+        to->result = ks_wire_put_varint(field, number, to->buffer);
     }
 }
 
-/* Every text is a literal of ours: nothing in it needs an escape. */
-#define PUT(to, text) put((to), KS_LITERAL(text))
-
-static void put_base64(struct encoder *to, ks_bytes bytes)
+static void put_bytes(struct encoder *to, unsigned field, ks_bytes bytes)
 {
-    PUT(to, "\"");
     if (!ks_failed(to->result)) {
-        to->result = ks_base64_append(to->buffer, bytes);
+        to->result = ks_wire_put_bytes(field, bytes, to->buffer);
     }
-    PUT(to, "\"");
 }
 
-static void put_int64(struct encoder *to, int64_t number)
+/* As proto3 does: what is 0 or empty is left out. */
+static void put_number_if(struct encoder *to, unsigned field, int64_t number)
 {
-    char digits[32];
-    int len = snprintf(digits, sizeof(digits), "\"%" PRId64 "\"", number);
-    put(to, (ks_bytes){(const uint8_t *)digits, (size_t)len});
+    if (number > 0) {
+        put_number(to, field, (uint64_t)number);
+    }
 }
 
-/* "key" and, if there is one, "range_end": the first members of their object. */
-static void put_keys(struct encoder *to, ks_bytes key, ks_bytes range_end)
+static void put_bytes_if(struct encoder *to, unsigned field, ks_bytes bytes)
 {
-    PUT(to, "\"key\":");
-    put_base64(to, key);
-    if (range_end.len > 0) {
-        PUT(to, ",\"range_end\":");
-        put_base64(to, range_end);
+    if (bytes.len > 0) {
+        put_bytes(to, field, bytes);
     }
+}
+
+/*
+ * Begins a message within the message. Its length stands before it and is not known yet, so room
+ * is left for the longest head. Returns where the head begins, for end_message.
+ */
+static size_t begin_message(struct encoder *to)
+{
+    static const uint8_t room[1 + LENGTH_LEN_MAX] = {0};
+    size_t start = to->buffer->len;
+    if (!ks_failed(to->result)) {
+        to->result = ks_buffer_append(to->buffer, (ks_bytes){room, sizeof(room)});
+    }
+    return start;
+}
+
+/* Writes the head, and moves the message up to it. */
+static void end_message(struct encoder *to, unsigned field, size_t start)
+{
+    struct ks_buffer *buffer = to->buffer;
+    if (ks_failed(to->result)) {
+        return;
+    }
+    size_t len = buffer->len - start - (1 + LENGTH_LEN_MAX);
+    uint8_t *message = buffer->ptr + start + 1 + LENGTH_LEN_MAX;
+    size_t head_len = ks_wire_head_len(field, len);
+    assert(head_len <= 1 + LENGTH_LEN_MAX);
+
+    memmove(buffer->ptr + start + head_len, message, len);
+    buffer->len = start;
+    to->result = ks_wire_put_head(field, len, buffer);
+    assert(!ks_failed(to->result)); /* there was room for a longer one */
+    buffer->len += len;
 }
 
 static void put_put(struct encoder *to, const struct ks_etcd_op *op)
 {
-    PUT(to, "{");
-    put_keys(to, op->key, (ks_bytes){0});
-    PUT(to, ",\"value\":");
-    put_base64(to, op->value);
-    PUT(to, "}");
+    put_bytes(to, PUT_KEY, op->key);
+    put_bytes_if(to, PUT_VALUE, op->value);
 }
 
 static void put_delete(struct encoder *to, const struct ks_etcd_op *op)
 {
-    PUT(to, "{");
-    put_keys(to, op->key, op->range_end);
-    PUT(to, "}");
+    put_bytes(to, DELETE_KEY, op->key);
+    put_bytes_if(to, DELETE_RANGE_END, op->range_end);
 }
 
 static void put_range(struct encoder *to, const struct ks_etcd_op *op)
 {
-    PUT(to, "{");
-    put_keys(to, op->key, op->range_end);
-    if (op->limit > 0) {
-        PUT(to, ",\"limit\":");
-        put_int64(to, op->limit);
-    }
-    if (op->revision > 0) {
-        PUT(to, ",\"revision\":");
-        put_int64(to, op->revision);
-    }
-    if (op->keys_only) {
-        PUT(to, ",\"keys_only\":true");
-    }
-    if (op->serializable) {
-        PUT(to, ",\"serializable\":true");
-    }
-    PUT(to, "}");
+    put_bytes(to, RANGE_KEY, op->key);
+    put_bytes_if(to, RANGE_RANGE_END, op->range_end);
+    put_number_if(to, RANGE_LIMIT, op->limit);
+    put_number_if(to, RANGE_REVISION, op->revision);
+    put_number_if(to, RANGE_SERIALIZABLE, op->serializable);
+    put_number_if(to, RANGE_KEYS_ONLY, op->keys_only);
 }
 
 typedef void put_op_fn(struct encoder *to, const struct ks_etcd_op *op);
 
-static void put_ops(struct encoder *to, const struct ks_etcd_op *ops, size_t count,
+static void put_ops(struct encoder *to, unsigned field, const struct ks_etcd_op *ops, size_t count,
                     put_op_fn *put_op)
 {
-    PUT(to, "[");
     for (size_t i = 0; i < count; i++) {
-        if (i > 0) {
-            PUT(to, ",");
-        }
+        size_t start = begin_message(to);
         put_op(to, &ops[i]);
+        end_message(to, field, start);
     }
-    PUT(to, "]");
 }
 
+/* mod_revision is one of several things to compare with, so that it is written if it is 0, too. */
 static void put_compare(struct encoder *to, const struct ks_etcd_compare *compare)
 {
-    PUT(to, "{\"target\":\"MOD\",\"result\":\"EQUAL\",");
-    put_keys(to, compare->key, (ks_bytes){0});
-    PUT(to, ",\"mod_revision\":");
-    put_int64(to, compare->mod_revision);
-    PUT(to, "}");
+    size_t start = begin_message(to);
+    put_number(to, COMPARE_TARGET, COMPARE_TARGET_MOD);
+    put_bytes(to, COMPARE_KEY, compare->key);
+    put_number(to, COMPARE_MOD_REVISION, (uint64_t)compare->mod_revision);
+    end_message(to, TXN_COMPARE, start);
 }
 
 static void put_txn_of(struct encoder *to, const struct ks_etcd_txn *txn, put_op_fn *put_op)
@@ -116,36 +127,29 @@ static void put_txn_of(struct encoder *to, const struct ks_etcd_txn *txn, put_op
         to->result = KS_RES(LIMIT_EXCEEDED);
         return;
     }
-    PUT(to, "{\"compare\":[");
     for (size_t i = 0; i < txn->compare_count; i++) {
-        if (i > 0) {
-            PUT(to, ",");
-        }
         put_compare(to, &txn->compares[i]);
     }
-    PUT(to, "],\"success\":");
-    put_ops(to, txn->success, txn->success_count, put_op);
-    PUT(to, ",\"failure\":");
-    put_ops(to, txn->failure, txn->failure_count, put_op);
-    PUT(to, "}");
+    put_ops(to, TXN_SUCCESS, txn->success, txn->success_count, put_op);
+    put_ops(to, TXN_FAILURE, txn->failure, txn->failure_count, put_op);
 }
 
 /* What a nested transaction may hold. */
 static void put_plain_op(struct encoder *to, const struct ks_etcd_op *op)
 {
     static const struct {
-        const char *name;
+        unsigned field;
         put_op_fn *put;
     } kinds[KS_ETCD_TXN] = {
-        [KS_ETCD_PUT] = {"{\"request_put\":", put_put},
-        [KS_ETCD_DELETE] = {"{\"request_delete_range\":", put_delete},
-        [KS_ETCD_RANGE] = {"{\"request_range\":", put_range},
+        [KS_ETCD_PUT] = {OP_PUT, put_put},
+        [KS_ETCD_DELETE] = {OP_DELETE, put_delete},
+        [KS_ETCD_RANGE] = {OP_RANGE, put_range},
     };
     assert(op->kind < KS_ETCD_TXN);
 
-    put(to, ks_bytes_of(kinds[op->kind].name));
+    size_t start = begin_message(to);
     kinds[op->kind].put(to, op);
-    PUT(to, "}");
+    end_message(to, kinds[op->kind].field, start);
 }
 
 static void put_outer_op(struct encoder *to, const struct ks_etcd_op *op)
@@ -155,9 +159,9 @@ static void put_outer_op(struct encoder *to, const struct ks_etcd_op *op)
         return;
     }
     assert(op->txn);
-    PUT(to, "{\"request_txn\":");
+    size_t start = begin_message(to);
     put_txn_of(to, op->txn, put_plain_op);
-    PUT(to, "}");
+    end_message(to, OP_TXN, start);
 }
 
 ks_result ks_etcd_wire_txn(struct ks_buffer *buffer, const struct ks_etcd_txn *txn)
@@ -181,25 +185,18 @@ ks_result ks_etcd_wire_compact(struct ks_buffer *buffer, int64_t revision)
     assert(revision > 0);
 
     struct encoder to = {.buffer = buffer};
-    PUT(&to, "{\"revision\":");
-    put_int64(&to, revision);
-    PUT(&to, "}");
+    put_number(&to, COMPACTION_REVISION, (uint64_t)revision);
     return to.result;
 }
 
 ks_result ks_etcd_wire_disarm(struct ks_buffer *buffer, const struct ks_etcd_alarm *alarm)
 {
-    struct encoder to = {.buffer = buffer};
-    char digits[32];
     assert(alarm->kind != KS_ETCD_ALARM_NONE);
 
-    snprintf(digits, sizeof(digits), "\"%" PRIu64 "\"", alarm->member_id);
-    PUT(&to, "{\"action\":\"DEACTIVATE\",\"memberID\":");
-    put(&to, ks_bytes_of(digits));
-    PUT(&to, ",\"alarm\":");
-    put(&to, alarm->kind == KS_ETCD_ALARM_NO_SPACE ? KS_LITERAL("\"NOSPACE\"")
-                                                   : KS_LITERAL("\"CORRUPT\""));
-    PUT(&to, "}");
+    struct encoder to = {.buffer = buffer};
+    put_number(&to, ALARM_ACTION, ALARM_ACTION_DEACTIVATE);
+    put_number(&to, ALARM_MEMBER_ID, alarm->member_id);
+    put_number(&to, ALARM_ALARM, (uint64_t)alarm->kind); /* our numbers are etcd's */
     return to.result;
 }
 
@@ -207,12 +204,11 @@ ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes t
                              int64_t start_revision)
 {
     struct encoder to = {.buffer = buffer};
-    PUT(&to, "{\"create_request\":{");
-    put_keys(&to, from, to_key);
-    if (start_revision > 0) {
-        PUT(&to, ",\"start_revision\":");
-        put_int64(&to, start_revision);
-    }
-    PUT(&to, ",\"progress_notify\":true}}");
+    size_t start = begin_message(&to);
+    put_bytes(&to, WATCH_CREATE_KEY, from);
+    put_bytes_if(&to, WATCH_CREATE_RANGE_END, to_key);
+    put_number_if(&to, WATCH_CREATE_START_REVISION, start_revision);
+    put_number(&to, WATCH_CREATE_PROGRESS_NOTIFY, 1);
+    end_message(&to, WATCH_CREATE, start);
     return to.result;
 }

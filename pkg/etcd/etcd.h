@@ -1,5 +1,5 @@
 /*
- * etcd: an asynchronous client of one cell's etcd cluster, over its v3 JSON API (HTTPS, HTTP/1.1).
+ * etcd: an asynchronous client of one cell's etcd cluster, over its v3 API: gRPC, HTTP/2, TLS.
  *
  * Each call that was started ends exactly once, in a callback that ks_etcd_run (or ks_etcd_free)
  * makes; never within the call itself. Every function that starts a call fails only if the request
@@ -24,7 +24,7 @@
 #define KS_ETCD_WATCHES_MAX     16U
 #define KS_ETCD_CALL_MS_DEFAULT 250 /* a call forwarded to a dead leader would hang for seconds */
 #define KS_ETCD_ANSWER_MAX      (64U << 20)
-#define KS_ETCD_REQUEST_MAX     (4U << 20) /* JSON of 1.5 MiB binary is about 2.1 MiB */
+#define KS_ETCD_REQUEST_MAX     (2U << 20) /* as the local installation has etcd take */
 
 struct ks_etcd;
 struct ks_etcd_watch;
@@ -34,12 +34,12 @@ struct ks_etcd_options {
     const char *const *endpoints; /* "https://127.0.0.1:2379"; the own zone's first */
     size_t endpoint_count;        /* 1 to KS_ETCD_ENDPOINTS_MAX */
     /* PEM files, read by each new connection; when one changes, old connections fall out of use. */
-    const char *ca_file;   /* the cell's etcd root: nothing else is trusted */
-    const char *cert_file; /* without a CN, as the JSON gateway may refuse one */
+    const char *ca_file; /* the cell's etcd root: nothing else is trusted */
+    const char *cert_file;
     const char *key_file;
     int64_t call_ms;       /* 0: KS_ETCD_CALL_MS_DEFAULT */
     int64_t probe_ms;      /* between probes of the first endpoint while another is used; 0: 2000 */
-    size_t answer_len_max; /* bytes of an answer or a line of a watch; 0: KS_ETCD_ANSWER_MAX */
+    size_t answer_len_max; /* bytes of an answer or a message of a watch; 0: KS_ETCD_ANSWER_MAX */
     const struct ks_clock *clock; /* borrowed; NULL: ks_clock_system */
 };
 
@@ -124,7 +124,10 @@ KS_MUST_USE ks_result ks_etcd_compact(struct ks_etcd *client, int64_t revision,
  */
 KS_MUST_USE ks_result ks_etcd_status(struct ks_etcd *client, const struct ks_etcd_call *options);
 
-/* Asks for the alarms that are raised. The answer has alarms. */
+/*
+ * Asks for the alarms that are raised. The answer has alarms. etcd writes the question to its log,
+ * like a change; ks_etcd_status tells the alarms that a member knows of for nothing.
+ */
 KS_MUST_USE ks_result ks_etcd_alarms(struct ks_etcd *client, const struct ks_etcd_call *options);
 
 /*

@@ -1,31 +1,40 @@
 /*
- * etcd_wire_fuzz: any bytes as an answer of etcd of each kind, as its error, and as a stream of a
- * watch, cut in two at a place that the first byte chooses.
+ * etcd_wire_fuzz: any bytes as an answer of etcd of each kind, as header lines, and as the stream
+ * of a watch, cut in two at a place that the first byte chooses.
  */
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pkg/etcd/lines.h"
+#include "pkg/etcd/frames.h"
+#include "pkg/etcd/trailer.h"
 #include "pkg/etcd/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool on_line(void *user, ks_bytes text)
+static bool on_message(void *user, ks_bytes message)
 {
     (void)user;
-    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(text.len)};
-    struct ks_etcd_wire_line line;
-    return !ks_failed(ks_etcd_wire_watch_line(text, &arena, &line));
+    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(message.len)};
+    struct ks_etcd_wire_watched watched;
+    return !ks_failed(ks_etcd_wire_watch_message(message, &arena, &watched));
 }
 
 static void read_stream(ks_bytes stream, size_t cut)
 {
-    struct ks_etcd_lines lines = {.rest.len_max = 4096};
-    if (ks_etcd_lines_feed(&lines, (ks_bytes){stream.ptr, cut}, on_line, NULL)) {
+    struct ks_etcd_frames frames = {.rest.len_max = 4096};
+    if (ks_etcd_frames_feed(&frames, (ks_bytes){stream.ptr, cut}, on_message, NULL)) {
         ks_bytes rest = {stream.ptr + cut, stream.len - cut};
-        (void)ks_etcd_lines_feed(&lines, rest, on_line, NULL);
+        (void)ks_etcd_frames_feed(&frames, rest, on_message, NULL);
     }
-    ks_etcd_lines_done(&lines);
+    ks_etcd_frames_done(&frames);
+}
+
+static void read_lines(ks_bytes lines, size_t cut)
+{
+    struct ks_etcd_trailer trailer = {0};
+    ks_etcd_trailer_line(&trailer, (ks_bytes){lines.ptr, cut});
+    ks_etcd_trailer_line(&trailer, (ks_bytes){lines.ptr + cut, lines.len - cut});
+    (void)ks_etcd_trailer_cause(&trailer, 200);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -38,9 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         KS_ETCD_ANSWER_AUTO *answer = NULL;
         (void)ks_failed(ks_etcd_wire_answer((enum ks_etcd_wire_kind)kind, body, &answer));
     }
-    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(body.len)};
-    ks_bytes words;
-    (void)ks_etcd_wire_error(500, body, &arena, &words);
-    read_stream(body, body.len > 0 ? data[0] % body.len : 0);
+    size_t cut = body.len > 0 ? data[0] % body.len : 0;
+    read_stream(body, cut);
+    read_lines(body, cut);
     return 0;
 }

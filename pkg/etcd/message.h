@@ -93,7 +93,7 @@ struct ks_etcd_op_answer {
     size_t op_count;
 };
 
-/* POST maintenance/status: the state of the member that was asked. */
+/* Maintenance.Status: the state of the member that was asked. */
 struct ks_etcd_status {
     ks_bytes version;    /* "3.4.23" */
     int64_t db_len;      /* bytes of the file, free pages included */
@@ -103,6 +103,8 @@ struct ks_etcd_status {
     uint64_t raft_index;
     uint64_t raft_applied_index;
     bool is_learner;
+    bool has_no_space; /* it knows of a NO_SPACE alarm, of any member */
+    bool has_corrupt;  /* it knows of a CORRUPT alarm */
 };
 
 enum ks_etcd_alarm_kind { KS_ETCD_ALARM_NONE, KS_ETCD_ALARM_NO_SPACE, KS_ETCD_ALARM_CORRUPT };

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pkg/base/mem.h"
@@ -16,6 +18,9 @@
 
 #define WAIT_MAX_MS 60000
 
+#define HTTP_OK        200
+#define TIMEOUT_MS_MAX 86400000
+
 struct ks_etcd_transfer {
     struct ks_etcd_transport *transport;
     struct ks_etcd_post post;
@@ -23,7 +28,11 @@ struct ks_etcd_transfer {
     size_t index; /* its place in the transport's list */
     bool is_added;
     bool is_stopped;
-    bool is_sent; /* or perhaps: curl began to send */
+    bool is_sent;       /* or perhaps: curl began to send */
+    bool is_other_http; /* the server speaks another HTTP than 2 */
+    struct ks_etcd_trailer trailer;
+    char timeout[48];          /* a header line: "grpc-timeout: 250m" */
+    struct curl_slist headers; /* that line, and the transport's after it */
     char words[CURL_ERROR_SIZE];
 };
 
@@ -75,7 +84,31 @@ static size_t on_written(char *bytes, size_t size, size_t count, void *user)
     long http_status = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http_status);
     ks_bytes all = {(const uint8_t *)bytes, len};
-    return transfer->post.on_bytes(transfer->post.user, http_status, all) ? len : 0;
+    bool goes_on = http_status != HTTP_OK || transfer->post.on_bytes(transfer->post.user, all);
+    return goes_on ? len : 0;
+}
+
+/*
+ * Called by curl for each line of the headers and trailers. A server that did not agree to HTTP/2
+ * in the TLS handshake shows by its first line. curl can't tell it before the request is sent, so
+ * that the change may be done for all we know.
+ */
+static size_t on_header(char *bytes, size_t size, size_t count, void *user)
+{
+    struct ks_etcd_transfer *transfer = user;
+    ks_bytes line = {(const uint8_t *)bytes, size * count};
+    if (ks_bytes_starts_with(line, KS_LITERAL("HTTP/"))) {
+        transfer->is_other_http = !ks_bytes_starts_with(line, KS_LITERAL("HTTP/2 "));
+    }
+    if (transfer->is_other_http) {
+        return 0;
+    }
+    ks_etcd_trailer_line(&transfer->trailer, line);
+    if (transfer->trailer.has_status) {
+        /* It is the last that comes: the connection is free and well. */
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 0L);
+    }
+    return line.len;
 }
 
 /* What every handle of a transport has in common. False: curl cannot do what we rest on. */
@@ -85,7 +118,7 @@ static bool set_common(struct ks_etcd_transport *transport, CURL *easy)
     return curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CAINFO, files->paths[0]) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK &&
@@ -95,8 +128,8 @@ static bool set_common(struct ks_etcd_transport *transport, CURL *easy)
            curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transport->headers) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_written) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending) == CURLE_OK;
 }
 
@@ -127,6 +160,27 @@ static void give_back_easy(struct ks_etcd_transport *transport, CURL *easy)
     }
 }
 
+/* The headers of every call; NULL if there is no memory. */
+static struct curl_slist *new_headers(void)
+{
+    static const char *const lines[] = {
+        "content-type: application/grpc",
+        "te: trailers",
+        "Accept:", /* not sent, nor is the next: curl would wait for leave to send a large body */
+        "Expect:",
+    };
+    struct curl_slist *headers = NULL;
+    for (size_t i = 0; i < KS_COUNT(lines); i++) {
+        struct curl_slist *longer = curl_slist_append(headers, lines[i]);
+        if (!longer) {
+            curl_slist_free_all(headers);
+            return NULL;
+        }
+        headers = longer;
+    }
+    return headers;
+}
+
 ks_result ks_etcd_transport_new(const struct ks_etcd_options *options,
                                 struct ks_etcd_transport **ret_transport)
 {
@@ -138,11 +192,11 @@ ks_result ks_etcd_transport_new(const struct ks_etcd_options *options,
                                               options->key_file};
     ks_etcd_files_init(&transport->files, paths, options->clock);
     transport->multi = curl_multi_init();
-    transport->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    /* Without it, curl waits up to a second for leave to send a large body. */
-    struct curl_slist *headers = curl_slist_append(transport->headers, "Expect:");
-    CURL *easy = transport->multi && headers ? new_easy(transport) : NULL;
-    if (!easy) {
+    transport->headers = new_headers();
+    CURL *easy = transport->multi && transport->headers ? new_easy(transport) : NULL;
+    if (!easy || curl_multi_setopt(transport->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) !=
+                     CURLM_OK) {
+        curl_easy_cleanup(easy);
         ks_etcd_transport_free(transport);
         return KS_RES(INTERNAL);
     }
@@ -166,6 +220,22 @@ void ks_etcd_transport_free(struct ks_etcd_transport *transport)
     ks_free(transport);
 }
 
+/* The headers of one call; they last as long as the transfer. */
+static struct curl_slist *headers_of(struct ks_etcd_transfer *transfer)
+{
+    struct curl_slist *common = transfer->transport->headers;
+    int64_t total_ms = transfer->post.total_ms;
+    if (total_ms == 0) {
+        return common;
+    }
+    /* gRPC over HTTP/2: a time-out has at most eight digits; a longer one than a day is none. */
+    int64_t timeout_ms = total_ms < TIMEOUT_MS_MAX ? total_ms : TIMEOUT_MS_MAX;
+    snprintf(transfer->timeout, sizeof(transfer->timeout), "grpc-timeout: %" PRId64 "m",
+             timeout_ms);
+    transfer->headers = (struct curl_slist){.data = transfer->timeout, .next = common};
+    return &transfer->headers;
+}
+
 /* What differs from transfer to transfer. */
 static void set_post(struct ks_etcd_transfer *transfer, const struct ks_etcd_post *post)
 {
@@ -179,7 +249,11 @@ static void set_post(struct ks_etcd_transfer *transfer, const struct ks_etcd_pos
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)post->total_ms);
     /* Connections older than the newest change of a file carry an old certificate. */
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, age_max_s);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of(transfer));
+    /* Until the end of the answer has come (on_header). */
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->words);
@@ -223,6 +297,7 @@ static void discard(struct ks_etcd_transfer *transfer)
     }
     transport->stopped_count -= transfer->is_stopped ? 1 : 0;
     curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
     give_back_easy(transport, transfer->easy);
     ks_free(transfer);
 }
@@ -286,15 +361,32 @@ static enum ks_etcd_fate fate_of(const struct ks_etcd_transfer *transfer, CURLco
     return transfer->is_sent ? KS_ETCD_FATE_BROKEN : KS_ETCD_FATE_UNSENT;
 }
 
+/* For logs: what curl says, or what we know better. */
+static const char *detail_of(const struct ks_etcd_transfer *transfer, CURLcode code)
+{
+    curl_off_t shaken_hands_us = 0;
+    if (transfer->is_other_http) {
+        return "the member does not speak HTTP/2";
+    }
+    curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &shaken_hands_us);
+    if (fate_of(transfer, code) == KS_ETCD_FATE_UNSENT && shaken_hands_us > 0) {
+        /* A server of TLS 1.3 looks at our certificate when we believe that we are connected. */
+        return "closed right after the TLS handshake: perhaps our certificate is not accepted";
+    }
+    return transfer->words[0] != '\0' ? transfer->words : curl_easy_strerror(code);
+}
+
 static void end_transfer(struct ks_etcd_transfer *transfer, CURLcode code)
 {
     struct ks_etcd_post post = transfer->post;
     bool is_stopped = transfer->is_stopped;
     char words[CURL_ERROR_SIZE];
-    memcpy(words, transfer->words, sizeof(words));
+    struct ks_etcd_trailer trailer = transfer->trailer;
+    snprintf(words, sizeof(words), "%s", detail_of(transfer, code));
     struct ks_etcd_transfer_end end = {
         .fate = fate_of(transfer, code),
-        .detail = words[0] != '\0' ? words : curl_easy_strerror(code),
+        .trailer = &trailer,
+        .detail = words,
     };
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &end.http_status);
     discard(transfer);

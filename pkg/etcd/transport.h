@@ -1,5 +1,9 @@
 /*
- * transport: HTTPS POSTs through one curl multi handle. For this folder only.
+ * transport: gRPC calls over HTTP/2 and TLS, through one curl multi handle. For this folder only.
+ *
+ * A connection carries one call at a time. It is used again if that call was answered to its end,
+ * and closed otherwise: so nobody waits on a connection that has been silent, and a call that is
+ * given up disturbs no other. docs/decisions/0010-etcd-grpc.md says why calls do not share one.
  *
  * A transfer starts at the next run, and ends once: in on_end, or by being stopped. Callbacks are
  * made by ks_etcd_transport_run; they may start and stop any transfer.
@@ -10,6 +14,7 @@
 
 #include "pkg/base/clock.h"
 #include "pkg/etcd/etcd.h"
+#include "pkg/etcd/trailer.h"
 
 #define KS_ETCD_TRANSFERS_MAX (KS_ETCD_CALLS_MAX + KS_ETCD_WATCHES_MAX)
 
@@ -17,7 +22,7 @@ struct ks_etcd_transport;
 struct ks_etcd_transfer;
 
 enum ks_etcd_fate {
-    KS_ETCD_FATE_ANSWERED, /* a whole answer came, whatever its status */
+    KS_ETCD_FATE_ANSWERED, /* the answer came to its end, whatever it says */
     KS_ETCD_FATE_UNSENT,   /* it was certainly not sent: there was no connection to send on */
     KS_ETCD_FATE_BROKEN,   /* it may have been sent, and no whole answer came */
     KS_ETCD_FATE_REFUSED,  /* TLS: one side does not accept the other, or our files are bad */
@@ -25,18 +30,22 @@ enum ks_etcd_fate {
 
 struct ks_etcd_transfer_end {
     enum ks_etcd_fate fate;
-    long http_status;   /* ANSWERED */
-    const char *detail; /* what curl says; borrowed during on_end */
+    long http_status;                      /* ANSWERED */
+    const struct ks_etcd_trailer *trailer; /* what gRPC says of the end; borrowed during on_end */
+    const char *detail;                    /* what curl says; borrowed during on_end */
 };
 
 struct ks_etcd_post {
     const char *url;    /* copied */
-    ks_bytes body;      /* borrowed until the end */
+    ks_bytes body;      /* the request's one message with its head; borrowed until the end */
     int64_t connect_ms; /* for TCP and TLS */
-    int64_t total_ms;   /* 0: no bound */
+    int64_t total_ms;   /* told to the server as grpc-timeout; 0: no bound */
     bool is_repeatable; /* it only reads: curl may send it again on a new connection */
-    /* A piece of the answer's body, borrowed. Returns false to end the transfer as BROKEN. */
-    bool (*on_bytes)(void *user, long http_status, ks_bytes bytes);
+    /*
+     * A piece of the answer's messages, borrowed; what comes with another HTTP status than 200 is
+     * no message and is dropped. Returns false to end the transfer as BROKEN.
+     */
+    bool (*on_bytes)(void *user, ks_bytes bytes);
     /* The transfer has ended, and is freed already. end is borrowed. */
     void (*on_end)(void *user, const struct ks_etcd_transfer_end *end);
     void *user;

@@ -5,15 +5,13 @@
 
 #include "pkg/base/mem.h"
 #include "pkg/etcd/client.h"
-#include "pkg/etcd/lines.h"
+#include "pkg/etcd/frames.h"
 #include "pkg/etcd/wire.h"
 
-#define WATCH_PATH "/v3/watch"
+#define WATCH_PATH "/etcdserverpb.Watch/Watch"
 
 /* A member that has not confirmed a watch after this long is not well. */
 #define OPEN_MS 3000
-
-#define ERROR_LEN_MAX 4096U
 
 struct ks_etcd_watch {
     struct ks_etcd *client;
@@ -21,8 +19,7 @@ struct ks_etcd_watch {
     size_t index;                         /* its place in the client's list */
     size_t endpoint;
     struct ks_buffer request;
-    struct ks_etcd_lines lines;
-    struct ks_buffer error; /* the body of an answer that is no stream */
+    struct ks_etcd_frames frames;
     struct ks_etcd_transfer *transfer;
     int64_t silent_at_ns;  /* when the last byte came, or the start */
     int64_t last_revision; /* of the newest event delivered; 0: none */
@@ -62,36 +59,33 @@ static bool revisions_rise(struct ks_etcd_watch *watch, const struct ks_etcd_wat
     return true;
 }
 
-static bool on_line(void *user, ks_bytes text)
+static bool on_message(void *user, ks_bytes message)
 {
     struct ks_etcd_watch *watch = user;
-    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(text.len)};
-    struct ks_etcd_wire_line line;
-    if (ks_failed(ks_etcd_wire_watch_line(text, &arena, &line))) {
+    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(message.len)};
+    struct ks_etcd_wire_watched watched;
+    if (ks_failed(ks_etcd_wire_watch_message(message, &arena, &watched))) {
         return fail(watch, KS_ETCD_BAD_ANSWER, "malformed watch message");
     }
-    if (line.is_end) {
-        watch->cause = line.cause;
-        watch->compact_revision = line.compact_revision;
-        set_detail(watch, "", line.detail);
+    if (watched.is_end) {
+        watch->cause = watched.cause;
+        watch->compact_revision = watched.compact_revision;
+        set_detail(watch, "", watched.detail);
         return false;
     }
-    if (!revisions_rise(watch, &line.message)) {
+    if (!revisions_rise(watch, &watched.message)) {
         return fail(watch, KS_ETCD_BAD_ANSWER, "watch revisions do not rise");
     }
     watch->is_created = true;
-    watch->options.on_message(watch->options.user, &line.message);
+    watch->options.on_message(watch->options.user, &watched.message);
     return !watch->is_stopped;
 }
 
-static bool on_bytes(void *user, long http_status, ks_bytes bytes)
+static bool on_bytes(void *user, ks_bytes bytes)
 {
     struct ks_etcd_watch *watch = user;
     watch->silent_at_ns = ks_etcd_now_ns(watch->client);
-    if (http_status != 200) {
-        return !ks_failed(ks_buffer_append(&watch->error, bytes));
-    }
-    if (ks_etcd_lines_feed(&watch->lines, bytes, on_line, watch)) {
+    if (ks_etcd_frames_feed(&watch->frames, bytes, on_message, watch)) {
         return true;
     }
     bool is_unexplained = watch->cause == KS_ETCD_DONE && !watch->is_stopped;
@@ -105,8 +99,7 @@ static void free_watch(struct ks_etcd_watch *watch)
     client->watches[watch->index] = last;
     last->index = watch->index;
     ks_buffer_done(&watch->request);
-    ks_buffer_done(&watch->error);
-    ks_etcd_lines_done(&watch->lines);
+    ks_etcd_frames_done(&watch->frames);
     ks_free(watch);
 }
 
@@ -128,6 +121,15 @@ static void end_watch(struct ks_etcd_watch *watch)
     free_watch(watch);
 }
 
+/* An end that etcd made: with its words if it was an error, otherwise without a reason. */
+static void explain(struct ks_etcd_watch *watch, const struct ks_etcd_transfer_end *end)
+{
+    enum ks_etcd_cause cause = ks_etcd_trailer_cause(end->trailer, end->http_status);
+    bool is_error = cause != KS_ETCD_DONE && (end->trailer->has_status || end->http_status != 200);
+    watch->cause = is_error ? cause : KS_ETCD_ENDED;
+    set_detail(watch, "", ks_etcd_trailer_words(end->trailer));
+}
+
 static void on_end(void *user, const struct ks_etcd_transfer_end *end)
 {
     static const enum ks_etcd_cause causes[] = {
@@ -139,13 +141,9 @@ static void on_end(void *user, const struct ks_etcd_transfer_end *end)
     struct ks_etcd_watch *watch = user;
     if (watch->cause == KS_ETCD_DONE) {
         fail(watch, causes[end->fate], end->detail);
-    }
-    if (end->fate == KS_ETCD_FATE_ANSWERED && end->http_status != 200) {
-        ks_bytes body = ks_buffer_bytes(&watch->error);
-        KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(body.len)};
-        ks_bytes words;
-        watch->cause = ks_etcd_wire_error(end->http_status, body, &arena, &words);
-        set_detail(watch, "", words);
+        if (end->fate == KS_ETCD_FATE_ANSWERED) {
+            explain(watch, end);
+        }
     }
     end_watch(watch);
 }
@@ -157,8 +155,9 @@ static struct ks_etcd_watch *new_watch(struct ks_etcd *client,
     watch->client = client;
     watch->options = *options;
     watch->request.len_max = KS_ETCD_REQUEST_MAX;
-    watch->error.len_max = ERROR_LEN_MAX;
-    watch->lines.rest.len_max = client->answer_len_max;
+    watch->frames.rest.len_max = client->answer_len_max + KS_ETCD_FRAME_HEAD_LEN;
+    ks_result opened = ks_etcd_frame_open(&watch->request);
+    assert(!ks_failed(opened)); /* the bound is larger */
     watch->index = client->watch_count;
     watch->silent_at_ns = ks_etcd_now_ns(client);
     watch->endpoint = ks_etcd_endpoints_choose(&client->endpoints, options->pin);
@@ -200,6 +199,7 @@ ks_result ks_etcd_watch_start(struct ks_etcd *client, const struct ks_etcd_watch
         free_watch(watch);
         return written;
     }
+    ks_etcd_frame_close(&watch->request);
     post(watch);
     *ret_watch = watch;
     return KS_RES(OK);

@@ -1,8 +1,6 @@
 /*
- * wire: etcd's v3 JSON, both ways: requests into a buffer, answers and watch lines into values.
- *
- * In proto3's JSON 64-bit integers are strings, bytes are base64, and a field that is false, 0 or
- * empty is left out. Fields that we do not know are passed over.
+ * wire: etcd's messages, both ways: requests into a buffer, answers and what a watch brings into
+ * values. Field numbers are etcd's (fields.h); fields that we do not know are passed over.
  *
  * Threads: pure over the arguments; any.
  */
@@ -12,7 +10,7 @@
 #include "pkg/etcd/message.h"
 
 /*
- * Append the body of a request to buffer.
+ * Append a request to buffer, without the head that gRPC puts before it.
  * Fails: LIMIT_EXCEEDED (the buffer's len_max, or more entries than KS_ETCD_OPS_MAX); the buffer
  * may then hold a part of it.
  */
@@ -24,7 +22,7 @@ KS_MUST_USE ks_result ks_etcd_wire_disarm(struct ks_buffer *buffer,
 KS_MUST_USE ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes to,
                                          int64_t start_revision);
 
-/* What an answer's body is. HEADER: only the header is of interest. */
+/* What an answer is. HEADER: only the header is of interest. */
 enum ks_etcd_wire_kind {
     KS_ETCD_WIRE_HEADER,
     KS_ETCD_WIRE_TXN,
@@ -44,26 +42,18 @@ enum ks_etcd_wire_kind {
 struct ks_etcd_answer *ks_etcd_answer_new(enum ks_etcd_cause cause, ks_bytes detail);
 
 /*
- * Reads the body of an answer with status 200.
+ * Reads an answer's message.
  *
- * ret_answer  has cause DONE and one reference, the caller's to unref. Untouched after a failure.
+ * ret_answer  has cause DONE and one reference, the caller's to unref. It holds a copy of what it
+ *             needs of the message. Untouched after a failure.
  *
- * Fails: VALIDATION (not JSON, or not of this form), LIMIT_EXCEEDED (too deep).
+ * Fails: VALIDATION (not of this form), LIMIT_EXCEEDED (more than ks_etcd_wire_arena_max allows).
  */
-KS_MUST_USE ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes body,
+KS_MUST_USE ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes message,
                                           struct ks_etcd_answer **ret_answer);
 
-/*
- * Returns what the body of an answer with another status than 200 means. Any bytes are fine: what
- * can't be read is REFUSED if the status is 401 or 403, otherwise UNKNOWN.
- *
- * ret_detail  always written: etcd's text, borrowed from arena; empty if there is none.
- */
-enum ks_etcd_cause ks_etcd_wire_error(long http_status, ks_bytes body, struct ks_arena *arena,
-                                      ks_bytes *ret_detail);
-
-/* One line of a watch: a message, or its end. */
-struct ks_etcd_wire_line {
+/* What a watch brought: a message, or its end. */
+struct ks_etcd_wire_watched {
     struct ks_etcd_watch_message message; /* unless is_end */
     bool is_end;
     enum ks_etcd_cause cause; /* is_end, as the next two */
@@ -72,15 +62,15 @@ struct ks_etcd_wire_line {
 };
 
 /*
- * Reads one line, without its line end.
+ * Reads one message of a watch.
  *
- * ret_line  borrowed from arena; untouched after a failure.
+ * ret_watched  borrowed from arena and message; untouched after a failure.
  *
  * Fails: VALIDATION (not of this form; part of a revision only; revisions that go back),
- * LIMIT_EXCEEDED (too deep, arena's cap).
+ * LIMIT_EXCEEDED (arena's cap).
  */
-KS_MUST_USE ks_result ks_etcd_wire_watch_line(ks_bytes line, struct ks_arena *arena,
-                                              struct ks_etcd_wire_line *ret_line);
+KS_MUST_USE ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
+                                                 struct ks_etcd_wire_watched *ret_watched);
 
-/* Returns the len_max for an arena that takes what a text of len bytes may say. */
+/* Returns the len_max for an arena that takes what a message of len bytes may say. */
 size_t ks_etcd_wire_arena_max(size_t len);

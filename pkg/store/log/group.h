@@ -9,7 +9,8 @@
  *                  nested transaction with its own compares, which succeeds or fails alone
  *            else  range the epoch record
  *
- * The careful form costs etcd's JSON gateway a third more. So a group is plain first. If it fails,
+ * The careful form costs etcd more: a third where it was measured, through its JSON gateway. So a
+ * group is plain first. If it fails,
  * or its outcome is unknown, it is repeated in the careful form, which tells the members apart. A
  * mutation that the local copy already contradicts is put into a careful group from the start.
  *

@@ -5,7 +5,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/store/replicated/replicated.h"
 
-/* Records a call: of the longest values they are 34 MB, and 45 MB of JSON (KS_ETCD_ANSWER_MAX). */
+/* Records a call: of the longest values they are 34 MB (KS_ETCD_ANSWER_MAX allows 64). */
 #define PAGE_LIMIT 128
 #define CALL_MS    5000
 #define RETRY_NS   (100 * KS_NS_PER_MS)
