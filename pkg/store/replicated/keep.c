@@ -84,9 +84,32 @@ static void compact(struct ks_replicated *engine)
 
 /* ---- The members' health ---- */
 
+/*
+ * An alarm that any reachable member knows of is raised: one that lags does not know of it yet.
+ * While none can be reached the last word stands. (etcd's own call for alarms goes through its log
+ * at each member, as a change does; these words cost nothing.)
+ */
+static void gather_alarms(struct ks_replicated *engine)
+{
+    bool is_any_reachable = false;
+    bool is_full = false;
+    bool is_damaged = false;
+    for (size_t i = 0; i < engine->store->options.endpoint_count; i++) {
+        const struct ks_probe *probe = &engine->probes[i];
+        bool counts = engine->members[i].reachable;
+        is_any_reachable = is_any_reachable || counts;
+        is_full = is_full || (counts && probe->has_no_space);
+        is_damaged = is_damaged || (counts && probe->has_corrupt);
+    }
+    if (is_any_reachable) {
+        engine->alarms.etcd_is_full = is_full;
+        engine->alarms.etcd_is_damaged = is_damaged;
+    }
+}
+
 static void on_member(void *user, const struct ks_etcd_answer *answer)
 {
-    const struct ks_probe *probe = user;
+    struct ks_probe *probe = user;
     struct ks_replicated *engine = probe->engine;
     struct ks_store_member *member = &engine->members[probe->index];
     if (engine->is_closing) {
@@ -94,37 +117,24 @@ static void on_member(void *user, const struct ks_etcd_answer *answer)
     }
     member->reachable = answer->cause == KS_ETCD_DONE;
     member->leader = member->reachable && answer->status.is_leader;
-    if (!member->reachable) {
-        return;
+    if (member->reachable) {
+        member->revision = answer->header.revision;
+        member->raft_term = answer->header.raft_term;
+        member->database_bytes = (uint64_t)answer->status.db_len;
+        snprintf(member->version, sizeof(member->version), "%.*s", (int)answer->status.version.len,
+                 (const char *)answer->status.version.ptr);
+        probe->has_no_space = answer->status.has_no_space;
+        probe->has_corrupt = answer->status.has_corrupt;
     }
-    member->revision = answer->header.revision;
-    member->raft_term = answer->header.raft_term;
-    member->database_bytes = (uint64_t)answer->status.db_len;
-    snprintf(member->version, sizeof(member->version), "%.*s", (int)answer->status.version.len,
-             (const char *)answer->status.version.ptr);
-}
-
-static void on_alarms(void *user, const struct ks_etcd_answer *answer)
-{
-    struct ks_replicated *engine = user;
-    if (engine->is_closing || answer->cause != KS_ETCD_DONE) {
-        return;
-    }
-    engine->alarms.etcd_is_full = false;
-    engine->alarms.etcd_is_damaged = false;
-    for (size_t i = 0; i < answer->alarm_count; i++) {
-        bool full = answer->alarms[i].kind == KS_ETCD_ALARM_NO_SPACE;
-        bool damaged = answer->alarms[i].kind == KS_ETCD_ALARM_CORRUPT;
-        engine->alarms.etcd_is_full = engine->alarms.etcd_is_full || full;
-        engine->alarms.etcd_is_damaged = engine->alarms.etcd_is_damaged || damaged;
-    }
+    gather_alarms(engine);
 }
 
 /* A call that can't be started is made up for by the next probe. */
 static void probe(struct ks_replicated *engine)
 {
     for (size_t i = 0; i < engine->store->options.endpoint_count; i++) {
-        engine->probes[i] = (struct ks_probe){engine, i};
+        engine->probes[i].engine = engine;
+        engine->probes[i].index = i;
         const struct ks_etcd_call call = {
             .done = on_member,
             .user = &engine->probes[i],
@@ -134,10 +144,6 @@ static void probe(struct ks_replicated *engine)
         ks_result begun = ks_etcd_status(engine->etcd, &call);
         (void)begun;
     }
-    const struct ks_etcd_call call = {
-        .done = on_alarms, .user = engine, .timeout_ms = PROBE_CALL_MS};
-    ks_result begun = ks_etcd_alarms(engine->etcd, &call);
-    (void)begun;
 }
 
 static int64_t probe_every_ns(const struct ks_replicated *engine, int64_t now_ns)

@@ -73,6 +73,8 @@ struct ks_load {
 struct ks_probe {
     struct ks_replicated *engine;
     size_t index;
+    bool has_no_space; /* alarms that the member knew of in its last answer */
+    bool has_corrupt;
 };
 
 /* What is wrong, for the status; several may be. */
