@@ -23,7 +23,9 @@
 #include "pkg/base/result.h"
 
 /*
- * Sets what every thread inherits, so main calls it first, before there is another thread:
+ * Sets what holds for every thread, so main calls it first, before there is another thread:
+ * - what was freed stays with the process, because to get it from the kernel again costs more than
+ *   to use it: a process keeps the memory that it once needed;
  * - no core file is written and no process of the same user may attach a debugger, because keys and
  *   plaintexts are in memory;
  * - SIGPIPE is ignored: writing to a connection that is gone fails, and does not end the process;
