@@ -44,8 +44,6 @@ struct ks_rpc_loop {
     struct ks_rpc_tag wake_tag;
     /* The loop's thread only. */
     struct ks_rpc_timer timers; /* the ring's head */
-    struct post *deferred;      /* newest first */
-    unsigned turns;             /* events since the oldest of them */
     char name[KS_RPC_LOOP_NAME_MAX + 1];
 };
 
@@ -73,8 +71,10 @@ static struct post *reversed(struct post *newest)
     return oldest;
 }
 
-static void run_all(struct post *newest)
+/* Runs what was posted so far; false if that was nothing. */
+static bool run_posted(struct ks_rpc_loop *loop)
 {
+    struct post *newest = atomic_exchange(&loop->posted, NULL);
     struct post *post = reversed(newest);
     while (post) {
         struct post *next = post->next;
@@ -82,23 +82,6 @@ static void run_all(struct post *newest)
         ks_free(post);
         post = next;
     }
-}
-
-/* Runs what was posted so far; false if that was nothing. */
-static bool run_posted(struct ks_rpc_loop *loop)
-{
-    struct post *newest = atomic_exchange(&loop->posted, NULL);
-    run_all(newest);
-    return newest;
-}
-
-/* Likewise what was deferred. */
-static bool run_deferred(struct ks_rpc_loop *loop)
-{
-    struct post *newest = loop->deferred;
-    loop->deferred = NULL;
-    loop->turns = 0;
-    run_all(newest);
     return newest;
 }
 
@@ -131,12 +114,9 @@ static void run_timers(struct ks_rpc_loop *loop)
     }
 }
 
-/* Until when the thread may sleep. With something deferred it only looks. */
+/* Until when the thread may sleep. */
 static gpr_timespec next_wake(const struct ks_rpc_loop *loop)
 {
-    if (loop->deferred) {
-        return gpr_inf_past(GPR_CLOCK_MONOTONIC);
-    }
     return loop->timers.next == &loop->timers ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
                                               : loop->timers.next->due;
 }
@@ -153,10 +133,6 @@ static void *run(void *arg)
         }
         if (event.type == GRPC_OP_COMPLETE) {
             ks_rpc_tag_run(event.tag, event.success != 0);
-            loop->turns++;
-        }
-        if (event.type == GRPC_QUEUE_TIMEOUT || loop->turns >= KS_RPC_LOOP_TURNS_MAX) {
-            run_deferred(loop);
         }
         run_timers(loop);
     }
@@ -227,19 +203,6 @@ void ks_rpc_loop_await_turn(struct ks_rpc_loop *loop)
     sem_destroy(&turned);
 }
 
-void ks_rpc_loop_defer(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg)
-{
-    assert(ks_rpc_loop_is_current(loop));
-    assert(fn);
-
-    if (!loop->deferred) {
-        loop->turns = 0;
-    }
-    struct post *post = ks_alloc(1, sizeof(*post));
-    *post = (struct post){loop->deferred, fn, arg};
-    loop->deferred = post;
-}
-
 struct ks_rpc_timer *ks_rpc_loop_after(struct ks_rpc_loop *loop, int64_t delay_ms,
                                        void (*fn)(void *arg), void *arg)
 {
@@ -275,11 +238,11 @@ void ks_rpc_timer_cancel(struct ks_rpc_timer *timer)
     ks_free(timer);
 }
 
-/* Ends the loop. What is posted and deferred by what was still runs; its timers go. */
+/* Ends the loop. What is posted by what was posted still runs; its timers go. */
 static void stop(void *arg)
 {
     struct ks_rpc_loop *loop = arg;
-    while (run_posted(loop) || run_deferred(loop)) {
+    while (run_posted(loop)) {
     }
     while (loop->timers.next != &loop->timers) {
         ks_rpc_timer_cancel(loop->timers.next);

@@ -13,8 +13,7 @@
 
 #include "pkg/base/result.h"
 
-#define KS_RPC_LOOP_NAME_MAX  15U  /* bytes: what Linux shows as a thread's name */
-#define KS_RPC_LOOP_TURNS_MAX 256U /* events that a deferred function waits for at most */
+#define KS_RPC_LOOP_NAME_MAX 15U /* bytes: what Linux shows as a thread's name */
 
 struct ks_rpc_loop;
 struct ks_rpc_timer;
@@ -58,13 +57,6 @@ void ks_rpc_loop_post(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg
  * be called on the loop's own thread, nor after ks_rpc_loop_free.
  */
 void ks_rpc_loop_await_turn(struct ks_rpc_loop *loop);
-
-/*
- * Runs fn(arg) once the loop has run all callbacks that are waiting at the moment, at the latest
- * after KS_RPC_LOOP_TURNS_MAX of them. A sender uses it to put everything that those callbacks
- * bring into one message. To be called on the loop's thread.
- */
-void ks_rpc_loop_defer(struct ks_rpc_loop *loop, void (*fn)(void *arg), void *arg);
 
 /*
  * Runs fn(arg) on the loop's thread once delay_ms have passed. The timer that is returned is freed

@@ -141,63 +141,6 @@ static void timers_run_when_due_and_not_when_cancelled(void **state)
     }
 }
 
-static void defer_then_post(void *arg)
-{
-    (void)arg;
-    ks_rpc_loop_defer(loop, note, (void *)(intptr_t)2);
-    ks_rpc_loop_defer(loop, note, (void *)(intptr_t)3);
-    ks_rpc_loop_post(loop, note, (void *)(intptr_t)0);
-    ks_rpc_loop_post(loop, note, (void *)(intptr_t)1);
-}
-
-static void what_is_deferred_runs_after_what_is_waiting(void **state)
-{
-    (void)state;
-
-    ks_rpc_loop_post(loop, defer_then_post, NULL);
-    gauge_await(&ran, 4);
-
-    for (int i = 0; i < 4; i++) {
-        assert_int_equal(sequence[i], i);
-    }
-}
-
-static bool deferred_ran;
-static unsigned busy_turns;
-
-static void end_busy(void *arg)
-{
-    (void)arg;
-    deferred_ran = true;
-}
-
-static void keep_busy(void *arg)
-{
-    (void)arg;
-    if (deferred_ran) {
-        gauge_raise(&ran);
-        return;
-    }
-    busy_turns++;
-    ks_rpc_loop_post(loop, keep_busy, NULL);
-}
-
-static void start_busy(void *arg)
-{
-    ks_rpc_loop_defer(loop, end_busy, NULL);
-    keep_busy(arg);
-}
-
-static void a_busy_loop_gets_to_what_is_deferred(void **state)
-{
-    (void)state;
-
-    ks_rpc_loop_post(loop, start_busy, NULL);
-    gauge_await(&ran, 1);
-
-    assert_in_range(busy_turns, 1, KS_RPC_LOOP_TURNS_MAX);
-}
-
 static void set_far_timer(void *arg)
 {
     (void)arg;
@@ -236,8 +179,6 @@ int main(void)
         CASE(what_one_thread_posts_runs_in_its_order),
         CASE(a_loop_knows_its_own_thread),
         CASE(timers_run_when_due_and_not_when_cancelled),
-        CASE(what_is_deferred_runs_after_what_is_waiting),
-        CASE(a_busy_loop_gets_to_what_is_deferred),
         CASE(free_runs_what_was_posted_and_drops_timers),
     };
     return cmocka_run_group_tests_name("loop", tests, fixture_setup, fixture_teardown);

@@ -10,8 +10,6 @@
  *
  * No item is left behind: either the stream was ready after the item had been added, or
  * on_writable comes after that. (Senders on several threads guard their batch with their own lock.)
- * A sender on the loop's own thread gets larger batches by ks_rpc_loop_defer: it defers the sending
- * when it adds the first item, and so gathers what all events that are waiting bring.
  *
  * Threads: callbacks on the stream's loop, one at a time. Functions say from where.
  */
