@@ -39,12 +39,8 @@ char *ks_bytes_dup(ks_bytes a)
 }
 
 /* Moves the content to a larger place. The old place is wiped, because it may hold a secret. */
-static void grow(struct ks_buffer *buffer, size_t len_needed)
+static void move(struct ks_buffer *buffer, size_t capacity)
 {
-    size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
-    while (capacity < len_needed) {
-        capacity *= 2;
-    }
     uint8_t *place = ks_realloc(NULL, capacity, 1); /* unset, as ks_buffer_extend says */
     if (buffer->ptr) {
         memcpy(place, buffer->ptr, buffer->len);
@@ -53,6 +49,30 @@ static void grow(struct ks_buffer *buffer, size_t len_needed)
     }
     buffer->ptr = place;
     buffer->capacity = capacity;
+}
+
+/* Doubles the place, so that many small appends move the content few times. */
+static void grow(struct ks_buffer *buffer, size_t len_needed)
+{
+    size_t capacity = buffer->capacity > FIRST_CAPACITY ? buffer->capacity : FIRST_CAPACITY;
+    while (capacity < len_needed) {
+        capacity *= 2;
+    }
+    move(buffer, capacity);
+}
+
+ks_result ks_buffer_reserve(struct ks_buffer *buffer, size_t len)
+{
+    assert(buffer->len_max > 0);
+    assert(buffer->len <= buffer->len_max);
+
+    if (len > buffer->len_max - buffer->len) {
+        return KS_RES(LIMIT_EXCEEDED);
+    }
+    if (len > buffer->capacity - buffer->len) {
+        move(buffer, buffer->len + len);
+    }
+    return KS_RES(OK);
 }
 
 ks_result ks_buffer_extend(struct ks_buffer *buffer, size_t len, uint8_t **ret_place)

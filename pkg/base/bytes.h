@@ -65,6 +65,13 @@ KS_MUST_USE ks_result ks_buffer_append(struct ks_buffer *buffer, ks_bytes bytes)
  */
 KS_MUST_USE ks_result ks_buffer_extend(struct ks_buffer *buffer, size_t len, uint8_t **ret_place);
 
+/*
+ * Makes place for len more bytes, and no more than that: appending them then neither moves nor
+ * wipes anything. It is for a caller that knows how much comes.
+ * Fails: LIMIT_EXCEEDED (over len_max; the buffer is unchanged).
+ */
+KS_MUST_USE ks_result ks_buffer_reserve(struct ks_buffer *buffer, size_t len);
+
 /* Drops len bytes from the front. A len above buffer->len is asserted against. */
 void ks_buffer_consume(struct ks_buffer *buffer, size_t len);
 

@@ -122,6 +122,39 @@ static void extend_gives_a_place_behind_what_is_there(void **state)
     assert_true(ks_bytes_equal(ks_buffer_bytes(&buffer), KS_LITERAL("abcd")));
 }
 
+static void a_reserved_buffer_does_not_move_until_it_is_full(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO buffer = {.len_max = SMALL_MAX};
+    assert_int_equal(ks_buffer_append(&buffer, KS_LITERAL("ab")).code, KS_OK);
+
+    assert_int_equal(ks_buffer_reserve(&buffer, 600).code, KS_OK);
+    const uint8_t *place = buffer.ptr;
+    for (size_t i = 0; i < 300; i++) {
+        assert_int_equal(ks_buffer_append(&buffer, KS_LITERAL("cd")).code, KS_OK);
+    }
+    assert_ptr_equal(buffer.ptr, place);
+    assert_int_equal(buffer.capacity, 602);
+    assert_memory_equal(buffer.ptr, "abcd", 4);
+    assert_int_equal(ks_buffer_append(&buffer, KS_LITERAL("e")).code, KS_OK);
+    assert_int_equal(buffer.len, 603);
+}
+
+static void reserves_up_to_its_cap_and_nothing_for_nothing(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO buffer = {.len_max = 4};
+
+    assert_int_equal(ks_buffer_reserve(&buffer, 0).code, KS_OK);
+    assert_null(buffer.ptr);
+    assert_int_equal(ks_buffer_reserve(&buffer, 5).code, KS_LIMIT_EXCEEDED);
+    assert_int_equal(ks_buffer_reserve(&buffer, SIZE_MAX).code, KS_LIMIT_EXCEEDED);
+    assert_null(buffer.ptr);
+    assert_int_equal(ks_buffer_reserve(&buffer, 4).code, KS_OK);
+    assert_int_equal(ks_buffer_append(&buffer, KS_LITERAL("abcd")).code, KS_OK);
+    assert_int_equal(ks_buffer_reserve(&buffer, 1).code, KS_LIMIT_EXCEEDED);
+}
+
 static void consume_drops_from_the_front_and_wipes_the_rest(void **state)
 {
     (void)state;
@@ -146,6 +179,9 @@ static void a_buffer_is_wiped_when_it_moves_and_when_it_goes(void **state)
     uint8_t *place;
     assert_int_equal(ks_buffer_append(&buffer, KS_LITERAL("plaintext")).code, KS_OK);
 
+    ks_witness_watch(buffer.ptr, 9);
+    assert_int_equal(ks_buffer_reserve(&buffer, 300).code, KS_OK);
+    assert_true(ks_witness_saw_wiped());
     ks_witness_watch(buffer.ptr, 9);
     assert_int_equal(ks_buffer_extend(&buffer, SMALL_MAX - 9, &place).code, KS_OK);
     assert_true(ks_witness_saw_wiped());
@@ -202,6 +238,8 @@ int main(void)
         cmocka_unit_test(a_buffer_holds_what_was_appended),
         cmocka_unit_test(a_buffer_refuses_one_byte_over_its_cap_and_stays_as_it_was),
         cmocka_unit_test(extend_gives_a_place_behind_what_is_there),
+        cmocka_unit_test(a_reserved_buffer_does_not_move_until_it_is_full),
+        cmocka_unit_test(reserves_up_to_its_cap_and_nothing_for_nothing),
         cmocka_unit_test(consume_drops_from_the_front_and_wipes_the_rest),
         cmocka_unit_test(a_buffer_is_wiped_when_it_moves_and_when_it_goes),
         cmocka_unit_test(done_keeps_the_cap_and_takes_the_zero_value),

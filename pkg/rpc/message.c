@@ -35,9 +35,8 @@ static grpc_byte_buffer *from_block(struct block *block, size_t len)
 
 grpc_byte_buffer *ks_rpc_message_copy(ks_bytes bytes)
 {
-    struct block *block = ks_alloc(1, sizeof(*block) + bytes.len);
-    block->ptr = block->inside;
-    block->capacity = bytes.len;
+    struct block *block = ks_realloc(NULL, 1, sizeof(*block) + bytes.len);
+    *block = (struct block){.ptr = block->inside, .capacity = bytes.len};
     if (bytes.len > 0) {
         memcpy(block->ptr, bytes.ptr, bytes.len);
     }
@@ -89,6 +88,7 @@ ks_result ks_rpc_message_init(struct ks_rpc_message *message, grpc_byte_buffer *
         return KS_RES(OK);
     }
     message->flat.len_max = slices->length + 1;
+    KS_TRY(ks_buffer_reserve(&message->flat, slices->length));
     for (size_t i = 0; i < slices->count; i++) {
         KS_TRY(ks_buffer_append(&message->flat, ks_rpc_slice_bytes(&slices->slices[i])));
     }

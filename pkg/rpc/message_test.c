@@ -63,6 +63,7 @@ static void a_message_in_pieces_is_put_together_and_all_of_it_wiped(void **state
     assert_int_equal(message.bytes.len, 2 * PIECE_LEN);
     assert_int_equal(message.bytes.ptr[PIECE_LEN - 1], '1');
     assert_int_equal(message.bytes.ptr[PIECE_LEN], '2');
+    assert_int_equal(message.flat.capacity, 2 * PIECE_LEN);
     ks_witness_watch(message.bytes.ptr, message.bytes.len);
     ks_rpc_message_done(&message);
 

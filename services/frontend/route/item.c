@@ -11,9 +11,28 @@ enum { VIEW_VERSION = 1, VIEW_FACTS };
 enum { DETAIL_KEY = 1, DETAIL_VALUE };
 
 #define TAG_LEN_MAX 11U /* a varint with its tag */
+#define HEAD_LEN    4U  /* of a field that is shorter than 2 MiB */
+
+/*
+ * About how long an item will be; at least that, because every length is taken as a long one. The
+ * body of each request is written once, and so moves to no larger place while it is.
+ */
+static size_t room_of(const struct ks_item *item)
+{
+    size_t len = 2 * (size_t)TAG_LEN_MAX; /* operation and decision */
+    len += HEAD_LEN + item->account.len + HEAD_LEN + item->principal.len;
+    len += HEAD_LEN + item->request_id.len + HEAD_LEN + item->request.len;
+    for (size_t i = 0; i < item->version_count; i++) {
+        len += HEAD_LEN + item->versions[i].len;
+    }
+    return len;
+}
 
 ks_result ks_item_write(const struct ks_item *item, struct ks_buffer *body)
 {
+    size_t left = body->len_max - body->len;
+    size_t room = room_of(item);
+    KS_TRY(ks_buffer_reserve(body, room < left ? room : left));
     KS_TRY(ks_wire_put_varint(OPERATION, item->operation, body));
     KS_TRY(ks_wire_put_bytes(ACCOUNT, item->account, body));
     KS_TRY(ks_wire_put_bytes(PRINCIPAL, item->principal, body));

@@ -66,6 +66,22 @@ static void writes_what_protobuf_reads(void **state)
     assert_int_equal(request->items[1]->tag, 1);
 }
 
+/* Each request has one: what it is moved out of would be wiped, and the rest of its place, too. */
+static void an_item_moves_to_no_larger_place_while_it_is_written(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[1500];
+    struct ks_item large = sample;
+    large.request = (ks_bytes){zeros, sizeof(zeros)};
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    KS_BUFFER_AUTO full = {.len_max = sizeof(zeros)};
+
+    assert_int_equal(ks_item_write(&large, &body).code, KS_OK);
+
+    assert_in_range(body.capacity, body.len, body.len + 64);
+    assert_int_equal(ks_item_write(&large, &full).code, KS_LIMIT_EXCEEDED);
+}
+
 static void names_decisions_as_the_proto_file_does(void **state)
 {
     (void)state;
@@ -232,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_what_protobuf_reads),
+        cmocka_unit_test(an_item_moves_to_no_larger_place_while_it_is_written),
         cmocka_unit_test(names_decisions_as_the_proto_file_does),
         cmocka_unit_test(leaves_a_full_message_unchanged),
         cmocka_unit_test(writes_no_item_that_a_keystore_refuses),

@@ -191,6 +191,22 @@ struct draft {
     bool closed; /* takes no more items */
 };
 
+/* Makes room for all items of the queue, or for as much as a message takes. */
+static void draft_reserve(struct draft *draft, const struct ks_upstream_queue *queue)
+{
+    size_t left = draft->bytes.len_max - draft->bytes.len;
+    size_t room = 0;
+    size_t count = 0;
+    const struct ks_upstream_item *item = queue->first;
+    while (item && count < KS_EXECUTE_ITEMS_MAX && room < KS_EXECUTE_REQUEST_ENOUGH) {
+        room += KS_EXECUTE_FIELD_HEAD_MAX + KS_EXECUTE_TAG_MAX + item->body.len;
+        count++;
+        item = item->queue_next;
+    }
+    ks_result reserved = ks_buffer_reserve(&draft->bytes, room < left ? room : left);
+    assert(!ks_failed(reserved));
+}
+
 /* Moves the first item of the queue to the message. */
 static void draft_add(struct draft *draft, struct ks_upstream_queue *queue)
 {
@@ -206,6 +222,7 @@ static void draft_add(struct draft *draft, struct ks_upstream_queue *queue)
 static size_t draft_fill(struct draft *draft, struct ks_upstream_queue *queue)
 {
     size_t before = draft->count;
+    draft_reserve(draft, queue);
     while (queue->first && !draft->closed) {
         draft_add(draft, queue);
     }
