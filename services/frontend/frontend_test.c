@@ -429,6 +429,41 @@ static void answers_each_entry_of_a_batch_for_itself(void **state)
     assert_int_equal(rest.len, 0);
 }
 
+/* The fake echoes an entry's request. A first batch teaches the view, so the second has one round. */
+static void results_stand_in_the_order_of_entries_whichever_is_answered_first(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO request = {.len_max = 1U << 20};
+    char texts[5][16];
+    for (unsigned i = 0; i < KS_COUNT(texts); i++) {
+        KS_BUFFER_AUTO entry = {.len_max = 4096};
+        put(&entry, 1, ks_bytes_of(KEY_ID));
+        (void)snprintf(texts[i], sizeof(texts[i]), "plaintext %u", i);
+        put(&entry, 2, ks_bytes_of(texts[i]));
+        put(&request, 1, ks_buffer_bytes(&entry));
+    }
+    fixture_keystore_set(near, MOOD_BACKWARDS);
+    fixture_keystore_set(far, MOOD_BACKWARDS);
+
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(call(KMS "EncryptBatch", &request), KS_OK);
+
+        ks_bytes rest = ks_buffer_bytes(&response);
+        for (unsigned i = 0; i < KS_COUNT(texts); i++) {
+            struct ks_wire_field result;
+            struct ks_wire_field outcome;
+            struct ks_wire_field key;
+            struct ks_wire_field plaintext;
+            assert_int_equal(ks_wire_next(&rest, &result).code, KS_OK);
+            assert_int_equal(ks_wire_next(&result.bytes, &outcome).code, KS_OK);
+            assert_int_equal(ks_wire_next(&outcome.bytes, &key).code, KS_OK);
+            assert_int_equal(ks_wire_next(&outcome.bytes, &plaintext).code, KS_OK);
+            assert_true(ks_bytes_equal(plaintext.bytes, ks_bytes_of(texts[i])));
+        }
+        assert_int_equal(rest.len, 0);
+    }
+}
+
 static void refuses_a_batch_of_none_or_too_many(void **state)
 {
     (void)state;
@@ -494,6 +529,7 @@ int main(void)
         TEST(answers_by_the_deadline_when_nobody_can),
         TEST(gives_up_on_views_that_never_hold),
         TEST(answers_each_entry_of_a_batch_for_itself),
+        TEST(results_stand_in_the_order_of_entries_whichever_is_answered_first),
         TEST(refuses_a_batch_of_none_or_too_many),
         TEST(answers_what_is_under_way_when_it_stops),
     };
