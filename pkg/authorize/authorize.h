@@ -19,6 +19,7 @@
 struct ks_question {
     const struct ks_operation *operation;
     const struct ks_checked *checked; /* what the request says */
+    const struct ks_home *home;       /* where it is decided */
     ks_bytes account;                 /* of the caller */
     ks_bytes principal;               /* its ARN */
     const struct ks_facts *keys;      /* of each of checked->keys: what is known of it */

@@ -25,6 +25,7 @@ static bool allows(const char *operation, const struct ks_buffer *message,
     const struct ks_question question = {
         .operation = row,
         .checked = &checked,
+        .home = &fixture_home,
         .account = KS_LITERAL(OWN),
         .principal = KS_LITERAL("arn:aws:iam::" OWN ":user/alice"),
         .keys = keys,
@@ -88,7 +89,9 @@ static void denies_by_a_policy_that_it_cannot_read(void **state)
     struct ks_facts facts = {.count = 0};
     KS_BUFFER_AUTO message = {.len_max = BUFFER_LEN};
     put(&message, 1, KS_LITERAL(KEY_ID));
-    assert_int_equal(ks_facts_add(&facts, KS_FACT_KEY_POLICY, KS_LITERAL("{}")).code, KS_OK);
+    const struct ks_policy_fact policy = {.key = KS_LITERAL(KS_FACT_KEY_POLICY),
+                                          .value = KS_LITERAL("{}")};
+    assert_int_equal(ks_facts_add(&facts, &policy).code, KS_OK);
 
     assert_false(allows("DescribeKey", &message, &facts));
 }

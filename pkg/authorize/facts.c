@@ -4,17 +4,19 @@
 
 /* Numbers of the fields in internal.proto; facts_test.c compares them with the generated code. */
 enum { VIEW_FACTS = 2 };
-enum { FACT_NAME = 1, FACT_VALUE = 2 };
+enum { FACT_KEY = 1, FACT_VALUE = 2, FACT_NAME = 3 };
 
 static ks_result read_fact(ks_bytes bytes, struct ks_policy_fact *fact)
 {
     while (bytes.len > 0) {
         struct ks_wire_field field;
         KS_TRY(ks_wire_next(&bytes, &field));
-        if (field.number == FACT_NAME) {
+        if (field.number == FACT_KEY) {
             fact->key = field.bytes;
         } else if (field.number == FACT_VALUE) {
             fact->value = field.bytes;
+        } else if (field.number == FACT_NAME) {
+            fact->name = field.bytes;
         }
     }
     return fact->key.len > 0 ? KS_RES(OK) : KS_RES(VALIDATION);
@@ -36,21 +38,21 @@ ks_result ks_facts_read(ks_bytes facts, struct ks_facts *ret_facts)
     return KS_RES(OK);
 }
 
-ks_bytes ks_facts_find(const struct ks_facts *facts, const char *name)
+ks_bytes ks_facts_find(const struct ks_facts *facts, const char *key)
 {
     for (size_t i = 0; i < facts->count; i++) {
-        if (ks_bytes_equal(facts->items[i].key, ks_bytes_of(name))) {
+        if (ks_bytes_equal(facts->items[i].key, ks_bytes_of(key))) {
             return facts->items[i].value;
         }
     }
     return (ks_bytes){0};
 }
 
-ks_result ks_facts_add(struct ks_facts *facts, const char *name, ks_bytes value)
+ks_result ks_facts_add(struct ks_facts *facts, const struct ks_policy_fact *fact)
 {
     if (facts->count == KS_FACTS_MAX) {
         return KS_RES(LIMIT_EXCEEDED);
     }
-    facts->items[facts->count++] = (struct ks_policy_fact){ks_bytes_of(name), value};
+    facts->items[facts->count++] = *fact;
     return KS_RES(OK);
 }

@@ -38,8 +38,8 @@ struct ks_facts {
  */
 KS_MUST_USE ks_result ks_facts_read(ks_bytes facts, struct ks_facts *ret_facts);
 
-/* Returns the first value of that name; empty if there is none. */
-ks_bytes ks_facts_find(const struct ks_facts *facts, const char *name);
+/* Returns the first value of that key; empty if there is none. */
+ks_bytes ks_facts_find(const struct ks_facts *facts, const char *key);
 
 /* Appends a fact. Fails: LIMIT_EXCEEDED (KS_FACTS_MAX are there; the list is unchanged). */
-KS_MUST_USE ks_result ks_facts_add(struct ks_facts *facts, const char *name, ks_bytes value);
+KS_MUST_USE ks_result ks_facts_add(struct ks_facts *facts, const struct ks_policy_fact *fact);

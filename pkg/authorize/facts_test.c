@@ -17,12 +17,13 @@ typedef Keystead__Internal__V1__View proto_view;
 #define BUFFER_LEN 65536U
 
 /* A view without a version is the run of its facts. */
-static void pack(size_t count, const char *name, struct ks_buffer *buffer)
+static void pack(size_t count, const char *key, struct ks_buffer *buffer)
 {
     proto_fact fact = KEYSTEAD__INTERNAL__V1__FACT__INIT;
     proto_fact *facts[KS_FACTS_MAX + 1];
-    fact.name = (char *)(uintptr_t)name;
+    fact.key = (char *)(uintptr_t)key;
     fact.value = (ProtobufCBinaryData){3, (uint8_t *)"a\0b"};
+    fact.name = (ProtobufCBinaryData){4, (uint8_t *)"name"};
     for (size_t i = 0; i < count; i++) {
         facts[i] = &fact;
     }
@@ -43,6 +44,7 @@ static void reads_what_protobuf_writes(void **state)
 
     assert_int_equal(facts.count, 2);
     assert_int_equal(ks_facts_find(&facts, "kms:KeySpec").len, 3);
+    assert_int_equal(facts.items[1].name.len, 4);
     assert_int_equal(ks_facts_find(&facts, "kms:KeySpe").len, 0);
     assert_int_equal(ks_facts_read((ks_bytes){0}, &facts).code, KS_OK);
     assert_int_equal(facts.count, 0);
@@ -70,19 +72,20 @@ static void refuses_every_cut(void **state)
     for (size_t len = 1; len < buffer.len; len++) {
         assert_int_equal(ks_facts_read((ks_bytes){buffer.ptr, len}, &facts).code, KS_VALIDATION);
     }
-    KS_BUFFER_AUTO nameless = {.len_max = BUFFER_LEN};
-    pack(1, "", &nameless);
-    assert_int_equal(ks_facts_read(ks_buffer_bytes(&nameless), &facts).code, KS_VALIDATION);
+    KS_BUFFER_AUTO keyless = {.len_max = BUFFER_LEN};
+    pack(1, "", &keyless);
+    assert_int_equal(ks_facts_read(ks_buffer_bytes(&keyless), &facts).code, KS_VALIDATION);
 }
 
 static void adds_until_it_is_full(void **state)
 {
     (void)state;
+    const struct ks_policy_fact fact = {.key = KS_LITERAL("a:b"), .value = KS_LITERAL("c")};
     struct ks_facts facts = {.count = 0};
     for (size_t i = 0; i < KS_FACTS_MAX; i++) {
-        assert_int_equal(ks_facts_add(&facts, "a:b", KS_LITERAL("c")).code, KS_OK);
+        assert_int_equal(ks_facts_add(&facts, &fact).code, KS_OK);
     }
-    assert_int_equal(ks_facts_add(&facts, "a:b", KS_LITERAL("c")).code, KS_LIMIT_EXCEEDED);
+    assert_int_equal(ks_facts_add(&facts, &fact).code, KS_LIMIT_EXCEEDED);
     assert_int_equal(facts.count, KS_FACTS_MAX);
 }
 

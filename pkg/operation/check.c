@@ -36,6 +36,7 @@ static void keep_value(struct pass *pass, size_t index, const struct ks_wire_fie
                        ks_bytes raw)
 {
     ks_bytes *value = &pass->checked->values[index];
+    pass->checked->numbers[index] = (int32_t)(uint32_t)field->value;
     if (!is_list(&pass->operation->members[index])) {
         *value = field->bytes;
     } else if (!value->ptr) {
@@ -101,21 +102,19 @@ static ks_result check_choices(struct pass *pass)
     return KS_RES(OK);
 }
 
-/* A range that has a text of its own: the number stands in the message once, at most. */
-static ks_result check_range(struct pass *pass, const struct ks_member *member, ks_bytes message)
+/* A range that has a text of its own. */
+static ks_result check_range(struct pass *pass, size_t index)
 {
-    struct ks_wire_field field;
-    while (message.len > 0 && !ks_failed(ks_wire_next(&message, &field))) {
-        int32_t value = (int32_t)(uint32_t)field.value;
-        if (field.number == member->field && (value < member->min || value > member->max)) {
-            return ks_refusal_blame(pass->refusal, KS_VALIDATION, member->name, "%s", member->text);
-        }
+    const struct ks_member *member = &pass->operation->members[index];
+    int32_t value = pass->checked->numbers[index];
+    if (value < member->min || value > member->max) {
+        return ks_refusal_blame(pass->refusal, KS_VALIDATION, member->name, "%s", member->text);
     }
     return KS_RES(OK);
 }
 
 /* What the member that is there means as a whole. */
-static ks_result check_list(struct pass *pass, size_t index, ks_bytes message)
+static ks_result check_list(struct pass *pass, size_t index)
 {
     const struct ks_member *member = &pass->operation->members[index];
     ks_bytes run = pass->checked->values[index];
@@ -127,19 +126,19 @@ static ks_result check_list(struct pass *pass, size_t index, ks_bytes message)
     case KS_MEMBER_TEXTS:
         return ks_lists_check_count(member, run, pass->refusal);
     case KS_MEMBER_NUMBER:
-        return member->text ? check_range(pass, member, message) : KS_RES(OK);
+        return member->text ? check_range(pass, index) : KS_RES(OK);
     default:
         return KS_RES(OK);
     }
 }
 
-static ks_result check_lists(struct pass *pass, ks_bytes message)
+static ks_result check_lists(struct pass *pass)
 {
     for (size_t i = 0; i < pass->operation->member_count; i++) {
         if (pass->counts[i] == 0) {
             continue;
         }
-        KS_TRY(check_list(pass, i, message));
+        KS_TRY(check_list(pass, i));
     }
     return KS_RES(OK);
 }
@@ -166,7 +165,7 @@ ks_result ks_operation_check(const struct ks_operation *operation, const struct 
     KS_TRY(check_constraints(&pass));
     KS_TRY(check_len(&pass, message));
     KS_TRY(check_choices(&pass));
-    KS_TRY(check_lists(&pass, message));
+    KS_TRY(check_lists(&pass));
     if (operation->request_id != KS_MEMBER_NONE) {
         ret_checked->request_id = ret_checked->values[operation->request_id];
     }

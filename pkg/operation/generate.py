@@ -23,6 +23,7 @@ FIELD_HEAD = 10  # bytes of a field's tag and length, at most
 CONTEXT_PAIRS = 128  # pkg/blob/context.h; table.c asserts them
 CONTEXT_LEN = 8192
 BOUNDED = ("PLAINTEXT", "CIPHERTEXT", "BYTE_COUNT", "REQUEST_ID")  # shapes that code has room for
+SEPARATORS = (":", "/")  # between a condition key and the name of an element
 Field = descriptor_pb2.FieldDescriptorProto
 
 
@@ -165,10 +166,38 @@ class Member:
             raise Wrong(f"{field.full_name}: it has no shape")
         if self.limits.min > self.limits.max:
             raise Wrong(f"{field.full_name}: its shape has a minimum above its maximum")
-        default = self.option.default_value
-        allowed = self.type == "NUMBER" and self.limits.min <= default <= self.limits.max
-        if default and not allowed:
-            raise Wrong(f"{field.full_name}: its default is no value that a client may send")
+        self.about = NONE
+        self.check_absence()
+        self.check_condition()
+
+    def check_absence(self):
+        """What stands for a member that is absent is one of its values."""
+        text = self.option.if_absent
+        if not text:
+            return
+        if self.type == "ENUM" and text in enum_values(self.field)[0].split(", "):
+            return
+        if self.type == "NUMBER" and self.limits.min <= int(text) <= self.limits.max:
+            return
+        raise Wrong(f"{self.field.full_name}: its absence cannot stand for {text}")
+
+    def check_condition(self):
+        condition = self.option.condition
+        if not self.option.HasField("condition"):
+            return
+        named = self.type in ("CONTEXT", "TAGS")
+        if self.type in ("BYTES", "ENTRIES") or self.option.secret:
+            raise Wrong(f"{self.field.full_name}: no policy may ask for its value")
+        if condition.key.endswith(SEPARATORS) != named or (condition.names and not named):
+            raise Wrong(f"{self.field.full_name}: its condition key does not fit its type")
+
+    def facts_max(self):
+        """How many facts it makes for a decision, at most."""
+        if not self.option.HasField("condition"):
+            return 0
+        keys = 2 if self.option.condition.names else 1
+        count = {"CONTEXT": CONTEXT_PAIRS, "TAGS": self.limits.max, "TEXTS": self.limits.max}
+        return keys * count.get(self.type, 1)
 
     def row(self):
         limits = self.limits
@@ -194,6 +223,12 @@ class Member:
             parts.append(f".alias_text = {c_text(self.option.key.alias_text)}")
         if self.option.alias.made:
             parts.append(".alias_made = true")
+        if self.option.if_absent:
+            parts.append(f".if_absent = {c_text(self.option.if_absent)}")
+        if self.option.HasField("condition"):
+            condition = self.option.condition
+            parts.append(f".condition = {{{c_text(condition.key)}, {c_text(condition.names)}, "
+                         f"{self.about}}}")
         return "{" + ", ".join(parts) + "}"
 
     def joint_maximum(self):
@@ -231,6 +266,7 @@ class Operation:
         self.check()
         self.confirm()
         self.resources = self.find_resources()
+        self.direct_conditions()
 
     def check(self):
         where = self.method.full_name
@@ -282,6 +318,16 @@ class Operation:
                              "ANY" if key.states == 0 else rule, self.usage(key)))
         return rows
 
+    def direct_conditions(self):
+        """A condition is about a resource that the request names, or about all."""
+        if self.option.same_key_condition and self.key_count() != 2:
+            raise Wrong(f"{self.method.full_name}: two keys, and they alone, may be one")
+        for m in self.members:
+            if m.option.condition.about:
+                m.about = self.member(m.option.condition.about)
+                if m.about not in [row[2] for row in self.resources]:
+                    raise Wrong(f"{m.field.full_name}: its condition is about no resource")
+
     def joint_maximum(self, by_name):
         if self.is_batch:
             return by_name[self.option.batch_of].joint_maximum(by_name)
@@ -326,6 +372,8 @@ class Operation:
             yield f"    .choices = {low}_choices,"
             yield f"    .choice_count = {len(self.option.choices)},"
         yield f"    .request_id = {self.index.get('request_id', NONE)},"
+        if self.option.same_key_condition:
+            yield f"    .same_key_condition = {c_text(self.option.same_key_condition)},"
         yield f"    .fields_max = {fields},"
         yield f"    .len_max = {length},"
         if self.is_batch:
@@ -380,9 +428,9 @@ def request_id(limits):
 def defaults(operations):
     for o in operations:
         for m in o.members:
-            if m.option.default_value:
+            if m.option.if_absent and m.type == "NUMBER":
                 name = f"KS_DEFAULT_{snake(o.name)}_{m.field.name}".upper()
-                yield f"#define {name} {m.option.default_value}"
+                yield f"#define {name} {m.option.if_absent}"
 
 
 def write_bounds(files, operations, out):
@@ -393,7 +441,10 @@ def write_bounds(files, operations, out):
         "KS_OPERATION_COUNT": len(operations),
         "KS_OPERATION_MEMBERS_MAX": max(len(o.members) for o in operations),
         "KS_OPERATION_KEYS_MAX": max(o.key_count() for o in operations),
+        "KS_OPERATION_FACTS_MAX": max(sum(m.facts_max() for m in o.members) for o in operations),
         "KS_OPERATION_LEN_MAX": max(o.joint_maximum(by_name)[1] for o in single),
+        "KS_TAGS_MAX": max(m.limits.max for o in operations for m in o.members
+                           if m.type == "TAGS"),
         "KS_BATCH_ITEMS_MAX": max(o.members[0].limits.max for o in operations if o.is_batch),
     }
     if bounds["KS_OPERATION_MEMBERS_MAX"] > 64:

@@ -4,54 +4,10 @@
 
 #include "pkg/base/mem.h"
 #include "pkg/blob/context.h"
-#include "pkg/codec/wire.h"
-
-/* A map entry and a Tag have their members in the same places. */
-#define PART_KEY   1U
-#define PART_VALUE 2U
+#include "pkg/operation/elements.h"
 
 #define RESERVED     "aws:"
 #define TAG_LIST_MAX 64U /* above every limit of a list of tags: room on the stack */
-
-/* Two strings: a tag, or a pair of an encryption context. */
-struct pair {
-    ks_bytes key;
-    ks_bytes value;
-};
-
-/* The next element of member `field`; false at the end. The run passed the wire check. */
-static bool next_element(ks_bytes *rest, uint32_t field, ks_bytes *ret_element)
-{
-    while (rest->len > 0) {
-        struct ks_wire_field element;
-        if (ks_failed(ks_wire_next(rest, &element))) {
-            return false;
-        }
-        if (element.number == field) {
-            *ret_element = element.bytes;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool next_pair(ks_bytes *rest, uint32_t field, struct pair *ret_pair)
-{
-    ks_bytes parts;
-    if (!next_element(rest, field, &parts)) {
-        return false;
-    }
-    *ret_pair = (struct pair){0};
-    struct ks_wire_field part;
-    while (parts.len > 0 && !ks_failed(ks_wire_next(&parts, &part))) {
-        if (part.number == PART_KEY) {
-            ret_pair->key = part.bytes;
-        } else if (part.number == PART_VALUE) {
-            ret_pair->value = part.bytes;
-        }
-    }
-    return true;
-}
 
 /* AWS reserves the prefix in every case: "AWS:x", too. */
 static bool is_reserved(ks_bytes key)
@@ -83,7 +39,7 @@ static bool has_control(ks_bytes text)
     return false;
 }
 
-static ks_result check_tag(const struct ks_member *member, const struct pair *tag,
+static ks_result check_tag(const struct ks_member *member, const struct ks_pair *tag,
                            struct ks_refusal *refusal)
 {
     if (is_reserved(tag->key)) {
@@ -109,8 +65,8 @@ ks_result ks_lists_check_tags(const struct ks_member *member, ks_bytes run,
 
     ks_bytes keys[TAG_LIST_MAX];
     size_t count = 0;
-    struct pair tag;
-    while (next_pair(&run, member->field, &tag)) {
+    struct ks_pair tag;
+    while (ks_elements_next_pair(member, &run, &tag)) {
         if (count == (size_t)member->max) {
             return refuse_many(member, refusal);
         }
@@ -130,7 +86,7 @@ ks_result ks_lists_check_count(const struct ks_member *member, ks_bytes run,
 {
     size_t count = 0;
     ks_bytes element;
-    while (next_element(&run, member->field, &element)) {
+    while (ks_elements_next_text(member, &run, &element)) {
         count++;
     }
     return member->text && count > (size_t)member->max ? refuse_many(member, refusal) : KS_RES(OK);
@@ -141,8 +97,8 @@ ks_result ks_lists_check_context(const struct ks_member *member, ks_bytes run,
 {
     struct ks_context_pair pairs[KS_CONTEXT_PAIRS_MAX];
     size_t count = 0;
-    struct pair pair;
-    while (next_pair(&run, member->field, &pair)) {
+    struct ks_pair pair;
+    while (ks_elements_next_pair(member, &run, &pair)) {
         if (count == KS_CONTEXT_PAIRS_MAX) {
             ks_refusal_violate(refusal, member->name,
                                "Value at '%s' failed to satisfy constraint: Member must have "

@@ -54,6 +54,16 @@ typedef struct ks_charset {
     uint64_t bits[2];
 } ks_charset;
 
+#define KS_MEMBER_NONE 0xffU /* index of no member */
+
+/* What policies call the value of a member. */
+struct ks_condition {
+    const char
+        *key; /* "kms:KeySpec"; with elements that have names, "aws:RequestTag/"; NULL: none */
+    const char *names; /* of which each element's name is a value: "aws:TagKeys"; NULL: none */
+    uint8_t about;     /* index of the member that names the resource it concerns; NONE: all do */
+};
+
 /* A member of a request. */
 struct ks_member {
     uint32_t field;   /* its number in the message */
@@ -73,10 +83,10 @@ struct ks_member {
     const char *text;    /* what a client reads about its limits; NULL: AWS's sentence */
     /* The text for a client that gave an alias in place of a key; NULL: that of an absent key. */
     const char *alias_text;
-    bool alias_made; /* names an alias that is to be made */
+    bool alias_made;       /* names an alias that is to be made */
+    const char *if_absent; /* what its absence stands for, as a text; NULL: nothing */
+    struct ks_condition condition;
 };
-
-#define KS_MEMBER_NONE 0xffU /* index of no member */
 
 enum ks_resource_type {
     KS_RESOURCE_ACCOUNT, /* the caller's account: decided by identity policies alone */
@@ -119,7 +129,8 @@ struct ks_operation {
     size_t key_count; /* those of type KEY: at most KS_OPERATION_KEYS_MAX */
     const struct ks_choice *choices;
     size_t choice_count;
-    uint8_t request_id; /* index of the member; NONE unless it is a mutation */
+    uint8_t request_id;             /* index of the member; NONE unless it is a mutation */
+    const char *same_key_condition; /* of two keys: what policies call their being one */
     /*
      * What a request of it takes at the joint maximum of its limits, known fields alone: fields,
      * those of messages within counted, and bytes. Of a batch: its entry's.

@@ -29,11 +29,12 @@ struct ks_policy_answer ks_policy_decide(const struct ks_policy_request *request
     if (!is_understood(request)) {
         return deny(KS_POLICY_NOT_UNDERSTOOD);
     }
-    if (request->resource_account.len == 0) {
+    if (request->resource == KS_POLICY_ACCOUNT) {
         return allow(KS_POLICY_OWN_ACCOUNT);
     }
     if (!ks_bytes_equal(request->resource_account, request->principal_account)) {
         return deny(KS_POLICY_OTHER_ACCOUNT);
     }
-    return allow(request->key_arn.len > 0 ? KS_POLICY_DEFAULT_KEY_POLICY : KS_POLICY_OWN_ACCOUNT);
+    bool is_key = request->resource == KS_POLICY_KEY && request->resource_arn.len > 0;
+    return allow(is_key ? KS_POLICY_DEFAULT_KEY_POLICY : KS_POLICY_OWN_ACCOUNT);
 }

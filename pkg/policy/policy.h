@@ -34,10 +34,26 @@ struct ks_policy_answer {
     enum ks_policy_reason reason;
 };
 
-/* A condition's key and value as the request has them: "kms:EncryptionContext:tenant", "a". */
+/*
+ * A condition key and a value of it. What a policy calls "kms:EncryptionContext:tenant" has the key
+ * "kms:EncryptionContext:" and the name "tenant". A key with several values is several facts.
+ */
 struct ks_policy_fact {
     ks_bytes key;
+    ks_bytes name; /* empty: the key is whole */
     ks_bytes value;
+};
+
+struct ks_policy_facts {
+    const struct ks_policy_fact *items;
+    size_t count;
+};
+
+/* What an action is asked for. A key comes first: it is what a caller gets that says nothing. */
+enum ks_policy_resource {
+    KS_POLICY_KEY,     /* a key, which may not exist */
+    KS_POLICY_ALIAS,   /* an alias, there or not, which has no policy of its own */
+    KS_POLICY_ACCOUNT, /* the caller's account itself */
 };
 
 /* A policy document, as stored. */
@@ -58,9 +74,9 @@ struct ks_policy_request {
     ks_bytes principal_arn;
     ks_bytes principal_account;
 
-    /* Of the key, which may not exist: then as the client named it. Empty if there is no key. */
-    ks_bytes resource_account;
-    ks_bytes key_arn;
+    enum ks_policy_resource resource;
+    ks_bytes resource_account; /* of the key or alias, there or not */
+    ks_bytes resource_arn;     /* empty: of an account, or of a key that is not there */
 
     ks_bytes key_policy; /* empty: the default policy */
     const struct ks_policy_document *identity_policies;
@@ -70,8 +86,8 @@ struct ks_policy_request {
     const struct ks_policy_grant *grants; /* of this key for this principal */
     size_t grant_count;
 
-    const struct ks_policy_fact *facts;
-    size_t fact_count;
+    struct ks_policy_facts of_resource; /* known of the key */
+    struct ks_policy_facts of_request;  /* said by the request, and of its caller */
 };
 
 /*

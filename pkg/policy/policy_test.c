@@ -16,7 +16,7 @@ static struct ks_policy_request own_key(void)
         .principal_arn = KS_LITERAL("arn:aws:iam::111122223333:user/alice"),
         .principal_account = KS_LITERAL("111122223333"),
         .resource_account = KS_LITERAL("111122223333"),
-        .key_arn = KS_LITERAL(ARN("111122223333")),
+        .resource_arn = KS_LITERAL(ARN("111122223333")),
     };
 }
 
@@ -42,7 +42,7 @@ static void lets_nobody_use_the_key_of_another_account(void **state)
     (void)state;
     struct ks_policy_request request = own_key();
     request.resource_account = KS_LITERAL("111122223334");
-    request.key_arn = KS_LITERAL(ARN("111122223334"));
+    request.resource_arn = KS_LITERAL(ARN("111122223334"));
 
     assert_answer(&request, KS_POLICY_DENY, KS_POLICY_OTHER_ACCOUNT);
 }
@@ -53,7 +53,7 @@ static void denies_another_account_whether_the_key_is_there_or_not(void **state)
     (void)state;
     struct ks_policy_request request = own_key();
     request.resource_account = KS_LITERAL("999999999999");
-    request.key_arn = (ks_bytes){0};
+    request.resource_arn = (ks_bytes){0};
 
     assert_answer(&request, KS_POLICY_DENY, KS_POLICY_OTHER_ACCOUNT);
 }
@@ -62,7 +62,7 @@ static void lets_an_account_learn_that_it_has_no_such_key(void **state)
 {
     (void)state;
     struct ks_policy_request request = own_key();
-    request.key_arn = (ks_bytes){0};
+    request.resource_arn = (ks_bytes){0};
 
     assert_answer(&request, KS_POLICY_ALLOW, KS_POLICY_OWN_ACCOUNT);
 }
@@ -72,10 +72,35 @@ static void lets_a_known_principal_do_what_concerns_no_key(void **state)
     (void)state;
     struct ks_policy_request request = own_key();
     request.action = KS_LITERAL("kms:CreateKey");
+    request.resource = KS_POLICY_ACCOUNT;
     request.resource_account = (ks_bytes){0};
-    request.key_arn = (ks_bytes){0};
+    request.resource_arn = (ks_bytes){0};
 
     assert_answer(&request, KS_POLICY_ALLOW, KS_POLICY_OWN_ACCOUNT);
+}
+
+/* What names no account is nobody's: only the account itself needs none. */
+static void denies_a_key_or_alias_of_no_account(void **state)
+{
+    (void)state;
+    struct ks_policy_request request = own_key();
+    request.resource_account = (ks_bytes){0};
+
+    assert_answer(&request, KS_POLICY_DENY, KS_POLICY_OTHER_ACCOUNT);
+    request.resource = KS_POLICY_ALIAS;
+    assert_answer(&request, KS_POLICY_DENY, KS_POLICY_OTHER_ACCOUNT);
+}
+
+static void lets_an_account_use_its_own_alias_alone(void **state)
+{
+    (void)state;
+    struct ks_policy_request request = own_key();
+    request.resource = KS_POLICY_ALIAS;
+    request.resource_arn = KS_LITERAL("arn:aws:kms:ap-seoul-1:111122223333:alias/a");
+
+    assert_answer(&request, KS_POLICY_ALLOW, KS_POLICY_OWN_ACCOUNT);
+    request.resource_account = KS_LITERAL("999999999999");
+    assert_answer(&request, KS_POLICY_DENY, KS_POLICY_OTHER_ACCOUNT);
 }
 
 /* A rule that is not understood is never passed over. */
@@ -129,6 +154,8 @@ int main(void)
         cmocka_unit_test(denies_another_account_whether_the_key_is_there_or_not),
         cmocka_unit_test(lets_an_account_learn_that_it_has_no_such_key),
         cmocka_unit_test(lets_a_known_principal_do_what_concerns_no_key),
+        cmocka_unit_test(denies_a_key_or_alias_of_no_account),
+        cmocka_unit_test(lets_an_account_use_its_own_alias_alone),
         cmocka_unit_test(denies_what_it_cannot_read),
         cmocka_unit_test(takes_no_grant_for_a_permission),
         cmocka_unit_test(does_not_take_a_part_of_an_account_for_it),

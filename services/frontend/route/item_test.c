@@ -157,10 +157,10 @@ static bool says(ks_bytes got, const char *want)
 static void put_result(struct ks_buffer *message)
 {
     proto_fact arn = NAME(FACT__INIT);
-    arn.name = (char *)KS_FACT_KEY_ARN;
+    arn.key = (char *)KS_FACT_KEY_ARN;
     arn.value = (ProtobufCBinaryData){5, (uint8_t *)"arn:x"};
     proto_fact policy = NAME(FACT__INIT);
-    policy.name = (char *)KS_FACT_KEY_POLICY;
+    policy.key = (char *)KS_FACT_KEY_POLICY;
     policy.value = (ProtobufCBinaryData){2, (uint8_t *)"{}"};
     proto_fact *facts[] = {&arn, &policy};
     proto_view view = NAME(VIEW__INIT);

@@ -43,6 +43,7 @@ static ks_result decide(struct ks_request *request, const struct ks_view *views)
     const struct ks_question question = {
         .operation = request->operation,
         .checked = checked,
+        .home = request->router->home,
         .account = ks_bytes_of(request->account),
         .principal = ks_bytes_of(request->principal),
         .keys = facts,

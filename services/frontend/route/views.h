@@ -23,7 +23,7 @@
 
 #define KS_VIEW_NAME_MAX    256U /* bytes of a key id or alias */
 #define KS_VIEW_VERSION_MAX 64U
-#define KS_VIEW_FACTS_MAX   (128U * 1024U)
+#define KS_VIEW_FACTS_MAX   (160U * 1024U) /* bytes: a policy and 50 tags, each of the longest */
 #define KS_VIEW_BYTES       512U /* room for each view, on average; a usual one takes 400 */
 #define KS_VIEW_SHARES      KS_UPSTREAM_SHARES /* of the accounts that ask */
 #define KS_VIEW_SHARE_PART  16U /* what a share may keep against others is a 16th of the room */

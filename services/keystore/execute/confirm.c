@@ -50,7 +50,8 @@ static INTERNAL(Fact) * new_fact(struct ks_call *call, const struct ks_policy_fa
 {
     INTERNAL(Fact) *fact = ks_call_alloc(call, 1, sizeof(*fact));
     *fact = (INTERNAL(Fact))INTERNAL_NEW(FACT);
-    fact->name = ks_call_dup(call, known->key);
+    fact->key = ks_call_dup(call, known->key);
+    fact->name = ks_lend_bytes(known->name);
     fact->value = ks_lend_bytes(known->value);
     return fact;
 }
@@ -84,9 +85,11 @@ static void answer_stale(struct ks_call *call, size_t count, const ks_bytes *ver
 
 static bool is_allowed_here(const struct ks_call *call, const struct ks_facts *facts)
 {
+    const struct ks_home home = {.partition = call->env->partition, .region = call->env->region};
     const struct ks_question question = {
         .operation = call->operation,
         .checked = &call->checked,
+        .home = &home,
         .account = ks_bytes_of(call->item->account),
         .principal = ks_bytes_of(call->item->principal),
         .keys = facts,

@@ -21,6 +21,14 @@ static void says_what_the_record_of_a_key_says(void **state)
     STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
     record.spec = 1; /* SYMMETRIC_DEFAULT */
     record.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    record.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
+    STORED(Tag) tags[] = {STORED_NEW(TAG), STORED_NEW(TAG)};
+    tags[0].key = (char *)"team";
+    tags[0].value = (char *)"red";
+    tags[1].key = (char *)"empty";
+    STORED(Tag) * tag_list[] = {&tags[0], &tags[1]};
+    record.tags = tag_list;
+    record.n_tags = 2;
     struct ks_target target = {.key = &record, .arn = {"arn:aws:kms:r:1:key/k"}};
     struct ks_facts facts;
 
@@ -29,7 +37,15 @@ static void says_what_the_record_of_a_key_says(void **state)
     assert_fact(&facts, KS_FACT_KEY_ARN, "arn:aws:kms:r:1:key/k");
     assert_fact(&facts, KS_FACT_KEY_POLICY, ""); /* the default policy is no fact */
     assert_fact(&facts, "kms:KeySpec", "SYMMETRIC_DEFAULT");
-    assert_int_equal(facts.count, 2);
+    assert_fact(&facts, "kms:KeyUsage", "ENCRYPT_DECRYPT");
+    assert_fact(&facts, "kms:KeyOrigin", "AWS_KMS");
+    assert_fact(&facts, "kms:MultiRegion", "false");
+    assert_fact(&facts, "aws:ResourceTag/", "red");
+    assert_int_equal(facts.count, 7);
+    assert_true(ks_bytes_equal(facts.items[5].name, KS_LITERAL("team")));
+    assert_true(ks_bytes_equal(facts.items[6].name, KS_LITERAL("empty")));
+    assert_int_equal(facts.items[6].value.len,
+                     0); /* a tag without a value is a fact all the same */
 }
 
 /* A name that names nothing has no facts: nothing is known about what is absent. */

@@ -485,7 +485,7 @@ static void note_arn(void *user, const INTERNAL(ItemResult) * result)
     assert_int_equal(result->code, KS_STALE_VIEW);
     assert_int_equal(result->n_views, 1);
     const INTERNAL(Fact) *fact = result->views[0]->facts[0];
-    assert_string_equal(fact->name, KS_FACT_KEY_ARN);
+    assert_string_equal(fact->key, KS_FACT_KEY_ARN);
     snprintf(arn, 128, "%.*s", (int)fact->value.len, (const char *)fact->value.data);
 }
 

@@ -10,9 +10,10 @@
 
 /*
  * Reads a key's record into arena.
- * ret_record  lasts as long as arena and has at least one material; unchanged on failure.
+ * ret_record  lasts as long as arena, and has at least one material and at most KS_TAGS_MAX tags;
+ *             unchanged on failure.
  *
- * Fails: as ks_record_read; CORRUPT also if the key has no material.
+ * Fails: as ks_record_read; CORRUPT also if the key has no material, or more tags.
  */
 KS_MUST_USE ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
                                          STORED(KeyRecord) * *ret_record);

@@ -20,8 +20,11 @@
 #define RESULTS_NUMBER   1U              /* ExecuteResponse.results */
 #define BATCH_LEN_ENOUGH (1024U * 1024U) /* goes out though the last one is being written */
 
-/* Tag, code, response, text, view_revision and one in reserve; a view: itself, version, facts of three fields. */
-#define RESULT_FIELDS_MAX (6U + KS_OPERATION_KEYS_MAX * (2U + 3U * KS_FACTS_MAX))
+/*
+ * Tag, code, response, text, view_revision and one in reserve; of a view itself, its version, and
+ * facts of four fields.
+ */
+#define RESULT_FIELDS_MAX (6U + KS_OPERATION_KEYS_MAX * (2U + 4U * KS_FACTS_MAX))
 
 static_assert(RESULT_FIELDS_MAX <= KS_EXECUTE_RESULT_FIELDS_MAX, "frontends read what is packed");
 static_assert(KS_CALL_RESPONSE_MAX + BATCH_LEN_ENOUGH < KS_EXECUTE_RESPONSE_MAX,
