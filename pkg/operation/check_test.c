@@ -166,6 +166,47 @@ static void tells_all_violations_together(void **state)
     assert_non_null(strstr(refusal.text, "at 'grantTokens.1.member' failed"));
 }
 
+/* Two sentences of a list, and both members that are missing; the others are counted. */
+static void a_list_leaves_room_for_other_members(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO buffer = {.len_max = BUFFER_LEN};
+    for (int i = 0; i < 11; i++) {
+        put_text(&buffer, 4, "");
+    }
+
+    assert_int_equal(check("Encrypt", ks_buffer_bytes(&buffer)), KS_VALIDATION);
+    assert_memory_equal(refusal.text, "14 validation errors detected: ", 31);
+    assert_non_null(strstr(refusal.text, "at 'grantTokens.2.member' failed"));
+    assert_null(strstr(refusal.text, "at 'grantTokens.3.member' failed"));
+    assert_non_null(strstr(refusal.text, "Value null at 'keyId'"));
+    assert_non_null(strstr(refusal.text, "Value null at 'plaintext' failed to satisfy constraint: "
+                                         "Member must not be null; and 10 more"));
+    assert_int_equal(refusal.violation_count, 4);
+}
+
+/* A sentence that does not fit is counted and not told: none is cut. */
+static void tells_whole_sentences(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO buffer = {.len_max = BUFFER_LEN};
+    put_text(&buffer, 1, "");
+    put_many(&buffer, 2, 8193);
+    for (unsigned member = 3; member <= 5; member++) {
+        assert_int_equal(ks_wire_put_varint(member, 9999, &buffer).code, KS_OK);
+    }
+    put_text(&buffer, 100, "no blanks");
+
+    assert_int_equal(check("CreateKey", ks_buffer_bytes(&buffer)), KS_VALIDATION);
+    assert_memory_equal(refusal.text, "6 validation errors detected: ", 30);
+    assert_non_null(strstr(refusal.text, " more"));
+    for (size_t i = 0; i < refusal.violation_count; i++) {
+        const struct ks_refusal_violation *told = &refusal.violations[i];
+        assert_memory_equal(refusal.text + told->at, "Value", 5);
+        assert_memory_equal(refusal.text + told->at + told->len, "; ", 2);
+    }
+}
+
 /* An absent description is not an empty one, which is how a description is taken away. */
 static void an_absent_text_is_not_an_empty_one(void **state)
 {
@@ -699,6 +740,8 @@ int main(void)
         cmocka_unit_test(keeps_the_length_of_a_plaintext_and_never_repeats_it),
         cmocka_unit_test(refuses_a_plaintext_that_is_not_there),
         cmocka_unit_test(tells_all_violations_together),
+        cmocka_unit_test(a_list_leaves_room_for_other_members),
+        cmocka_unit_test(tells_whole_sentences),
         cmocka_unit_test(an_absent_text_is_not_an_empty_one),
         cmocka_unit_test(refuses_an_empty_text_where_there_is_a_minimum),
         cmocka_unit_test(keeps_the_length_of_a_blob),

@@ -13,7 +13,7 @@
 #include "pkg/operation/operation.h"
 #include "pkg/operation/refusal.h"
 
-#define KS_SHOWN_LEN_MAX 300U /* bytes of a value that are repeated: the sentence must fit, too */
+#define KS_SHOWN_LEN_MAX 128U /* bytes of a value that are repeated: the sentence must fit, too */
 
 /* Returns how many bytes of a value are shown: whole characters, at most KS_SHOWN_LEN_MAX bytes. */
 int ks_shown_len(ks_bytes value);

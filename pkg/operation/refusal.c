@@ -7,6 +7,8 @@
 
 #define BETWEEN        "; "
 #define PREFIX_LEN_MAX 48U
+#define SUFFIX_LEN_MAX 32U
+#define ROOM           (KS_REFUSAL_TEXT_MAX - PREFIX_LEN_MAX - SUFFIX_LEN_MAX) /* for the sentences */
 
 /* Takes a character off the end that was cut in two: a text must stay UTF-8. */
 static void mend_end(char *text)
@@ -35,6 +37,7 @@ __attribute__((format(printf, 3, 0))) static ks_result set(struct ks_refusal *re
     mend_end(refusal->text);
     refusal->code = code;
     refusal->violation_count = 0;
+    refusal->untold_count = 0;
     return (ks_result){code};
 }
 
@@ -66,6 +69,7 @@ ks_result ks_refusal_set_code(struct ks_refusal *refusal, ks_code code)
     refusal->code = code;
     refusal->text[0] = 0;
     refusal->violation_count = 0;
+    refusal->untold_count = 0;
     return (ks_result){code};
 }
 
@@ -95,30 +99,43 @@ void ks_refusal_add(struct ks_refusal *refusal, ks_bytes name, ks_bytes value)
     copy(detail->value, KS_REFUSAL_VALUE_MAX, value);
 }
 
+/* Whether there is a place for one more sentence about the member. */
+static bool has_place(const struct ks_refusal *refusal, const char *field)
+{
+    size_t of_member = 0;
+    for (size_t i = 0; i < refusal->violation_count; i++) {
+        of_member += strcmp(refusal->violations[i].field, field) == 0 ? 1 : 0;
+    }
+    return refusal->violation_count < KS_REFUSAL_VIOLATIONS_MAX &&
+           of_member < KS_REFUSAL_OF_MEMBER_MAX;
+}
+
 void ks_refusal_violate(struct ks_refusal *refusal, const char *field, const char *format, ...)
 {
-    if (refusal->violation_count == KS_REFUSAL_VIOLATIONS_MAX) {
-        return;
-    }
     const char *between = refusal->violation_count > 0 ? BETWEEN : "";
-    size_t at = refusal->violation_count > 0 ? strlen(refusal->text) : 0;
-    size_t room = sizeof(refusal->text) - PREFIX_LEN_MAX;
-    if (at + sizeof(BETWEEN) >= room) {
+    size_t end = refusal->violation_count > 0 ? strlen(refusal->text) : 0;
+    size_t at = end + strlen(between);
+    if (!has_place(refusal, field) || at >= ROOM) {
+        refusal->untold_count++;
         return;
     }
-    at += (size_t)snprintf(refusal->text + at, room - at, "%s", between);
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(refusal->text + at, room - at, format, args);
+    int len = vsnprintf(refusal->text + at, ROOM - at, format, args);
     va_end(args);
-    mend_end(refusal->text + at);
+    if (len < 0 || (size_t)len >= ROOM - at) {
+        refusal->text[end] = 0;
+        refusal->untold_count++;
+        return;
+    }
+    memcpy(refusal->text + end, between, strlen(between));
     refusal->violations[refusal->violation_count++] =
-        (struct ks_refusal_violation){field, at, strlen(refusal->text + at)};
+        (struct ks_refusal_violation){field, at, (size_t)len};
 }
 
 ks_result ks_refusal_conclude(struct ks_refusal *refusal)
 {
-    size_t count = refusal->violation_count;
+    size_t count = refusal->violation_count + refusal->untold_count;
     if (count == 0) {
         return KS_RES(OK);
     }
@@ -129,8 +146,13 @@ ks_result ks_refusal_conclude(struct ks_refusal *refusal)
     assert(prefix_len + len < sizeof(refusal->text));
     memmove(refusal->text + prefix_len, refusal->text, len + 1);
     memcpy(refusal->text, prefix, prefix_len);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < refusal->violation_count; i++) {
         refusal->violations[i].at += prefix_len;
+    }
+    if (refusal->untold_count > 0) {
+        len += prefix_len;
+        (void)snprintf(refusal->text + len, sizeof(refusal->text) - len, "%sand %zu more",
+                       refusal->violation_count > 0 ? BETWEEN : "", refusal->untold_count);
     }
     refusal->code = KS_VALIDATION;
     return KS_RES(VALIDATION);

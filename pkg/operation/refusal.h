@@ -15,7 +15,9 @@
 #define KS_REFUSAL_NAME_MAX       32U
 #define KS_REFUSAL_VALUE_MAX      128U
 #define KS_REFUSAL_DETAILS_MAX    4U
-#define KS_REFUSAL_VIOLATIONS_MAX 5U
+#define KS_REFUSAL_VIOLATIONS_MAX 5U /* told; all are counted */
+#define KS_REFUSAL_OF_MEMBER_MAX                                                                   \
+    2U /* of those told, of one member: a list leaves room for others */
 
 struct ks_refusal_detail {
     char name[KS_REFUSAL_NAME_MAX + 1];
@@ -34,6 +36,7 @@ struct ks_refusal {
     char text[KS_REFUSAL_TEXT_MAX + 1]; /* "": the row's text */
     struct ks_refusal_violation violations[KS_REFUSAL_VIOLATIONS_MAX];
     size_t violation_count;
+    size_t untold_count; /* violations besides */
     struct ks_refusal_detail details[KS_REFUSAL_DETAILS_MAX];
     size_t detail_count;
 };
@@ -64,14 +67,15 @@ void ks_refusal_add(struct ks_refusal *refusal, ks_bytes name, ks_bytes value);
 /*
  * Adds the sentence of one violated constraint behind those that are there: "Value null at 'keyId'
  * failed to satisfy constraint: Member must not be null". Until ks_refusal_conclude the text is the
- * bare sentences. Beyond KS_REFUSAL_VIOLATIONS_MAX nothing is added: they are enough to begin with.
- * field is static.
+ * bare sentences. One that is beyond the two limits above, or does not fit as a whole, is counted
+ * and not told. field is static.
  */
 __attribute__((format(printf, 3, 4))) void
 ks_refusal_violate(struct ks_refusal *refusal, const char *field, const char *format, ...);
 
 /*
- * Makes AWS's text of the sentences, "2 validation errors detected: …; …", with VALIDATION.
+ * Makes AWS's text of the sentences, "2 validation errors detected: …; …", with VALIDATION. If not
+ * all are told, "and 3 more" stands at the end.
  * Fails: VALIDATION if there is a violation; otherwise it returns OK and changes nothing.
  */
 KS_MUST_USE ks_result ks_refusal_conclude(struct ks_refusal *refusal);
