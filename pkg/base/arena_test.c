@@ -17,7 +17,8 @@
 static void places_are_zeroed_aligned_and_apart(void **state)
 {
     (void)state;
-    assert_int_equal(mallopt(M_PERTURB, 0x5a), 1); /* new memory is full of something else */
+    /* New memory is full of something else. A sanitizer's own allocator does not know the wish. */
+    (void)mallopt(M_PERTURB, 0x5a);
     KS_ARENA_AUTO arena = {.len_max = LEN_MAX};
     uint8_t *last = NULL;
 

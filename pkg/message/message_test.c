@@ -159,6 +159,23 @@ static void absent_members_are_left_out(void **state)
     assert_text(&third, "{\"CiphertextBlob\":\"/wAB\",\"DryRun\":true}");
 }
 
+/* A member that says whether it is there is printed with an empty text, too. */
+static void an_empty_text_that_is_there_is_printed(void **state)
+{
+    (void)state;
+    Keystead__Kms__V1__Tag tag = KEYSTEAD__KMS__V1__TAG__INIT;
+    tag.tag_key = (char *)"empty";
+    KS_BUFFER_AUTO absent = {.len_max = OUT_MAX};
+    KS_BUFFER_AUTO empty = {.len_max = OUT_MAX};
+    put_json(&tag.base, &absent);
+    tag.tag_value_presence_case = KEYSTEAD__KMS__V1__TAG__TAG_VALUE_PRESENCE_TAG_VALUE;
+    tag.tag_value = (char *)"";
+    put_json(&tag.base, &empty);
+
+    assert_text(&absent, "{\"TagKey\":\"empty\"}");
+    assert_text(&empty, "{\"TagKey\":\"empty\",\"TagValue\":\"\"}");
+}
+
 static void lists_of_messages_and_numbers_become_arrays(void **state)
 {
     (void)state;
@@ -196,6 +213,7 @@ int main(void)
         cmocka_unit_test(times_are_iso_8601),
         cmocka_unit_test(nested_messages_lists_and_times_become_json),
         cmocka_unit_test(absent_members_are_left_out),
+        cmocka_unit_test(an_empty_text_that_is_there_is_printed),
         cmocka_unit_test(lists_of_messages_and_numbers_become_arrays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

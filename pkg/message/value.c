@@ -103,6 +103,10 @@ bool ks_value_is_absent(const ProtobufCMessage *message, const ProtobufCFieldDes
     if (is_unset_choice(message, field)) {
         return true;
     }
+    bool says_presence = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+    if (says_presence && field->type != PROTOBUF_C_TYPE_MESSAGE) {
+        return false; /* "" is a value there: that of a tag */
+    }
     const void *value = ks_value_at(message, field, 0);
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING: {
