@@ -125,6 +125,9 @@ struct ks_etcd_member {
 /*
  * Why a call ended as it did. One row per cause on which a caller can act:
  *   name, result, whether the change may be applied (now or later) nevertheless, text
+ *
+ * etcd 3.4 applies the change that crosses its quota, and answers NO_SPACE all the same
+ * (etcdserver/apply.go, quotaApplierV3.Txn).
  */
 #define KS_ETCD_CAUSES(ROW)                                                                        \
     ROW(DONE, OK, false, "done")                                                                   \
@@ -132,7 +135,7 @@ struct ks_etcd_member {
     ROW(UNKNOWN, UNAVAILABLE, true, "no answer in time, or the connection broke; it may be done")  \
     ROW(NO_LEADER, UNAVAILABLE, true, "etcd has no leader, lost it, or is overtaxed")              \
     ROW(TOO_MANY, UNAVAILABLE, false, "etcd refuses for now: too many requests")                   \
-    ROW(NO_SPACE, LIMIT_EXCEEDED, false,                                                           \
+    ROW(NO_SPACE, LIMIT_EXCEEDED, true,                                                            \
         "etcd's database is full: compact, defragment each member, then disarm the alarm, or "     \
         "raise --quota-backend-bytes")                                                             \
     ROW(COMPACTED, CONFLICT, false, "that revision is compacted; load anew from a newer one")      \

@@ -332,10 +332,8 @@ static void each_cause_has_a_result_and_words(void **state)
 {
     (void)state;
     static const bool may_be_applied[KS_ETCD_CAUSE_COUNT] = {
-        [KS_ETCD_UNKNOWN] = true,
-        [KS_ETCD_NO_LEADER] = true,
-        [KS_ETCD_BAD_ANSWER] = true,
-        [KS_ETCD_CLOSED] = true,
+        [KS_ETCD_UNKNOWN] = true,    [KS_ETCD_NO_LEADER] = true, [KS_ETCD_NO_SPACE] = true,
+        [KS_ETCD_BAD_ANSWER] = true, [KS_ETCD_CLOSED] = true,
     };
     for (size_t i = 0; i < KS_ETCD_CAUSE_COUNT; i++) {
         enum ks_etcd_cause cause = (enum ks_etcd_cause)i;
@@ -434,7 +432,8 @@ static void survives_every_damage(void **state)
         for (size_t bit = 0; bit < 8 * whole.len; bit++) {
             for (size_t cuts = 0; cuts < 2; cuts++) {
                 struct bytes bad = whole;
-                bad.bytes[bit / 8] ^= cuts ? 0 : (uint8_t)(1U << (bit % 8));
+                unsigned flip = cuts ? 0 : 1U << (bit % 8);
+                bad.bytes[bit / 8] = (uint8_t)(bad.bytes[bit / 8] ^ flip);
                 ks_bytes message = {bad.bytes, cuts ? bit / 8 : bad.len};
                 KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(message.len)};
                 struct ks_etcd_wire_watched got;

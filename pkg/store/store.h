@@ -224,10 +224,11 @@ struct ks_store_outcome {
      * OK              the mutation is done and settled: acknowledge it
      * CONFLICT        a compare does not hold, and nothing was done: read again and decide anew
      * ALREADY_EXISTS  the request was done before; `stored` is its record, which is settled
-     * LIMIT_EXCEEDED  the store is full (etcd's quota or this disk), or the mutation is over the
-     *                 limits above; nothing was done
+     * LIMIT_EXCEEDED  this disk is full, or the mutation is over the limits above; nothing was
+     *                 done
      * THROTTLED       too many mutations are under way; nothing was done
-     * UNAVAILABLE     it may have been done or not: the client retries with the same request_id
+     * UNAVAILABLE     it may have been done or not, also when etcd's quota is reached: the client
+     *                 retries with the same request_id
      */
     ks_result result;
     int64_t revision; /* OK: of the mutation. ALREADY_EXISTS: of the record's change */
