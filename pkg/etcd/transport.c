@@ -337,17 +337,22 @@ static void add_waiting(struct ks_etcd_transport *transport)
 }
 
 /*
- * Errors of curl that say that one side's certificate is not accepted. With TLS 1.3 the server
- * looks at ours after we have begun to send: then its alert comes instead of the answer, and the
- * server's HTTP layer has never seen the request.
+ * Errors of curl that say that one side's certificate is not accepted.
+ *
+ * We look at the server's before we send anything. If something was sent all the same, that was on
+ * an earlier connection, and who answers on this one says nothing of it.
+ *
+ * With TLS 1.3 the server looks at ours after we have begun to send: then its alert comes instead
+ * of the answer, and the server's HTTP layer has never seen the request.
  */
-static bool is_refusal(CURLcode code, const char *words)
+static bool is_refusal(const struct ks_etcd_transfer *transfer, CURLcode code)
 {
+    const char *words = transfer->words;
     bool is_ours = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
                    code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR;
     bool is_alert = strstr(words, "alert") != NULL &&
                     (strstr(words, "certificate") != NULL || strstr(words, "unknown ca") != NULL);
-    return is_ours || is_alert;
+    return (is_ours && !transfer->is_sent) || is_alert;
 }
 
 static enum ks_etcd_fate fate_of(const struct ks_etcd_transfer *transfer, CURLcode code)
@@ -355,7 +360,7 @@ static enum ks_etcd_fate fate_of(const struct ks_etcd_transfer *transfer, CURLco
     if (code == CURLE_OK) {
         return KS_ETCD_FATE_ANSWERED;
     }
-    if (is_refusal(code, transfer->words)) {
+    if (is_refusal(transfer, code)) {
         return KS_ETCD_FATE_REFUSED;
     }
     return transfer->is_sent ? KS_ETCD_FATE_BROKEN : KS_ETCD_FATE_UNSENT;

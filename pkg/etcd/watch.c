@@ -76,7 +76,10 @@ static bool on_message(void *user, ks_bytes message)
     if (!revisions_rise(watch, &watched.message)) {
         return fail(watch, KS_ETCD_BAD_ANSWER, "watch revisions do not rise");
     }
-    watch->is_created = true;
+    if (!watch->is_created) {
+        watch->is_created = true;
+        watch->silent_at_ns = ks_etcd_now_ns(watch->client);
+    }
     watch->options.on_message(watch->options.user, &watched.message);
     return !watch->is_stopped;
 }
@@ -84,7 +87,9 @@ static bool on_message(void *user, ks_bytes message)
 static bool on_bytes(void *user, ks_bytes bytes)
 {
     struct ks_etcd_watch *watch = user;
-    watch->silent_at_ns = ks_etcd_now_ns(watch->client);
+    if (watch->is_created) {
+        watch->silent_at_ns = ks_etcd_now_ns(watch->client); /* a long message takes its time */
+    }
     if (ks_etcd_frames_feed(&watch->frames, bytes, on_message, watch)) {
         return true;
     }

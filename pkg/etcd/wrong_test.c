@@ -239,6 +239,20 @@ static void a_connection_is_used_again_after_a_whole_answer_only(void **state)
     }
 }
 
+/* The call went out on a connection that was used before and broke. What curl finds when it connects
+   anew says nothing of that call. */
+static void a_stranger_on_the_next_connection_undoes_nothing(void **state)
+{
+    (void)state;
+    KS_ETCD_ANSWER_AUTO *before = look("ok");
+    KS_ETCD_ANSWER_AUTO *answer = change("swapped", 0);
+    KS_ETCD_ANSWER_AUTO *after = look("ok");
+    assert_int_equal(before->cause, KS_ETCD_DONE);
+    assert_int_equal(answer->cause, KS_ETCD_UNKNOWN);
+    assert_true(answer->may_be_applied);
+    assert_int_equal(after->header.raft_term, before->header.raft_term + 2);
+}
+
 static void a_silent_member_means_unknown_in_time(void **state)
 {
     (void)state;
@@ -342,6 +356,7 @@ static void says_why_a_watch_ended(void **state)
         {"watch_cancelled", 0, 0, KS_ETCD_ENDED, "why"},
         {"watch_closed", 3, 3, KS_ETCD_ENDED, ""},
         {"watch_503", 0, 0, KS_ETCD_UNKNOWN, ""},
+        {"watch_trickle", 0, 0, KS_ETCD_ENDED, "silent"},
     };
     for (size_t i = 0; i < KS_COUNT(cases); i++) {
         struct watching w = watch(cases[i].name);
@@ -362,6 +377,7 @@ int main(void)
         TEST(a_read_is_never_perhaps_done),
         TEST(only_a_read_is_sent_again),
         TEST(a_connection_is_used_again_after_a_whole_answer_only),
+        TEST(a_stranger_on_the_next_connection_undoes_nothing),
         TEST(a_silent_member_means_unknown_in_time),
         TEST(tells_the_member_how_long_it_waits),
         TEST(refuses_a_server_of_another_http),

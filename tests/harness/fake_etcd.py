@@ -124,6 +124,13 @@ def goaway(call):
     call.socket.close()
 
 
+def swapped(call):
+    """Breaks the connection as somebody on the path would, who takes the next one himself."""
+    call.server.is_stranger_next = True
+    call.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    call.socket.close()
+
+
 def half(call):
     call.headers()
     call.data(frame(call.good)[:-1])
@@ -153,6 +160,14 @@ def watch(*messages, trailers=None, pieces=False):
     return case
 
 
+def trickle(call):
+    """A message that never comes to its end, for two seconds."""
+    call.headers()
+    for byte in frame(bytes(100)):
+        call.data(bytes([byte]))
+        time.sleep(0.02)
+
+
 EVENTS = frame(CREATED) + frame(event(b"a", 5) + event(b"b", 5)) + frame(event(b"c", 7))
 
 CASES = {
@@ -175,6 +190,7 @@ CASES = {
     "refused_once": refused_once,
     "refused_read": refused_once,
     "goaway": goaway,
+    "swapped": swapped,
     "closed": lambda call: call.socket.close(),
     "half": half,
     "http_503": html("503"),
@@ -195,19 +211,27 @@ CASES = {
     "watch_closed": lambda call: (call.headers(), call.data(EVENTS), time.sleep(CALM_S),
                                   call.socket.close()),
     "watch_503": html("503"),
+    "watch_trickle": trickle,
 }
 
 
 class Server:
     def __init__(self, folder, protocol):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(f"{folder}/member.pem", f"{folder}/member.key")
-        self.context.load_verify_locations(f"{folder}/ca.pem")
-        self.context.verify_mode = ssl.CERT_REQUIRED
-        self.context.set_alpn_protocols([protocol])
+        self.context = self.context_of(folder, "member", protocol)
+        self.stranger = self.context_of(folder, "foreign", protocol)
+        self.is_stranger_next = False
         self.is_http2 = protocol == "h2"
         self.refused = set()
         self.connections = self.calls = 0
+
+    @staticmethod
+    def context_of(folder, name, protocol):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{folder}/{name}.pem", f"{folder}/{name}.key")
+        context.load_verify_locations(f"{folder}/ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.set_alpn_protocols([protocol])
+        return context
 
     def serve(self, listener):
         while True:
@@ -218,7 +242,9 @@ class Server:
 
     def connection(self, plain, number):
         try:
-            sock = self.context.wrap_socket(plain, server_side=True)
+            context = self.stranger if self.is_stranger_next else self.context
+            self.is_stranger_next = False
+            sock = context.wrap_socket(plain, server_side=True)
             if self.is_http2:
                 self.http2(sock, number)
             else:

@@ -109,11 +109,12 @@ static ks_result decide_again(struct ks_request *request, const struct ks_item_r
     if (request->rounds == KS_REQUEST_ROUNDS_MAX) {
         return KS_RES(UNAVAILABLE);
     }
-    for (size_t i = 0; i < checked->key_count; i++) {
-        ks_views_put(request->router->views, request->outgoing.share, checked->keys[i].account,
-                     checked->keys[i].name, &result->views[i]);
-    }
+    /* First, as it reads them: a view that cannot be read must not be remembered. */
     KS_TRY(decide(request, result->views));
+    for (size_t i = 0; i < checked->key_count; i++) {
+        ks_views_put(request->router->views, checked->keys[i].account, checked->keys[i].name,
+                     &result->views[i]);
+    }
     return send(request);
 }
 

@@ -163,7 +163,7 @@ static void answer_ok(const char *response)
 static void know_the_key(int version)
 {
     struct ks_view view = view_of(version);
-    ks_views_put(router.views, 0, KS_LITERAL(OWN), KS_LITERAL(KEY_ID), &view);
+    ks_views_put(router.views, KS_LITERAL(OWN), KS_LITERAL(KEY_ID), &view);
 }
 
 static void put_encrypt(const char *key)
@@ -401,6 +401,25 @@ static void tells_nobody_of_what_is_inside(void **state)
     assert_int_equal(outcome.request.refusal.code, KS_INTERNAL);
 }
 
+/* A view without sense fails the request that it came for. The next one asks a keystore again. */
+static void a_view_that_cannot_be_read_is_not_remembered(void **state)
+{
+    (void)state;
+    struct ks_view senseless = view_of(1);
+    struct ks_view good = view_of(1);
+    senseless.facts = KS_LITERAL("\x12\x00"); /* a fact without a key */
+    put_encrypt(KEY_ID);
+    assert_int_equal(start("Encrypt"), KS_OK);
+    answer_stale(&senseless, 1);
+    assert_int_equal(outcome.request.refusal.code, KS_INTERNAL);
+
+    assert_int_equal(start("Encrypt"), KS_OK);
+    answer_stale(&good, 1);
+    assert_int_equal(outcome.done, 0);
+    answer(&(struct ks_item_result){.code = KS_OK});
+    assert_int_equal(outcome.request.refusal.code, KS_OK);
+}
+
 static void refuses_at_once_what_breaks_its_form(void **state)
 {
     (void)state;
@@ -460,6 +479,7 @@ int main(void)
         TEST(names_the_request_id_when_the_outcome_is_unknown),
         TEST(passes_on_a_refusal_with_its_words),
         TEST(tells_nobody_of_what_is_inside),
+        TEST(a_view_that_cannot_be_read_is_not_remembered),
         TEST(refuses_at_once_what_breaks_its_form),
         TEST(refuses_when_too_much_is_under_way),
         TEST(fails_when_the_second_round_cannot_be_sent),

@@ -38,6 +38,7 @@ struct peer {
     bool accepted;       /* and it has been accepted */
     size_t outstanding;  /* items that it has or that wait for it */
     size_t written;      /* of them, those that it has */
+    size_t ghosts;       /* that it has or had besides, and that nobody waits for any more */
     int64_t heard_at_ns; /* of its last message */
     int64_t shunned_until_ns;
     struct ks_upstream_queue mutations;
@@ -367,6 +368,7 @@ static void forget_attempt(struct ks_upstream *upstream, size_t index,
 {
     if (end_attempt(upstream, index, item)) {
         item->loose = true;
+        upstream->peers[index].ghosts++;
     }
 }
 
@@ -567,7 +569,10 @@ static void receive(struct ks_upstream *upstream, size_t index, const struct ks_
         upstream->peers[index].flying = false;
     }
     if (!item || !(item->awaiting & bit_of(index))) {
-        return; /* another keystore was faster, or it took too long */
+        /* Another keystore was faster, or it took too long. */
+        size_t *ghosts = &upstream->peers[index].ghosts;
+        *ghosts -= *ghosts > 0 ? 1 : 0;
+        return;
     }
     if (may_still_happen(item, index, result->code)) {
         give_up(upstream, item);
@@ -606,21 +611,27 @@ ks_result ks_upstream_received(struct ks_upstream *upstream, size_t index, ks_by
     return KS_RES(OK);
 }
 
+/* What a keystore had when its stream ended. */
+struct loss {
+    size_t written; /* items; 0: it never accepted the stream, and none is to blame */
+    size_t ghosts;
+};
+
 /*
- * A stream has ended that had written_count items, and this is one of them. It may be the one to
- * blame, so it travels in half of that company from now on.
+ * A stream has ended that had these items, and this is one of them. It may be the one to blame, so
+ * it travels in half of that company from now on. With a ghost beside it, it was not alone.
  */
 static void suspect(struct ks_upstream *upstream, struct ks_upstream_item *item,
-                    size_t written_count)
+                    const struct loss *loss)
 {
     item->deaths++;
-    item->lone_deaths += written_count == 1 ? 1 : 0;
+    item->lone_deaths += loss->written + loss->ghosts == 1 ? 1 : 0;
     int queued_at = item->queued_at;
     if (queued_at != NO_PEER) {
         queue_remove(queue_of(&upstream->peers[queued_at], item), item);
     }
     uint32_t company = item->company_max;
-    company = (written_count < company ? (uint32_t)written_count : company) / 2;
+    company = (loss->written < company ? (uint32_t)loss->written : company) / 2;
     item->company_max = company > 1 ? company : 1;
     if (queued_at != NO_PEER) {
         queue_push(queue_of(&upstream->peers[queued_at], item), queued_at, item);
@@ -636,18 +647,14 @@ static bool is_spent(const struct ks_upstream_item *item, ks_code *ret_code)
     return guilty || item->deaths >= KS_UPSTREAM_DEATHS_MAX;
 }
 
-/*
- * A stream has ended that had the item, written or still in its queue.
- *
- * written_count  items that the keystore had; 0: it never accepted the stream, and none is to blame
- */
+/* A stream has ended that had the item, written or still in its queue. */
 static void lose(struct ks_upstream *upstream, size_t index, struct ks_upstream_item *item,
-                 size_t written_count, int64_t now_ns)
+                 const struct loss *loss, int64_t now_ns)
 {
     bool written = item->queued_at != (int)index;
     forget_attempt(upstream, index, item);
-    if (written && written_count > 0) {
-        suspect(upstream, item, written_count);
+    if (written && loss->written > 0) {
+        suspect(upstream, item, loss);
     }
     ks_code code = KS_OK;
     if (is_spent(item, &code)) {
@@ -662,7 +669,7 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
     assert(index < upstream->options.peer_count);
 
     struct peer *peer = &upstream->peers[index];
-    size_t written_count = peer->accepted ? peer->written : 0;
+    const struct loss loss = {peer->accepted ? peer->written : 0, peer->ghosts};
     hold(upstream);
     peer->usable = false;
     peer->accepted = false;
@@ -670,9 +677,10 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
     for (struct ks_upstream_item *item = upstream->first; item; item = next) {
         next = item->next;
         if (item->awaiting & bit_of(index)) {
-            lose(upstream, index, item, written_count, now_ns);
+            lose(upstream, index, item, &loss, now_ns);
         }
     }
+    peer->ghosts = 0; /* with the stream they are gone, too */
     assert(peer->outstanding == 0 && peer->written == 0);
     assert(!peer->mutations.first && !peer->others.first && !peer->suspects.first);
     release(upstream, now_ns);

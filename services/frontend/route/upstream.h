@@ -26,7 +26,9 @@
  * until it is answered, or until a tick has passed, because it waits for something else then. Items
  * that are answered are cleared. Because the messages are halved each time, the item that is to
  * blame soon is alone. If KS_UPSTREAM_LONE_DEATHS_MAX streams end while they have an item alone, it
- * is given up. The first such end may be chance: when a keystore fails, its items travel in halves
+ * is given up. It is not alone beside a ghost: an item that nobody waits for any more, as its
+ * deadline is over or another keystore was faster, and that the keystore has not answered. The
+ * first such end may be chance: when a keystore fails, its items travel in halves
  * once and are cleared.
  *
  * The upstream knows nothing of connections. Its owner tells it what happens on them, and it sends

@@ -219,6 +219,37 @@ static void suspects_have_a_stream_to_themselves_for_a_while(void **state)
     assert_int_equal(suspects[3].code, KS_OK);
 }
 
+/* Its deadline is over, and the keystore still has it: whoever is there later is not to blame. */
+static void who_stands_beside_a_forgotten_item_is_not_blamed(void **state)
+{
+    (void)state;
+    struct probe probe, killer, after;
+    ks_upstream_closed(upstream, 0, now_ns());
+    ks_upstream_closed(upstream, 2, now_ns());
+    send_probe(&probe);
+    for (unsigned i = 0; i < KS_UPSTREAM_DEATHS_MAX; i++) {
+        assert_int_equal(probe.done, 0);
+        assert_int_equal(send_until(&killer, now_ms + 3 * KS_UPSTREAM_TICK_MS), KS_OK);
+        pass(2 * KS_UPSTREAM_TICK_MS); /* it goes out beside the other one */
+        assert_true(last_tag(1) == killer.item.tag);
+        pass(2 * KS_UPSTREAM_TICK_MS);
+        assert_int_equal(killer.done, 1);
+        close_and_open(1);
+    }
+    assert_int_equal(probe.code, KS_UNAVAILABLE);
+
+    /* One that was answered late is no ghost any more. */
+    assert_int_equal(send_until(&killer, now_ms + KS_UPSTREAM_TICK_MS), KS_OK);
+    uint64_t late = last_tag(1);
+    pass(3 * KS_UPSTREAM_TICK_MS);
+    answer(1, late, KS_OK);
+    send_probe(&after);
+    for (unsigned i = 0; i < KS_UPSTREAM_LONE_DEATHS_MAX; i++) {
+        close_and_open(1);
+    }
+    assert_int_equal(after.code, KS_INTERNAL);
+}
+
 /* Streams end and end, and the item never was alone: it may be tried again. */
 static void an_item_that_never_was_alone_is_refused_for_now(void **state)
 {
@@ -279,6 +310,7 @@ int main(void)
         TEST(a_bad_item_is_found_while_others_keep_coming),
         TEST(a_keystore_that_fails_leaves_messages_large),
         TEST(suspects_have_a_stream_to_themselves_for_a_while),
+        TEST(who_stands_beside_a_forgotten_item_is_not_blamed),
         TEST(an_item_that_never_was_alone_is_refused_for_now),
         TEST(an_item_is_not_to_blame_for_a_keystore_that_is_down),
     };

@@ -24,7 +24,6 @@ struct entry {
     struct link in_share;
     struct entry *chain; /* the next one of its bucket */
     uint64_t hash;
-    uint32_t share;
     bool used;       /* since it was last passed over */
     unsigned doubts; /* older views that have come in a row */
     int64_t revision;
@@ -212,6 +211,12 @@ static struct entry *entry_new(ks_bytes account, ks_bytes name, const struct ks_
 
 /* ---- The room ---- */
 
+/* Of the account whose name it is: who asks for a name of another one cannot move it. */
+static struct share *share_of(struct ks_views *views, const struct entry *entry)
+{
+    return &views->shares[ks_upstream_share(account_of(entry))];
+}
+
 static bool has_more(const struct ks_views *views, const struct share *share)
 {
     return share->count > views->count_max / KS_VIEW_SHARE_PART ||
@@ -228,11 +233,10 @@ static void sort_share(struct ks_views *views, struct share *share)
     }
 }
 
-static void entry_link(struct ks_views *views, uint32_t index, struct entry *entry)
+static void entry_link(struct ks_views *views, struct entry *entry)
 {
-    struct share *share = &views->shares[index];
+    struct share *share = share_of(views, entry);
     size_t size = size_of(entry);
-    entry->share = index;
     link_add_newest(&views->all, &entry->in_all);
     link_add_newest(&share->entries, &entry->in_share);
     views->count++;
@@ -247,7 +251,7 @@ static void entry_drop(struct ks_views *views, struct entry **place)
 {
     struct entry *entry = *place;
     assert(entry);
-    struct share *share = &views->shares[entry->share];
+    struct share *share = share_of(views, entry);
     size_t size = size_of(entry);
     *place = entry->chain;
     link_remove(&entry->in_all);
@@ -260,28 +264,19 @@ static void entry_drop(struct ks_views *views, struct entry **place)
     ks_free(entry);
 }
 
-/* The oldest one of all that was not used for a while. */
-static struct entry *oldest_of_all(struct ks_views *views)
+/*
+ * The oldest one of a ring that was not used for a while.
+ * link_at  where in an entry the ring's link stands.
+ */
+static struct entry *oldest_of(struct link *ring, size_t link_at)
 {
-    struct entry *entry = OWNER_OF(struct entry, in_all, views->all.next);
+    struct entry *entry = (struct entry *)(void *)((char *)ring->next - link_at);
     for (unsigned i = 0; i < CHANCES_MAX && entry->used; i++) {
+        struct link *link = ring->next;
         entry->used = false;
-        link_remove(&entry->in_all);
-        link_add_newest(&views->all, &entry->in_all);
-        entry = OWNER_OF(struct entry, in_all, views->all.next);
-    }
-    return entry;
-}
-
-/* The same of a share. */
-static struct entry *oldest_of_share(struct share *share)
-{
-    struct entry *entry = OWNER_OF(struct entry, in_share, share->entries.next);
-    for (unsigned i = 0; i < CHANCES_MAX && entry->used; i++) {
-        entry->used = false;
-        link_remove(&entry->in_share);
-        link_add_newest(&share->entries, &entry->in_share);
-        entry = OWNER_OF(struct entry, in_share, share->entries.next);
+        link_remove(link);
+        link_add_newest(ring, link);
+        entry = (struct entry *)(void *)((char *)ring->next - link_at);
     }
     return entry;
 }
@@ -290,9 +285,10 @@ static struct entry *oldest_of_share(struct share *share)
 static struct entry *victim_of(struct ks_views *views)
 {
     if (!is_alone(&views->large)) {
-        return oldest_of_share(OWNER_OF(struct share, in_large, views->large.next));
+        struct share *share = OWNER_OF(struct share, in_large, views->large.next);
+        return oldest_of(&share->entries, offsetof(struct entry, in_share));
     }
-    return oldest_of_all(views);
+    return oldest_of(&views->all, offsetof(struct entry, in_all));
 }
 
 static void make_room(struct ks_views *views, size_t size)
@@ -315,11 +311,9 @@ static bool is_doubted(struct entry *entry, const struct ks_view *view)
     return true;
 }
 
-void ks_views_put(struct ks_views *views, uint32_t share, ks_bytes account, ks_bytes name,
+void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
                   const struct ks_view *view)
 {
-    assert(share < KS_VIEW_SHARES);
-
     struct entry **place = place_of(views, account, name);
     if (*place && is_doubted(*place, view)) {
         return;
@@ -341,5 +335,5 @@ void ks_views_put(struct ks_views *views, uint32_t share, ks_bytes account, ks_b
     make_room(views, size);
     place = place_of(views, account, name);
     *place = entry;
-    entry_link(views, share, entry);
+    entry_link(views, entry);
 }

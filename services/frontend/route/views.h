@@ -25,7 +25,7 @@
 #define KS_VIEW_VERSION_MAX 64U
 #define KS_VIEW_FACTS_MAX   (160U * 1024U) /* bytes: a policy and 50 tags, each of the longest */
 #define KS_VIEW_BYTES       512U /* room for each view, on average; a usual one takes 400 */
-#define KS_VIEW_SHARES      KS_UPSTREAM_SHARES /* of the accounts that ask */
+#define KS_VIEW_SHARES      KS_UPSTREAM_SHARES /* of accounts */
 #define KS_VIEW_SHARE_PART  16U /* what a share may keep against others is a 16th of the room */
 #define KS_VIEW_DOUBTS_MAX  16U /* older views in a row that are passed over */
 
@@ -48,15 +48,14 @@ bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
                    struct ks_view *ret_view);
 
 /*
- * Remembers a copy of the view in the place of the name's older one. If the name names nothing, so
+ * Remembers a copy of the view in the place of the name's older one. It counts for the account's
+ * share (ks_upstream_share), whoever asks. If the name names nothing, so
  * that the view has no version, the name is forgotten instead: made-up names must not push out
  * those that are used. A view that takes more than a quarter of the room is not kept.
  *
  * A view of a lower revision than the one that is remembered comes from a keystore that lags, and
  * changes nothing. When KS_VIEW_DOUBTS_MAX of them have come in a row, revisions have begun anew
  * (the cell was restored), and the next one is kept.
- *
- * share  ks_upstream_share of the account that asks: the view counts for it.
  */
-void ks_views_put(struct ks_views *views, uint32_t share, ks_bytes account, ks_bytes name,
+void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
                   const struct ks_view *view);

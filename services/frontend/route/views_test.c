@@ -38,7 +38,7 @@ static void remembers_all_of_a_view(void **state)
     struct ks_view put = view_of(7);
     struct ks_view got = {0};
 
-    ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &put);
+    ks_views_put(views, bytes(OWN), bytes(KEY_ID), &put);
 
     assert_true(ks_views_find(views, bytes(OWN), bytes(KEY_ID), &got));
     assert_true(ks_bytes_equal(got.version, put.version));
@@ -51,7 +51,7 @@ static void keeps_accounts_and_names_apart(void **state)
     (void)state;
     struct ks_views *views = ks_views_new(64);
     struct ks_view put = view_of(7);
-    ks_views_put(views, 1, bytes(OWN), bytes("alias/x"), &put);
+    ks_views_put(views, bytes(OWN), bytes("alias/x"), &put);
 
     assert_int_equal(version_of(views, OWN, "alias/x"), 7);
     assert_int_equal(version_of(views, OTHER, "alias/x"), -1);
@@ -67,7 +67,7 @@ static void replaces_what_was_known(void **state)
     struct ks_views *views = ks_views_new(64);
     for (uint8_t version = 1; version <= 20; version++) {
         struct ks_view put = view_of(version);
-        ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &put);
+        ks_views_put(views, bytes(OWN), bytes(KEY_ID), &put);
         assert_int_equal(version_of(views, OWN, KEY_ID), version);
     }
     ks_views_free(views);
@@ -81,21 +81,21 @@ static void forgets_what_names_nothing(void **state)
     struct ks_view there = view_of(7);
     struct ks_view absent = {0};
 
-    ks_views_put(views, 1, bytes(OWN), bytes("alias/made-up"), &absent);
+    ks_views_put(views, bytes(OWN), bytes("alias/made-up"), &absent);
     assert_int_equal(version_of(views, OWN, "alias/made-up"), -1);
-    ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &there);
-    ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &absent);
+    ks_views_put(views, bytes(OWN), bytes(KEY_ID), &there);
+    ks_views_put(views, bytes(OWN), bytes(KEY_ID), &absent);
     assert_int_equal(version_of(views, OWN, KEY_ID), -1);
     ks_views_free(views);
 }
 
-static void put_many(struct ks_views *views, uint32_t share, const char *account, int count)
+static void put_many(struct ks_views *views, const char *account, int count)
 {
     struct ks_view put = view_of(7);
     for (int i = 0; i < count; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "alias/%d", i);
-        ks_views_put(views, share, bytes(account), bytes(name), &put);
+        ks_views_put(views, bytes(account), bytes(name), &put);
         (void)version_of(views, OWN, "alias/0"); /* it stays in use */
     }
 }
@@ -115,7 +115,7 @@ static void stays_within_its_bound_and_drops_what_was_not_used(void **state)
 {
     (void)state;
     struct ks_views *views = ks_views_new(64);
-    put_many(views, 1, OWN, 1000);
+    put_many(views, OWN, 1000);
 
     assert_int_equal(version_of(views, OWN, "alias/0"), 7);
     assert_int_equal(count_kept(views, OWN, 1000), 64);
@@ -129,8 +129,8 @@ static void a_tenant_with_many_keys_leaves_others_theirs(void **state)
 {
     (void)state;
     struct ks_views *views = ks_views_new(256);
-    put_many(views, 2, OWN, PART);
-    put_many(views, 1, OTHER, 1000);
+    put_many(views, OWN, PART);
+    put_many(views, OTHER, 1000);
 
     assert_int_equal(count_kept(views, OWN, PART), PART);
     assert_int_equal(count_kept(views, OTHER, 1000), 256 - PART);
@@ -142,10 +142,10 @@ static void a_tenant_alone_has_all_the_room_until_others_come(void **state)
 {
     (void)state;
     struct ks_views *views = ks_views_new(256);
-    put_many(views, 1, OTHER, 1000);
+    put_many(views, OTHER, 1000);
     assert_int_equal(count_kept(views, OTHER, 1000), 256);
 
-    put_many(views, 2, OWN, 2 * PART);
+    put_many(views, OWN, 2 * PART);
 
     assert_int_equal(count_kept(views, OWN, 2 * PART), 2 * PART);
     assert_int_equal(count_kept(views, OTHER, 1000), 256 - 2 * PART);
@@ -159,11 +159,11 @@ static void stays_within_its_bound_of_bytes(void **state)
     static const uint8_t facts[4096];
     const struct ks_view large = {.version = KS_LITERAL("v"), .facts = {facts, sizeof(facts)}};
     struct ks_views *views = ks_views_new(256);
-    put_many(views, 2, OWN, 10);
+    put_many(views, OWN, 10);
     for (int i = 0; i < 256; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "alias/%d", i);
-        ks_views_put(views, 1, bytes(OTHER), bytes(name), &large);
+        ks_views_put(views, bytes(OTHER), bytes(name), &large);
     }
 
     size_t kept = 0;
@@ -185,9 +185,9 @@ static void does_not_keep_what_takes_too_much(void **state)
     static const uint8_t facts[64 * KS_VIEW_BYTES / 4];
     const struct ks_view large = {.version = KS_LITERAL("v"), .facts = {facts, sizeof(facts)}};
     struct ks_views *views = ks_views_new(64);
-    put_many(views, 1, OWN, 10);
+    put_many(views, OWN, 10);
 
-    ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &large);
+    ks_views_put(views, bytes(OWN), bytes(KEY_ID), &large);
 
     assert_int_equal(version_of(views, OWN, KEY_ID), -1);
     assert_int_equal(count_kept(views, OWN, 10), 10);
@@ -198,7 +198,7 @@ static void put_at(struct ks_views *views, uint8_t version, int64_t revision)
 {
     struct ks_view put = view_of(version);
     put.revision = revision;
-    ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &put);
+    ks_views_put(views, bytes(OWN), bytes(KEY_ID), &put);
 }
 
 /* A keystore that lags sends what was true: who has newer views keeps them. */
@@ -211,7 +211,7 @@ static void an_older_view_does_not_replace_a_newer_one(void **state)
 
     put_at(views, 1, 9);
     assert_int_equal(version_of(views, OWN, KEY_ID), 2);
-    ks_views_put(views, 1, bytes(OWN), bytes(KEY_ID), &absent);
+    ks_views_put(views, bytes(OWN), bytes(KEY_ID), &absent);
     assert_int_equal(version_of(views, OWN, KEY_ID), 2);
     put_at(views, 3, 10);
     assert_int_equal(version_of(views, OWN, KEY_ID), 3);
@@ -245,7 +245,7 @@ static void works_in_the_smallest_size(void **state)
     for (int i = 0; i < 10; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "alias/%d", i);
-        ks_views_put(views, 1, bytes(OWN), bytes(name), &put);
+        ks_views_put(views, bytes(OWN), bytes(name), &put);
         assert_int_equal(version_of(views, OWN, name), 7);
     }
     assert_int_equal(version_of(views, OWN, "alias/5"), -1);
