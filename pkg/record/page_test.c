@@ -36,12 +36,7 @@ static int set_up(void **state)
 {
     (void)state;
     folder = fixture_folder("page");
-    const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED,
-                                             .folder = folder,
-                                             .database_bytes_max = 64U * 1024U * 1024U,
-                                             .name = "keystore",
-                                             .zone = "ap-seoul-1a"};
-    assert_int_equal(ks_store_new(&options, &store).code, KS_OK);
+    store = fixture_embedded(folder);
     put("a", "before");
     for (unsigned i = 0; i < RECORDS; i++) {
         char key[8];

@@ -20,6 +20,18 @@ char *fixture_folder(const char *name)
     return ks_strdup(path);
 }
 
+struct ks_store *fixture_embedded(const char *folder)
+{
+    const struct ks_store_options options = {
+        .engine = KS_STORE_EMBEDDED, .folder = folder, .database_bytes_max = 64U * 1024U * 1024U};
+    struct ks_store *store = NULL;
+    if (ks_failed(ks_store_new(&options, &store))) {
+        fprintf(stderr, "%s: no store\n", folder);
+        exit(1);
+    }
+    return store;
+}
+
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *place)
 {
     (void)info;

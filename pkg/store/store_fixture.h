@@ -17,6 +17,9 @@
 /* A new folder below TEST_TMPDIR (or /tmp); the caller frees the name. */
 char *fixture_folder(const char *name);
 
+/* A store of one node in the folder, which the caller keeps; the caller frees the store. */
+struct ks_store *fixture_embedded(const char *folder);
+
 /* Removes a folder and all below it. */
 void fixture_remove(const char *folder);
 

@@ -41,8 +41,8 @@ static int open_store(void **state)
     (void)state;
     folder = fixture_folder("expiry");
     wall_ms = NOW_MS;
-    const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED, .folder = folder};
-    return ks_failed(ks_store_new(&options, &store)) ? -1 : 0;
+    store = fixture_embedded(folder);
+    return 0;
 }
 
 static int close_store(void **state)

@@ -582,9 +582,7 @@ static void who_was_told_another_epoch_starts_over(void **state)
     struct keystore *keystore = follow_from("", 0);
     (void)message(keystore, 0);
     char *other_folder = fixture_folder("other");
-    const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED, .folder = other_folder};
-    struct ks_store *other = NULL;
-    assert_int_equal(ks_store_new(&options, &other).code, KS_OK);
+    struct ks_store *other = fixture_embedded(other_folder);
 
     ks_rpc_loop_post(fixture_loop, put_in_place, other);
     change("account/1", "one");

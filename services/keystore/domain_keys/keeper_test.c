@@ -95,9 +95,7 @@ static int set_up(void **state)
     const struct ks_crypto_options crypto = {.fips = false};
     assert_int_equal(ks_crypto_init(&crypto).code, KS_OK);
     folder = fixture_folder("keeper");
-    const struct ks_store_options options = {
-        .engine = KS_STORE_EMBEDDED, .folder = folder, .database_bytes_max = 64U * 1024U * 1024U};
-    assert_int_equal(ks_store_new(&options, &store).code, KS_OK);
+    store = fixture_embedded(folder);
     root = ks_fake_hsm_root_new();
     start_zone(0);
     start_zone(1);

@@ -42,12 +42,7 @@ static int set_up(void **state)
 {
     (void)state;
     folder = fixture_folder("quota");
-    const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED,
-                                             .folder = folder,
-                                             .database_bytes_max = 64U * 1024U * 1024U,
-                                             .name = "keystore",
-                                             .zone = "ap-seoul-1a"};
-    assert_int_equal(ks_store_new(&options, &store).code, KS_OK);
+    store = fixture_embedded(folder);
     worker = ks_worker_new("quota", PERIOD_MS);
     start_quota(KEYS_MAX);
     return 0;
