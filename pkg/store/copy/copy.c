@@ -11,7 +11,8 @@
 #define READERS_MAX  1024U /* views at a time: each worker of the process holds a few */
 #define PAGE_LEN     4096U
 #define STORED_MAX   (KS_STORE_VALUE_LEN_MAX + KS_STORED_HEAD_LEN)
-#define POSITION_LEN 41U
+#define POSITION_LEN 57U /* generation, four revisions, nonce, loading */
+#define NONCE_AT     40U
 #define POSITION_KEY KS_LITERAL("position")
 #define SOURCE_KEY   KS_LITERAL("source")
 
@@ -33,6 +34,7 @@ static void encode_position(const struct ks_position *position, uint8_t ret_byte
     for (size_t i = 0; i < KS_COUNT(revisions); i++) {
         ks_stored_put_u64(ret_bytes + 8 + 8 * i, (uint64_t)revisions[i]);
     }
+    memcpy(ret_bytes + NONCE_AT, position->nonce.bytes, KS_NONCE_LEN);
     ret_bytes[POSITION_LEN - 1] = position->loading;
 }
 
@@ -49,6 +51,7 @@ static ks_result decode_position(ks_bytes stored, struct ks_position *ret_positi
         .rev_revision = (int64_t)ks_stored_get_u64(stored.ptr + 32),
         .loading = stored.ptr[POSITION_LEN - 1] == 1,
     };
+    memcpy(ret_position->nonce.bytes, stored.ptr + NONCE_AT, KS_NONCE_LEN);
     return KS_RES(OK);
 }
 

@@ -23,10 +23,19 @@
 #include "pkg/store/store.h"
 
 #define KS_EPOCH_LEN_MAX 39U
+#define KS_NONCE_LEN     16U
 
 struct ks_copy;
 struct ks_lmdb_read;
 struct ks_lmdb_write;
+
+/*
+ * The value of the cell's revision record: random, and another one each time that a transaction is
+ * sent. So the same nonce at the same revision means the same history up to there.
+ */
+struct ks_nonce {
+    uint8_t bytes[KS_NONCE_LEN];
+};
 
 /* How far a copy goes. A new copy's is all zero. */
 struct ks_position {
@@ -34,7 +43,8 @@ struct ks_position {
     int64_t applied;       /* every revision up to this one; 0: nothing was loaded yet */
     int64_t data_revision; /* the newest that changed a record of "data" */
     int64_t rev_version;   /* version of the cell's revision record; replicated only */
-    int64_t rev_revision;  /* its mod revision */
+    int64_t rev_revision;  /* its mod revision, */
+    struct ks_nonce nonce; /* and its value */
     bool loading;          /* the copy is being loaded anew: its records can't be used */
 };
 

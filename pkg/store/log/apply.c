@@ -1,6 +1,7 @@
 #include "pkg/store/log/apply.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "pkg/base/mem.h"
 
@@ -60,8 +61,13 @@ static ks_result apply_rev(struct application *app, const struct ks_etcd_event *
         app->result.verdict = KS_APPLY_LOST;
         return KS_RES(OK);
     }
+    if (event->kv.value.len != KS_NONCE_LEN) {
+        app->result.verdict = KS_APPLY_FORM;
+        return KS_RES(OK);
+    }
     position->rev_version = event->kv.version;
     position->rev_revision = event->kv.mod_revision;
+    memcpy(position->nonce.bytes, event->kv.value.ptr, KS_NONCE_LEN);
     return KS_RES(OK);
 }
 

@@ -20,6 +20,7 @@ enum ks_apply_verdict {
     KS_APPLY_DONE,
     KS_APPLY_LOST,  /* events are missing or out of order: load the copy anew */
     KS_APPLY_EPOCH, /* etcd is another cluster or was restored: the copy is of another store */
+    KS_APPLY_FORM,  /* a revision record has no nonce: another version of Keystead writes here */
 };
 
 struct ks_apply_result {

@@ -11,6 +11,7 @@
 #include "pkg/store/store_fixture.h"
 
 #define CLUSTER   77U
+#define NONCE     "0123456789abcdef"
 #define EVENT_MAX 8U
 
 static struct ks_layout layout;
@@ -63,7 +64,7 @@ static void add_event(struct bench *bench, int64_t revision, ks_bytes key, const
 
 static void add_rev(struct bench *bench, int64_t revision, int64_t version)
 {
-    add_event(bench, revision, ks_bytes_of(layout.rev), "");
+    add_event(bench, revision, ks_bytes_of(layout.rev), NONCE);
     bench->events[bench->event_count - 1].kv.version = version;
 }
 
@@ -134,6 +135,21 @@ static void puts_and_deletes(void **state)
     assert_int_equal(position.applied, 103);
     assert_int_equal(position.data_revision, 103);
     assert_int_equal(position.rev_version, 7);
+    assert_int_equal(position.rev_revision, 103);
+    assert_memory_equal(position.nonce.bytes, NONCE, KS_NONCE_LEN);
+}
+
+/* A version before the nonce, or a stranger, writes to the same cell. */
+static void a_revision_record_without_a_nonce_is_of_no_form_that_we_know(void **state)
+{
+    struct bench *bench = *state;
+    const char *const wrong[] = {"", "0123456789abcde", "0123456789abcdefg"};
+    for (size_t i = 0; i < KS_COUNT(wrong); i++) {
+        add_event(bench, 101, ks_bytes_of(layout.rev), wrong[i]);
+        bench->events[bench->event_count - 1].kv.version = 6;
+        assert_int_equal(apply(bench), KS_APPLY_FORM);
+    }
+    assert_int_equal(position_of(bench).applied, 100);
 }
 
 static void heartbeats_change_the_list_and_no_data(void **state)
@@ -245,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(puts_and_deletes),
+        TEST(a_revision_record_without_a_nonce_is_of_no_form_that_we_know),
         TEST(heartbeats_change_the_list_and_no_data),
         TEST(a_jump_of_the_revision_record_means_loss),
         TEST(a_change_without_the_revision_record_means_loss),

@@ -35,6 +35,7 @@ struct ks_group {
     struct ks_arena arena;
     bool is_careful;
     bool is_built;
+    struct ks_nonce nonce; /* of the attempt that is sent next */
     struct ks_etcd_txn txn;
 };
 
@@ -282,7 +283,9 @@ static void build(struct ks_group *group)
     size_t compare_count = 1;
     size_t success_count = FIRST_MEMBER_OP;
     compares[0] = (struct ks_etcd_compare){ks_bytes_of(layout->epoch), group->epoch_revision};
-    success[REV_OP] = (struct ks_etcd_op){.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)};
+    success[REV_OP] = (struct ks_etcd_op){.kind = KS_ETCD_PUT,
+                                          .key = ks_bytes_of(layout->rev),
+                                          .value = {group->nonce.bytes, KS_NONCE_LEN}};
     success[LIST_OP] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
                                            .key = ks_bytes_of(layout->list),
                                            .range_end = ks_bytes_of(layout->list_end)};
@@ -309,9 +312,10 @@ bool ks_group_is_careful(const struct ks_group *group)
     return group->is_careful;
 }
 
-const struct ks_etcd_txn *ks_group_txn(struct ks_group *group)
+const struct ks_etcd_txn *ks_group_txn(struct ks_group *group, const struct ks_nonce *nonce)
 {
     assert(group->count > 0);
+    group->nonce = *nonce;
     if (!group->is_built) {
         build(group);
     }

@@ -30,6 +30,7 @@
 #include <stddef.h>
 
 #include "pkg/etcd/message.h"
+#include "pkg/store/copy/copy.h"
 #include "pkg/store/engine/pending.h"
 #include "pkg/store/log/layout.h"
 #include "pkg/store/window/list.h"
@@ -68,9 +69,10 @@ bool ks_group_is_careful(const struct ks_group *group);
 
 /*
  * Returns the transaction, borrowed from the group; it is the same at each call until the group is
- * made careful.
+ * made careful, but for its nonce, which is copied and must be a new one each time that the
+ * transaction is sent: a repetition may be done in another history of etcd (struct ks_nonce).
  */
-const struct ks_etcd_txn *ks_group_txn(struct ks_group *group);
+const struct ks_etcd_txn *ks_group_txn(struct ks_group *group, const struct ks_nonce *nonce);
 
 /* Returns the n-th member, counted from 0, which is still the group's; NULL once it was taken. */
 struct ks_pending *ks_group_member(const struct ks_group *group, size_t index);

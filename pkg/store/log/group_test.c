@@ -14,6 +14,7 @@
 #define EPOCH 3
 #define NOW   500
 
+static const struct ks_nonce nonce = {{1}};
 static struct ks_layout layout;
 static struct ks_group *group;
 
@@ -117,7 +118,7 @@ static void holds_so_many_compares_and_changes(void **state)
     }
 
     assert_in_range(added, 10, KS_GROUP_MEMBERS_MAX - 1);
-    const struct ks_etcd_txn *txn = ks_group_txn(group);
+    const struct ks_etcd_txn *txn = ks_group_txn(group, &nonce);
     assert_true(txn->compare_count <= 1024);
     assert_true(txn->success_count <= 1024);
 }
@@ -151,7 +152,7 @@ static void a_plain_group_has_every_compare_on_top(void **state)
     add(mutation("a", "b", "r"));
     add(mutation("a", "c", NULL));
 
-    const struct ks_etcd_txn *txn = ks_group_txn(group);
+    const struct ks_etcd_txn *txn = ks_group_txn(group, &nonce);
 
     assert_int_equal(txn->compare_count, 4); /* epoch, a, r, a */
     assert_true(ks_bytes_equal(txn->compares[0].key, KS_LITERAL("/t/epoch")));
@@ -161,7 +162,25 @@ static void a_plain_group_has_every_compare_on_top(void **state)
     assert_int_equal(txn->success_count, 5); /* rev, list, b, r, c */
     assert_int_equal(txn->success[0].kind, KS_ETCD_PUT);
     assert_true(ks_bytes_equal(txn->success[0].key, KS_LITERAL("/t/rev")));
-    assert_ptr_equal(ks_group_txn(group), txn);
+    assert_ptr_equal(ks_group_txn(group, &nonce), txn);
+}
+
+/* What is sent again may be done in another history of etcd, and must be told apart there. */
+static void a_repetition_differs_in_its_nonce_alone(void **state)
+{
+    (void)state;
+    const struct ks_nonce second = {{2}};
+    add(mutation("a", "b", "r"));
+
+    const struct ks_etcd_txn *txn = ks_group_txn(group, &nonce);
+    assert_int_equal(txn->success[0].value.len, KS_NONCE_LEN);
+    assert_memory_equal(txn->success[0].value.ptr, nonce.bytes, KS_NONCE_LEN);
+    assert_ptr_equal(ks_group_txn(group, &second), txn);
+    assert_memory_equal(txn->success[0].value.ptr, second.bytes, KS_NONCE_LEN);
+
+    ks_group_make_careful(group);
+    txn = ks_group_txn(group, &nonce);
+    assert_memory_equal(txn->success[0].value.ptr, nonce.bytes, KS_NONCE_LEN);
 }
 
 static void a_careful_group_nests_its_members(void **state)
@@ -169,10 +188,10 @@ static void a_careful_group_nests_its_members(void **state)
     (void)state;
     add(mutation("a", "b", "r"));
     add(mutation("a", "c", NULL));
-    ks_group_txn(group);
+    ks_group_txn(group, &nonce);
 
     ks_group_make_careful(group);
-    const struct ks_etcd_txn *txn = ks_group_txn(group);
+    const struct ks_etcd_txn *txn = ks_group_txn(group, &nonce);
 
     assert_int_equal(txn->compare_count, 1);
     assert_int_equal(txn->success_count, 4);
@@ -188,7 +207,7 @@ static void a_careful_group_nests_its_members(void **state)
 static struct ks_store_outcome failed_outcome(const struct ks_etcd_kv *kv, bool is_repeated)
 {
     ks_group_make_careful(group);
-    ks_group_txn(group);
+    ks_group_txn(group, &nonce);
     const struct ks_etcd_op_answer range = {
         .kind = KS_ETCD_RANGE, .kvs = kv, .kv_count = kv != NULL};
     const struct ks_etcd_op_answer ops[] = {
@@ -257,11 +276,11 @@ static void goes_on_without_a_member_that_was_taken(void **state)
     (void)state;
     add(mutation("a", "b", NULL));
     add(mutation("a", "c", NULL));
-    ks_group_txn(group);
+    ks_group_txn(group, &nonce);
     drop(ks_group_take(group, 0));
 
     ks_group_make_careful(group);
-    const struct ks_etcd_txn *txn = ks_group_txn(group);
+    const struct ks_etcd_txn *txn = ks_group_txn(group, &nonce);
 
     assert_int_equal(txn->success_count, 4);
     assert_int_equal(txn->success[2].kind, KS_ETCD_RANGE);
@@ -274,7 +293,7 @@ static void tells_a_failed_member_from_another_epoch(void **state)
 {
     (void)state;
     add(mutation("a", "b", NULL));
-    ks_group_txn(group);
+    ks_group_txn(group, &nonce);
     struct ks_etcd_kv epoch = {.mod_revision = EPOCH};
     const struct ks_etcd_op_answer range = {.kind = KS_ETCD_RANGE, .kvs = &epoch, .kv_count = 1};
     const struct ks_etcd_answer answer = {.ops = &range, .op_count = 1};
@@ -298,6 +317,7 @@ int main(void)
         TEST(holds_so_many_compares_and_changes),
         TEST(holds_so_many_bytes),
         TEST(a_plain_group_has_every_compare_on_top),
+        TEST(a_repetition_differs_in_its_nonce_alone),
         TEST(a_careful_group_nests_its_members),
         TEST(a_failed_compare_is_a_conflict_unless_it_may_come_late),
         TEST(a_request_that_stands_is_the_answer),

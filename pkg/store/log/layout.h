@@ -4,7 +4,8 @@
  *   <prefix>d/<hh>/<key>   a record; hh, two hex digits, is a hash of the key, so that the records
  *                          fall into 256 ranges of about the same size, loaded one by one
  *   <prefix>ks/<id>        a keystore's record
- *   <prefix>rev            the revision record: put first by every transaction (apply.h)
+  *   <prefix>rev            the revision record: put first by every transaction (apply.h); its value
+ *                          is 16 random bytes, others each time (copy.h, struct ks_nonce)
  *   <prefix>epoch          random, made at the first start; an operator who restores etcd changes
  *                          it
  *

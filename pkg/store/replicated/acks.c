@@ -72,6 +72,10 @@ static void strike(void *user, const struct ks_listed *silent)
         strcmp(engine->struck_id, silent->id) == 0) {
         return;
     }
+    struct ks_nonce nonce;
+    if (ks_failed(ks_nonce_new(&nonce))) {
+        return;
+    }
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ks_bytes key = ks_layout_keystore_key(layout, &arena, silent->id);
     const struct ks_etcd_compare compares[] = {
@@ -79,7 +83,9 @@ static void strike(void *user, const struct ks_listed *silent)
         {key, silent->mod_revision},
     };
     const struct ks_etcd_op ops[] = {
-        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
+        {.kind = KS_ETCD_PUT,
+         .key = ks_bytes_of(layout->rev),
+         .value = {nonce.bytes, sizeof(nonce.bytes)}},
         {.kind = KS_ETCD_DELETE, .key = key},
     };
     const struct ks_etcd_txn nested = {.success = ops, .success_count = KS_COUNT(ops)};

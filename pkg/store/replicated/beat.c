@@ -59,11 +59,15 @@ static ks_result send_txn(struct ks_replicated *engine, ks_bytes record,
 {
     const struct ks_layout *layout = &engine->layout;
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    struct ks_nonce nonce;
+    KS_TRY(ks_nonce_new(&nonce));
     ks_bytes own = ks_layout_keystore_key(layout, &arena, engine->store->folder.keystore_id);
     const struct ks_etcd_compare same_epoch = {ks_bytes_of(layout->epoch),
                                                engine->source.epoch_revision};
     const struct ks_etcd_op puts[] = {
-        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)},
+        {.kind = KS_ETCD_PUT,
+         .key = ks_bytes_of(layout->rev),
+         .value = {nonce.bytes, sizeof(nonce.bytes)}},
         {.kind = KS_ETCD_PUT, .key = own, .value = record},
     };
     const struct ks_etcd_txn nested = {.success = puts, .success_count = KS_COUNT(puts)};

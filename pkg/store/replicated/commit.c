@@ -133,7 +133,11 @@ static void send_group(struct ks_flight *flight, int64_t now_ns)
         .timeout_ms = patience_ms < CALL_MS_MAX ? patience_ms : CALL_MS_MAX,
     };
     flight->after = flight->engine->position.applied;
-    ks_result sent = ks_etcd_txn(flight->engine->etcd, ks_group_txn(flight->group), &call);
+    struct ks_nonce nonce;
+    ks_result sent = ks_nonce_new(&nonce);
+    if (!ks_failed(sent)) {
+        sent = ks_etcd_txn(flight->engine->etcd, ks_group_txn(flight->group, &nonce), &call);
+    }
     flight->is_calling = !ks_failed(sent);
     if (sent.code == KS_LIMIT_EXCEEDED) {
         const struct ks_store_outcome too_large = {.result = sent};

@@ -112,6 +112,10 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
         ks_hello_again(engine, KS_PHASE_ON_STRANGE);
         return;
     }
+    if (applied.verdict == KS_APPLY_FORM) {
+        ks_refuse(engine, KS_REFUSED_FORM);
+        return;
+    }
     if (applied.verdict == KS_APPLY_LOST) {
         ks_notice(engine, "etcd's watch has lost events: the copy is loaded anew");
         ks_hello_again(engine, KS_PHASE_ON_LOST);

@@ -18,7 +18,6 @@
     "etcd has gone back: it lacks revisions that this keystore has applied, so acknowledged "      \
     "changes are missing. Bring back the members' data; or, if it was restored on purpose, put a " \
     "new random value at the epoch key with etcdctl"
-#define REFUSED_FORM "etcd's epoch or revision record has no form that this version knows"
 
 void ks_refuse(struct ks_replicated *engine, const char *reason)
 {
@@ -77,8 +76,8 @@ static bool read_greeting(const struct ks_etcd_answer *answer, struct ks_greetin
     const struct ks_etcd_op_answer *ops = &answer->ops[answer->op_count - 3];
     const struct ks_etcd_kv *rev = only(&ops[0]);
     const struct ks_etcd_kv *epoch = only(&ops[1]);
-    if (!rev || !epoch || epoch->value.len == 0 || epoch->value.len > KS_EPOCH_LEN_MAX ||
-        ops[2].kind != KS_ETCD_RANGE) {
+    if (!rev || rev->value.len != KS_NONCE_LEN || !epoch || epoch->value.len == 0 ||
+        epoch->value.len > KS_EPOCH_LEN_MAX || ops[2].kind != KS_ETCD_RANGE) {
         return false;
     }
     *ret_greeting = (struct ks_greeting){
@@ -88,6 +87,7 @@ static bool read_greeting(const struct ks_etcd_answer *answer, struct ks_greetin
         .rev_revision = rev->mod_revision,
         .list = &ops[2],
     };
+    memcpy(ret_greeting->nonce.bytes, rev->value.ptr, KS_NONCE_LEN);
     memcpy(ret_greeting->source.epoch, epoch->value.ptr, epoch->value.len);
     return true;
 }
@@ -147,7 +147,7 @@ static void on_hello(void *user, const struct ks_etcd_answer *answer)
     } else if (answer->succeeded && has_copy(engine)) {
         ks_refuse(engine, REFUSED_EMPTY);
     } else if (!read_greeting(answer, &greeting)) {
-        ks_refuse(engine, REFUSED_FORM);
+        ks_refuse(engine, KS_REFUSED_FORM);
     } else {
         greeted(engine, &greeting);
     }
@@ -177,11 +177,15 @@ static ks_result send_hello(struct ks_replicated *engine)
 {
     const struct ks_layout *layout = &engine->layout;
     char epoch[33];
+    struct ks_nonce nonce;
+    KS_TRY(ks_nonce_new(&nonce));
     if (!make_epoch(epoch)) {
         return KS_RES(INTERNAL);
     }
     const struct ks_etcd_compare absent = {ks_bytes_of(layout->epoch), 0};
-    const struct ks_etcd_op put_rev = {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->rev)};
+    const struct ks_etcd_op put_rev = {.kind = KS_ETCD_PUT,
+                                       .key = ks_bytes_of(layout->rev),
+                                       .value = {nonce.bytes, sizeof(nonce.bytes)}};
     const struct ks_etcd_txn nested = {.success = &put_rev, .success_count = 1};
     const struct ks_etcd_op ops[] = {
         {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout->epoch), .value = ks_bytes_of(epoch)},

@@ -64,6 +64,7 @@ void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greet
         .source = greeting->source,
         .rev_version = greeting->rev_version,
         .rev_revision = greeting->rev_revision,
+        .nonce = greeting->nonce,
     };
     ks_phase_step(&engine->phase, KS_PHASE_ON_OTHER);
 }
@@ -175,6 +176,7 @@ static ks_result finish_copy(struct ks_replicated *engine)
         .data_revision = load->revision,
         .rev_version = load->rev_version,
         .rev_revision = load->rev_revision,
+        .nonce = load->nonce,
     };
     write.position = position;
     KS_TRY(ks_copy_commit(&write));

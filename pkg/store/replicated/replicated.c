@@ -5,12 +5,18 @@
 #include <string.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/crypto/random.h"
 
 #define TURN_MS_MAX 100 /* the thread looks around at least this often */
 
 int64_t ks_now(const struct ks_replicated *engine)
 {
     return ks_clock_boot_ns(engine->store->options.clock);
+}
+
+ks_result ks_nonce_new(struct ks_nonce *ret_nonce)
+{
+    return ks_random_public(ret_nonce->bytes, sizeof(ret_nonce->bytes));
 }
 
 void ks_notice(const struct ks_replicated *engine, const char *sentence)

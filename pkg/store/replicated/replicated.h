@@ -63,6 +63,7 @@ struct ks_load {
     struct ks_copy_source source;
     int64_t rev_version;
     int64_t rev_revision;
+    struct ks_nonce nonce;
     unsigned next_bucket;
     unsigned buckets_done;
     bool is_aborted; /* it waits for the pages that are under way, then starts over */
@@ -130,6 +131,12 @@ struct ks_replicated {
 /* Returns nanoseconds of CLOCK_BOOTTIME by the store's clock. */
 int64_t ks_now(const struct ks_replicated *engine);
 
+/*
+ * Draws the nonce of a transaction that is sent now.
+ * Fails: INTERNAL (no randomness): ret_nonce is unspecified then, and nothing may be sent.
+ */
+KS_MUST_USE ks_result ks_nonce_new(struct ks_nonce *ret_nonce);
+
 /* Gives a sentence for the operator's log to on_notice, if the store's owner has set that. */
 void ks_notice(const struct ks_replicated *engine, const char *sentence);
 
@@ -143,6 +150,9 @@ void ks_hello_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_n
  * After LOST that hello is followed by a load, whatever the copy is.
  */
 void ks_hello_again(struct ks_replicated *engine, enum ks_phase_event event);
+
+#define KS_REFUSED_FORM                                                                            \
+    "etcd's epoch or revision record has no form that this version of Keystead knows"
 
 /*
  * Closes the window, stops the watch, and goes to REFUSED. reason is a static sentence that says
@@ -167,6 +177,7 @@ struct ks_greeting {
     int64_t revision;
     int64_t rev_version;
     int64_t rev_revision;
+    struct ks_nonce nonce;
     const struct ks_etcd_op_answer *list;
 };
 
