@@ -136,6 +136,34 @@ def wraps():
              "wrapped": wrapped.hex()}]
 
 
+def varint(x):
+    out = b""
+    while x > 127:
+        out += struct.pack(">B", x & 127 | 128)
+        x >>= 7
+    return out + struct.pack(">B", x)
+
+
+def record_case(name, key, body, count, generation):
+    domain = seed("domain " + name)
+    k = counter(domain, b"keystead/record-mac/v1", short(REGION), 32)
+    said = (b"\1" + short(REGION) + long_(key) +
+            struct.pack(">QII", count, generation, len(body)) + body)
+    mac = hmac.new(k, said, hashlib.sha256).digest()
+    envelope = (b"\x08\1\x12" + varint(len(body)) + body + b"\x18" + varint(count) + b"\x20" +
+                varint(generation) + b"\x2a\x20" + mac)
+    return {"name": name, "domain_key": domain.hex(), "region": REGION.decode(),
+            "record_name": key.decode(), "body": body.hex(), "counter": "%016x" % count,
+            "generation": generation, "mac": mac.hex(), "envelope": envelope.hex()}
+
+
+def records():
+    key = b"key/" + ACCOUNT + b"/" + KEY_ID
+    return [record_case("first", key, b"\x08\1", 1, 1),
+            record_case("later", key, seed("record", 300), 300, 99999999),
+            record_case("tombstone", b"gone/" + key, seed("gone", 128), 2**64 - 1, 7)]
+
+
 def new_key():
     return ec.generate_private_key(ec.SECP384R1())
 
@@ -231,7 +259,8 @@ def rosters():
              "roster": roster_bytes(root, 5, list(zip(certs, zones))).hex()}]
 
 
-DETERMINISTIC = {"blob.json": blobs, "context.json": contexts, "ekt.json": ekts, "wrap.json": wraps}
+DETERMINISTIC = {"blob.json": blobs, "context.json": contexts, "ekt.json": ekts, "wrap.json": wraps,
+                 "record.json": records}
 SIGNED = {"transit.json": transits, "roster.json": rosters}
 
 
