@@ -96,9 +96,10 @@ struct ks_store_options {
  *
  * ret_store  the caller's; free with ks_store_free. Untouched after a failure.
  *
- * Fails: CONFLICT (another process holds the folder), CORRUPT (embedded only: the database is
- * damaged, and is left as it is; a damaged copy of a replicated store is thrown away and loaded
- * anew), VALIDATION (prefix, endpoints or names have no right form), UNSUPPORTED (serve_by_log),
+ * Fails: CONFLICT (another process holds the folder), CORRUPT (embedded: the database is damaged,
+ * and is left as it is. Replicated: an etcd was refused for good, and what it lacked can't be read
+ * any more, see docs/operations/etcd-went-back.md; a damaged copy is thrown away and loaded anew),
+ * VALIDATION (prefix, endpoints or names have no right form), UNSUPPORTED (serve_by_log),
  * INTERNAL (the folder can't be made or written, or the system has no thread left).
  */
 KS_MUST_USE ks_result ks_store_new(const struct ks_store_options *options,

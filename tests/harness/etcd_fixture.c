@@ -205,13 +205,17 @@ _Noreturn static void become_etcd(struct args *args, const char *log_file, pid_t
     _exit(127);
 }
 
-static void spawn(struct etcd_fixture *cell, size_t index)
+/* extra is one more argument; NULL: none. */
+static void spawn(struct etcd_fixture *cell, size_t index, const char *extra)
 {
     struct args *args = ks_alloc(1, sizeof(*args));
     add_arg(args, text_of("etcd"));
     add_cluster_args(cell, index, args);
     add_tls_args(cell, args);
     add_tuning_args(cell, args);
+    if (extra) {
+        add_arg(args, text_of("%s", extra));
+    }
     struct text log_file = text_of("%s/m%zu.log", cell->folder.chars, index);
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -330,7 +334,7 @@ struct etcd_fixture *etcd_fixture_start(const struct etcd_fixture_options *optio
     etcd_certs_make(cell->folder.chars);
     pick_ports(cell);
     for (size_t i = 0; i < cell->options.member_count; i++) {
-        spawn(cell, i);
+        spawn(cell, i, NULL);
     }
     etcd_fixture_wait_ready(cell);
     return cell;
@@ -390,11 +394,96 @@ void etcd_fixture_restart(struct etcd_fixture *cell, size_t member, bool wait)
 {
     assert(cell->members[member].pid == 0);
 
-    spawn(cell, member);
+    spawn(cell, member, NULL);
     if (wait) {
         KS_ETCD_AUTO *client = new_client(cell);
         wait_for_member(cell, client, member);
     }
+}
+
+void etcd_fixture_force_new_cluster(struct etcd_fixture *cell, size_t member)
+{
+    assert(cell->members[member].pid == 0);
+
+    spawn(cell, member, "--force-new-cluster");
+    KS_ETCD_AUTO *client = new_client(cell);
+    wait_for_member(cell, client, member);
+}
+
+/* ---- Snapshots ---- */
+
+_Noreturn static void become_etcdctl(struct args *args)
+{
+    setenv("ETCDCTL_API", "3", 1);
+    execvp(args->argv[0], args->argv);
+    _exit(127);
+}
+
+static void run_etcdctl(struct args *args)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_etcdctl(args);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
+        give_up("etcdctl failed");
+    }
+}
+
+void etcd_fixture_save(struct etcd_fixture *cell)
+{
+    struct args *args = ks_alloc(1, sizeof(*args));
+    add_arg(args, text_of("etcdctl"));
+    add_arg(args, text_of("--endpoints=%s", cell->members[0].url.chars));
+    add_arg(args, text_of("--cacert=%s", cell->ca_file.chars));
+    add_arg(args, text_of("--cert=%s", cell->cert_file.chars));
+    add_arg(args, text_of("--key=%s", cell->key_file.chars));
+    add_arg(args, text_of("snapshot"));
+    add_arg(args, text_of("save"));
+    add_arg(args, text_of("%.400s/snapshot", cell->folder.chars));
+    run_etcdctl(args);
+    ks_free(args);
+}
+
+static void rename_data(const struct etcd_fixture *cell, const char *from, const char *to)
+{
+    struct text old_name = text_of("%.400s/%s", cell->folder.chars, from);
+    struct text new_name = text_of("%.400s/%s", cell->folder.chars, to);
+    if (rename(old_name.chars, new_name.chars) != 0) {
+        give_up("%s can't be renamed", old_name.chars);
+    }
+}
+
+void etcd_fixture_restore(struct etcd_fixture *cell)
+{
+    assert(cell->options.member_count == 1);
+
+    struct text peer = text_of("https://127.0.0.1:%u", cell->members[0].peer_port);
+    struct args *args = ks_alloc(1, sizeof(*args));
+    add_arg(args, text_of("etcdctl"));
+    add_arg(args, text_of("snapshot"));
+    add_arg(args, text_of("restore"));
+    add_arg(args, text_of("%.400s/snapshot", cell->folder.chars));
+    add_arg(args, text_of("--name=m0"));
+    add_arg(args, text_of("--data-dir=%.400s/restored", cell->folder.chars));
+    add_arg(args, text_of("--initial-cluster=m0=%.400s", peer.chars));
+    add_arg(args, text_of("--initial-advertise-peer-urls=%.400s", peer.chars));
+    etcd_fixture_kill(cell, 0);
+    run_etcdctl(args);
+    ks_free(args);
+    rename_data(cell, "m0", "before");
+    rename_data(cell, "restored", "m0");
+    etcd_fixture_restart(cell, 0, true);
+}
+
+void etcd_fixture_undo_restore(struct etcd_fixture *cell)
+{
+    etcd_fixture_kill(cell, 0);
+    rename_data(cell, "m0", "restored-once");
+    rename_data(cell, "before", "m0");
+    etcd_fixture_restart(cell, 0, true);
 }
 
 static void signal_member(struct etcd_fixture *cell, size_t index, int signal_number)

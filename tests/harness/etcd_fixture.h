@@ -44,6 +44,21 @@ void etcd_fixture_kill(struct etcd_fixture *cell, size_t member);
 /* Starts a killed member on its data; waits until it serves if wait is set. */
 void etcd_fixture_restart(struct etcd_fixture *cell, size_t member, bool wait);
 
+/*
+ * Starts a killed member with --force-new-cluster: it is a cell of its own from now on, with what it
+ * had. Waits until it serves.
+ */
+void etcd_fixture_force_new_cluster(struct etcd_fixture *cell, size_t member);
+
+/*
+ * For a cell of one member: saves a snapshot with etcdctl, and restores it in place of the member's
+ * data, with the same cluster token. The last one puts the data from before the restore back. Each
+ * waits until the member serves.
+ */
+void etcd_fixture_save(struct etcd_fixture *cell);
+void etcd_fixture_restore(struct etcd_fixture *cell);
+void etcd_fixture_undo_restore(struct etcd_fixture *cell);
+
 /* SIGSTOP and SIGCONT: connections stay open and nobody answers. */
 void etcd_fixture_pause(struct etcd_fixture *cell, size_t member);
 void etcd_fixture_resume(struct etcd_fixture *cell, size_t member);

@@ -14,10 +14,9 @@
 
 #include "pkg/crypto/random.h"
 
-#define SMALL_FILE_MAX 128U
-#define BOOT_ID_FILE   "/proc/sys/kernel/random/boot_id"
-#define CLEAN          "clean\n"
-#define DAMAGED        "damaged\n"
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+#define CLEAN        "clean\n"
+#define DAMAGED      "damaged\n"
 
 static void close_fd(int *fd)
 {
@@ -36,14 +35,14 @@ char *ks_folder_path(const struct ks_folder *folder, const char *name)
     return path;
 }
 
-/* Reads up to SMALL_FILE_MAX - 1 bytes and ends them with a NUL; false when there is no such file. */
-static bool read_small(const char *path, char text[SMALL_FILE_MAX])
+/* Reads a small text and ends it with a NUL; false when there is no such file. */
+static bool read_small(const char *path, char text[KS_FOLDER_FILE_MAX])
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return false;
     }
-    ssize_t len = read(fd, text, SMALL_FILE_MAX - 1);
+    ssize_t len = read(fd, text, KS_FOLDER_FILE_MAX - 1);
     if (len < 0) {
         return false;
     }
@@ -58,20 +57,50 @@ static ks_result sync_folder(const struct ks_folder *folder)
 }
 
 /* Whole or not at all: a new file under another name, forced to disk, then renamed. */
-static ks_result write_small(const struct ks_folder *folder, const char *name, const char *text)
+ks_result ks_folder_write(const struct ks_folder *folder, const char *name, ks_bytes bytes)
 {
     KS_AUTO_FREE char *path = ks_folder_path(folder, name);
     KS_AUTO_FREE char *new_path = ks_folder_path(folder, "new");
     FD_AUTO fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    size_t len = strlen(text);
-    bool written = fd >= 0 && write(fd, text, len) == (ssize_t)len && fsync(fd) == 0 &&
+    bool written = bytes.len <= KS_FOLDER_FILE_MAX && fd >= 0 &&
+                   write(fd, bytes.ptr, bytes.len) == (ssize_t)bytes.len && fsync(fd) == 0 &&
                    rename(new_path, path) == 0;
     return written ? sync_folder(folder) : KS_RES(INTERNAL);
 }
 
+static ks_result write_small(const struct ks_folder *folder, const char *name, const char *text)
+{
+    return ks_folder_write(folder, name, ks_bytes_of(text));
+}
+
+ks_result ks_folder_read(const struct ks_folder *folder, const char *name,
+                         uint8_t ret_bytes[KS_FOLDER_FILE_MAX], size_t *ret_len)
+{
+    KS_AUTO_FREE char *path = ks_folder_path(folder, name);
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? KS_RES(NOT_FOUND) : KS_RES(INTERNAL);
+    }
+    ssize_t len = read(fd, ret_bytes, KS_FOLDER_FILE_MAX);
+    if (len < 0) {
+        return KS_RES(INTERNAL);
+    }
+    *ret_len = (size_t)len;
+    return KS_RES(OK);
+}
+
+ks_result ks_folder_unlink(const struct ks_folder *folder, const char *name)
+{
+    KS_AUTO_FREE char *path = ks_folder_path(folder, name);
+    if (unlink(path) != 0) {
+        return errno == ENOENT ? KS_RES(OK) : KS_RES(INTERNAL);
+    }
+    return sync_folder(folder);
+}
+
 static ks_result write_identity(const struct ks_folder *folder)
 {
-    char text[SMALL_FILE_MAX];
+    char text[KS_FOLDER_FILE_MAX];
     snprintf(text, sizeof(text), "%s %" PRIu64 "\n", folder->keystore_id, folder->life);
     return write_small(folder, "keystore", text);
 }
@@ -111,7 +140,7 @@ static bool parse_identity(const char *text, uint64_t *ret_life)
 static ks_result next_life(struct ks_folder *folder)
 {
     KS_AUTO_FREE char *path = ks_folder_path(folder, "keystore");
-    char text[SMALL_FILE_MAX];
+    char text[KS_FOLDER_FILE_MAX];
     uint64_t life = 0;
     if (!read_small(path, text) || !parse_identity(text, &life)) {
         return ks_folder_renew(folder);
@@ -177,8 +206,8 @@ void ks_folder_close(struct ks_folder *folder)
 bool ks_folder_is_intact(const struct ks_folder *folder)
 {
     KS_AUTO_FREE char *path = ks_folder_path(folder, "marker");
-    char mark[SMALL_FILE_MAX];
-    char boot_id[SMALL_FILE_MAX];
+    char mark[KS_FOLDER_FILE_MAX];
+    char boot_id[KS_FOLDER_FILE_MAX];
     if (!read_small(path, mark)) {
         return false;
     }
@@ -188,7 +217,7 @@ bool ks_folder_is_intact(const struct ks_folder *folder)
 
 ks_result ks_folder_mark(const struct ks_folder *folder, enum ks_folder_mark mark)
 {
-    char boot_id[SMALL_FILE_MAX];
+    char boot_id[KS_FOLDER_FILE_MAX];
     if (mark != KS_FOLDER_IN_USE) {
         return write_small(folder, "marker", mark == KS_FOLDER_CLEAN ? CLEAN : DAMAGED);
     }
@@ -202,7 +231,7 @@ ks_result ks_folder_throw_away(const struct ks_folder *folder, const char *name)
 {
     static const char *const files[] = {"data.mdb", "lock.mdb"};
     for (size_t i = 0; i < KS_COUNT(files); i++) {
-        char relative[SMALL_FILE_MAX];
+        char relative[KS_FOLDER_FILE_MAX];
         snprintf(relative, sizeof(relative), "%s/%s", name, files[i]);
         KS_AUTO_FREE char *path = ks_folder_path(folder, relative);
         if (unlink(path) != 0 && errno != ENOENT) {

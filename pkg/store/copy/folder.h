@@ -7,6 +7,7 @@
  *   marker    the state of a copy that is not forced to disk at each commit: "clean", or the boot
  *             id of the kernel under which it was written. After another boot such a copy may be
  *             damaged without a sign, so it is thrown away.
+ *   refused   what etcd must have before this keystore goes on (anchor.h)
  *   copy/     LMDB: the records (copy.h)
  *   mirror/   LMDB: the records of another store (mirror_db.h)
  *
@@ -17,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pkg/base/bytes.h"
 #include "pkg/base/mem.h"
 #include "pkg/base/result.h"
 
@@ -49,6 +51,30 @@ void ks_folder_close(struct ks_folder *folder);
  * that is not on disk, so the store must not go on with it.
  */
 KS_MUST_USE ks_result ks_folder_renew(struct ks_folder *folder);
+
+#define KS_FOLDER_FILE_MAX 128U /* bytes of a small file */
+
+/*
+ * Writes a small file of the folder, whole or not at all, and forces it to disk.
+ * Fails: INTERNAL (it is longer than KS_FOLDER_FILE_MAX, or can't be written); the old one, if there
+ * is one, stands then.
+ */
+KS_MUST_USE ks_result ks_folder_write(const struct ks_folder *folder, const char *name,
+                                      ks_bytes bytes);
+
+/*
+ * Reads a small file of the folder. ret_bytes is unspecified, and ret_len untouched, after a
+ * failure.
+ * Fails: NOT_FOUND (there is none), INTERNAL (it can't be read).
+ */
+KS_MUST_USE ks_result ks_folder_read(const struct ks_folder *folder, const char *name,
+                                     uint8_t ret_bytes[KS_FOLDER_FILE_MAX], size_t *ret_len);
+
+/*
+ * Removes a small file, and forces that to disk; an absent one is fine. Fails: INTERNAL (it may
+ * still be there).
+ */
+KS_MUST_USE ks_result ks_folder_unlink(const struct ks_folder *folder, const char *name);
 
 /* Returns the path of `name` in the folder, which the caller frees with ks_free. Never NULL. */
 char *ks_folder_path(const struct ks_folder *folder, const char *name);

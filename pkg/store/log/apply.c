@@ -8,7 +8,6 @@
 /* One message being applied. */
 struct application {
     const struct ks_layout *layout;
-    const struct ks_copy_source *source;
     struct ks_copy_write *write;
     struct ks_apply_result result;
 };
@@ -113,6 +112,32 @@ static ks_result apply_event(struct application *app, const struct ks_etcd_event
     return by_kind[kind](app, event, name);
 }
 
+/* What the copy has already: the revision record of its anchor proves the watch, or refutes it. */
+static void prove(struct application *app, const struct ks_etcd_event *event)
+{
+    const struct ks_position *position = &app->write->position;
+    ks_bytes name = {0};
+    if (event->kv.mod_revision != position->rev_revision ||
+        ks_layout_parse(app->layout, event->kv.key, &name) != KS_LAYOUT_REV) {
+        return;
+    }
+    if (ks_bytes_equal(event->kv.value, (ks_bytes){position->nonce.bytes, KS_NONCE_LEN})) {
+        app->result.is_proven = true;
+    } else {
+        app->result.verdict = KS_APPLY_OTHER;
+    }
+}
+
+static ks_result apply_new(struct application *app, const struct ks_etcd_event *event,
+                           int64_t *last_revision)
+{
+    if (!app->result.is_proven) {
+        app->result.verdict = KS_APPLY_OTHER;
+        return KS_RES(OK);
+    }
+    return apply_event(app, event, last_revision);
+}
+
 static ks_result apply_events(struct application *app, const struct ks_etcd_watch_message *message)
 {
     struct ks_position *position = &app->write->position;
@@ -121,9 +146,10 @@ static ks_result apply_events(struct application *app, const struct ks_etcd_watc
     for (size_t i = 0; i < message->event_count; i++) {
         const struct ks_etcd_event *event = &message->events[i];
         if (event->kv.mod_revision <= had) {
-            continue;
+            prove(app, event);
+        } else {
+            KS_TRY(apply_new(app, event, &last));
         }
-        KS_TRY(apply_event(app, event, &last));
         if (app->result.verdict != KS_APPLY_DONE) {
             return KS_RES(OK);
         }
@@ -132,14 +158,15 @@ static ks_result apply_events(struct application *app, const struct ks_etcd_watc
     return KS_RES(OK);
 }
 
-ks_result ks_apply_message(const struct ks_layout *layout, const struct ks_copy_source *source,
+ks_result ks_apply_message(const struct ks_apply_watch *watch,
                            const struct ks_etcd_watch_message *message, struct ks_copy_write *write,
                            struct ks_apply_result *ret_result)
 {
-    struct application app = {.layout = layout, .source = source, .write = write};
+    struct application app = {
+        .layout = watch->layout, .write = write, .result.is_proven = watch->is_proven};
     assert(!write->position.loading);
 
-    if (message->header.cluster_id != source->cluster_id) {
+    if (message->header.cluster_id != watch->source->cluster_id) {
         app.result.verdict = KS_APPLY_EPOCH;
     } else {
         KS_TRY(apply_events(&app, message));

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -37,6 +38,7 @@ static int setup(void **state)
     struct ks_copy_write write;
     assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
     write.position = (struct ks_position){.applied = 100, .rev_version = 5, .rev_revision = 98};
+    memcpy(write.position.nonce.bytes, NONCE, KS_NONCE_LEN);
     assert_int_equal(ks_copy_commit(&write).code, KS_OK);
     *state = bench;
     return 0;
@@ -74,8 +76,9 @@ static void add_put(struct bench *bench, int64_t revision, const char *key, cons
 }
 
 /* Applies the events as one message, commits if that is right, and forgets them. */
-static struct ks_apply_result apply_from(struct bench *bench, uint64_t cluster_id)
+static struct ks_apply_result apply_from(struct bench *bench, uint64_t cluster_id, bool is_proven)
 {
+    const struct ks_apply_watch watch = {&layout, &source, is_proven};
     struct ks_etcd_watch_message message = {
         .header = {.cluster_id = cluster_id, .revision = 1000},
         .events = bench->events,
@@ -84,7 +87,7 @@ static struct ks_apply_result apply_from(struct bench *bench, uint64_t cluster_i
     struct ks_copy_write write;
     struct ks_apply_result result = {.verdict = KS_APPLY_LOST};
     assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
-    assert_int_equal(ks_apply_message(&layout, &source, &message, &write, &result).code, KS_OK);
+    assert_int_equal(ks_apply_message(&watch, &message, &write, &result).code, KS_OK);
     if (result.verdict == KS_APPLY_DONE) {
         assert_int_equal(ks_copy_commit(&write).code, KS_OK);
     } else {
@@ -96,7 +99,7 @@ static struct ks_apply_result apply_from(struct bench *bench, uint64_t cluster_i
 
 static enum ks_apply_verdict apply(struct bench *bench)
 {
-    return apply_from(bench, CLUSTER).verdict;
+    return apply_from(bench, CLUSTER, true).verdict;
 }
 
 static struct ks_position position_of(struct bench *bench)
@@ -158,7 +161,7 @@ static void heartbeats_change_the_list_and_no_data(void **state)
     add_rev(bench, 101, 6);
     add_event(bench, 101, ks_layout_keystore_key(&layout, &bench->arena, "id"), "record");
 
-    struct ks_apply_result result = apply_from(bench, CLUSTER);
+    struct ks_apply_result result = apply_from(bench, CLUSTER, true);
 
     assert_int_equal(result.verdict, KS_APPLY_DONE);
     assert_true(result.list_changed);
@@ -222,11 +225,49 @@ static void what_is_there_already_is_passed_over(void **state)
     assert_int_equal(position_of(bench).applied, 101);
 }
 
+/* A watch begins with the copy's anchor: revision 98, with its nonce. */
+static void a_watch_is_proven_by_the_anchor(void **state)
+{
+    struct bench *bench = *state;
+    add_rev(bench, 98, 5);
+    add_put(bench, 98, "key/a", "old");
+
+    struct ks_apply_result result = apply_from(bench, CLUSTER, false);
+    assert_int_equal(result.verdict, KS_APPLY_DONE);
+    assert_true(result.is_proven);
+    assert_int_equal(position_of(bench).applied, 100);
+
+    add_rev(bench, 98, 5);
+    add_rev(bench, 101, 6);
+    result = apply_from(bench, CLUSTER, false);
+    assert_int_equal(result.verdict, KS_APPLY_DONE);
+    assert_true(result.is_proven);
+    assert_int_equal(position_of(bench).applied, 101);
+}
+
+/* etcd went back and caught up: its versions and revisions are those that were expected. */
+static void another_history_is_not_applied(void **state)
+{
+    struct bench *bench = *state;
+    add_event(bench, 98, ks_bytes_of(layout.rev), "another nonce...");
+    bench->events[0].kv.version = 5;
+    add_rev(bench, 101, 6);
+    assert_int_equal(apply_from(bench, CLUSTER, false).verdict, KS_APPLY_OTHER);
+
+    add_event(bench, 98, ks_bytes_of(layout.rev), NULL);
+    assert_int_equal(apply_from(bench, CLUSTER, false).verdict, KS_APPLY_OTHER);
+
+    add_rev(bench, 101, 6); /* at 98 there was something else, which is none of ours */
+    assert_int_equal(apply_from(bench, CLUSTER, false).verdict, KS_APPLY_OTHER);
+    assert_int_equal(position_of(bench).applied, 100);
+}
+
 static void a_message_without_events_moves_nothing(void **state)
 {
     struct bench *bench = *state;
 
     assert_int_equal(apply(bench), KS_APPLY_DONE);
+    assert_false(apply_from(bench, CLUSTER, false).is_proven);
 
     assert_int_equal(position_of(bench).applied, 100);
 }
@@ -235,7 +276,7 @@ static void another_cluster_or_epoch_ends_it(void **state)
 {
     struct bench *bench = *state;
     add_rev(bench, 101, 6);
-    assert_int_equal(apply_from(bench, CLUSTER + 1).verdict, KS_APPLY_EPOCH);
+    assert_int_equal(apply_from(bench, CLUSTER + 1, true).verdict, KS_APPLY_EPOCH);
 
     add_event(bench, 101, ks_bytes_of(layout.epoch), "other");
     assert_int_equal(apply(bench), KS_APPLY_EPOCH);
@@ -267,6 +308,8 @@ int main(void)
         TEST(a_change_without_the_revision_record_means_loss),
         TEST(a_revision_that_goes_back_means_loss),
         TEST(what_is_there_already_is_passed_over),
+        TEST(a_watch_is_proven_by_the_anchor),
+        TEST(another_history_is_not_applied),
         TEST(a_message_without_events_moves_nothing),
         TEST(another_cluster_or_epoch_ends_it),
         TEST(keys_of_others_are_passed_over),

@@ -68,6 +68,9 @@ static void strike(void *user, const struct ks_listed *silent)
 {
     struct ks_replicated *engine = user;
     const struct ks_layout *layout = &engine->layout;
+    if (!ks_follow_is_proven(engine)) {
+        return; /* the list may be of another etcd than the one that is there now */
+    }
     if (engine->struck_revision == silent->mod_revision &&
         strcmp(engine->struck_id, silent->id) == 0) {
         return;

@@ -282,7 +282,7 @@ static bool any_flight(const struct ks_replicated *engine)
 static int64_t departure_ns(const struct ks_replicated *engine)
 {
     size_t count = engine->queue.count;
-    if (count == 0 || engine->phase != KS_PHASE_FOLLOWING) {
+    if (count == 0) {
         return INT64_MAX;
     }
     if (count >= WORTH_A_FLIGHT) {
@@ -298,7 +298,7 @@ static void flight_tick(struct ks_flight *flight, int64_t now_ns, int64_t *next_
 {
     struct ks_replicated *engine = flight->engine;
     int64_t due_ns = flight->group ? flight->retry_ns : departure_ns(engine);
-    if (flight->is_calling) {
+    if (flight->is_calling || !ks_follow_is_proven(engine)) {
         return;
     }
     if (now_ns >= due_ns && flight->group) {

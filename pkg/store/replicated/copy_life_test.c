@@ -194,38 +194,6 @@ static void compaction_past_the_copy_loads_it_anew(void **state)
     assert_int_equal(reloads(nodes), 2);
 }
 
-static void pretend_to_be_ahead(struct ks_copy_write *write)
-{
-    write->position.applied += 1000000;
-}
-
-/* Promise 1 is broken by then; this is to say so, and to serve nothing. */
-static void etcd_that_went_back_is_refused(void **state)
-{
-    struct nodes *nodes = *state;
-    put(nodes, "key/a", "one");
-    node_stop(nodes, 0);
-    change_copy(nodes, pretend_to_be_ahead);
-
-    node_start(nodes, 0);
-
-    node_wait(nodes, 0, is_refused);
-    struct ks_store_status status;
-    struct ks_store_view view = {0};
-    ks_store_get_status(nodes->at[0].store, &status);
-    assert_non_null(strstr(status.alarm, "gone back"));
-    assert_int_equal(ks_store_serve(nodes->at[0].store, &view).code, KS_UNAVAILABLE);
-
-    /* What the alarm says to do helps. */
-    KS_ETCD_AUTO *client = tool(cell);
-    char epoch_key[80];
-    snprintf(epoch_key, sizeof(epoch_key), "%sepoch", nodes->prefix);
-    etcd_put(client, epoch_key, "put-by-a-restore");
-    node_wait(nodes, 0, has_window);
-    assert_string_equal(fixture_read(nodes->at[0].store, "key/a"), "one");
-    assert_int_equal(reloads(nodes), 2);
-}
-
 /* ---- Lost events ---- */
 
 static void forget_one_mutation(struct ks_copy_write *write)
@@ -543,7 +511,6 @@ int main(void)
         TEST(a_copy_of_another_boot_is_thrown_away),
         TEST(a_damaged_file_is_thrown_away),
         TEST(compaction_past_the_copy_loads_it_anew),
-        TEST(etcd_that_went_back_is_refused),
         TEST(a_lost_mutation_is_noticed_before_anything_is_served),
         TEST(a_damaged_record_is_never_served_and_the_copy_heals),
         TEST(another_epoch_throws_the_copy_away),

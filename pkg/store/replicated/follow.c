@@ -86,8 +86,10 @@ static ks_result apply(struct ks_replicated *engine, const struct ks_etcd_watch_
                        struct ks_apply_result *ret_result)
 {
     KS_COPY_WRITE_AUTO write = {0};
+    const struct ks_apply_watch watch = {&engine->layout, &engine->source, engine->is_proven};
     KS_TRY(ks_copy_write_begin(engine->store->copy, &write));
-    KS_TRY(ks_apply_message(&engine->layout, &engine->source, message, &write, ret_result));
+    KS_TRY(ks_apply_message(&watch, message, &write, ret_result));
+    engine->is_proven = ret_result->is_proven;
     struct ks_position position = write.position;
     if (ret_result->verdict != KS_APPLY_DONE || position.applied == engine->position.applied) {
         return KS_RES(OK);
@@ -108,7 +110,7 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
         return;
     }
     engine->alarms.copy_is_full = false;
-    if (applied.verdict == KS_APPLY_EPOCH) {
+    if (applied.verdict == KS_APPLY_EPOCH || applied.verdict == KS_APPLY_OTHER) {
         ks_hello_again(engine, KS_PHASE_ON_STRANGE);
         return;
     }
@@ -134,17 +136,20 @@ static void on_end(void *user, const struct ks_etcd_watch_end *end)
 {
     struct ks_replicated *engine = user;
     engine->watch = NULL;
-    engine->watch_ns = ks_now(engine) + RETRY_NS;
+    /* Mutations wait until the next watch is proven: at once, but not again and again. */
+    engine->watch_ns = ks_now(engine) + (engine->is_proven ? 0 : RETRY_NS);
+    engine->is_proven = false;
     if (!engine->is_closing && end->cause == KS_ETCD_COMPACTED) {
-        ks_notice(engine, "etcd has compacted what this keystore has not applied yet: the copy "
-                          "is loaded anew");
-        ks_hello_again(engine, KS_PHASE_ON_LOST);
+        ks_hello_again(engine, KS_PHASE_ON_STRANGE); /* which finds that out by itself */
     }
 }
 
 /* ---- Starting and stopping ---- */
 
 /*
+ * From the copy's anchor on, so that the first thing that comes proves that this is the etcd that
+ * the copy is of, though another one may have taken its place since the last watch (history.h).
+ *
  * Somebody's heartbeat comes five times in D, so silence for two of them means a member that hangs:
  * the next watch is another member's.
  */
@@ -153,12 +158,13 @@ static void start_watch(struct ks_replicated *engine)
     struct ks_etcd_watch_options options = {
         .from = ks_bytes_of(engine->layout.prefix),
         .to = ks_bytes_of(engine->layout.prefix_end),
-        .start_revision = engine->position.applied + 1,
+        .start_revision = engine->position.rev_revision,
         .idle_ms = engine->store->options.window_ms * 2 / KS_WINDOW_BEATS,
         .on_message = on_message,
         .on_end = on_end,
         .user = engine,
     };
+    engine->is_proven = false;
     if (ks_failed(ks_etcd_watch_start(engine->etcd, &options, &engine->watch))) {
         engine->watch = NULL;
         engine->watch_ns = ks_now(engine) + RETRY_NS;
@@ -189,6 +195,12 @@ void ks_follow_stop(struct ks_replicated *engine)
         ks_etcd_watch_stop(engine->watch);
         engine->watch = NULL;
     }
+    engine->is_proven = false;
+}
+
+bool ks_follow_is_proven(const struct ks_replicated *engine)
+{
+    return engine->phase == KS_PHASE_FOLLOWING && engine->watch && engine->is_proven;
 }
 
 void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)

@@ -2,6 +2,7 @@
  * replicated: the state of the engine that follows etcd, shared by the files that make it up.
  *
  *   hello.c   asks which etcd it is, and whether the copy goes on, is loaded anew, or is refused
+ *   refuse.c  refusals, and those that last over restarts
  *   load.c    loads the copy anew: 256 ranges at one revision
  *   follow.c  the watch: applies the log to the copy and tells the store's owner
  *   beat.c    heartbeats (window.h)
@@ -16,6 +17,7 @@
 #pragma once
 
 #include "pkg/etcd/etcd.h"
+#include "pkg/store/copy/anchor.h"
 #include "pkg/store/engine/engine.h"
 #include "pkg/store/log/group.h"
 #include "pkg/store/log/layout.h"
@@ -100,12 +102,15 @@ struct ks_replicated {
     struct ks_window window;
     struct ks_settling settling;
 
+    bool has_refusal; /* an etcd was refused for good; the data folder remembers it, too */
+    struct ks_anchor refusal;
     bool must_load; /* the next hello is followed by a load, whatever the copy is */
     bool is_greeting;
     int64_t hello_ns; /* when the next hello is due */
     struct ks_load load;
 
     struct ks_etcd_watch *watch;
+    bool is_proven;   /* the watch has brought the copy's anchor (apply.h); it does so once */
     int64_t watch_ns; /* when it is started again, if it is NULL */
 
     struct ks_pending_list queue; /* mutations that wait for a flight */
@@ -151,15 +156,6 @@ void ks_hello_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_n
  */
 void ks_hello_again(struct ks_replicated *engine, enum ks_phase_event event);
 
-#define KS_REFUSED_FORM                                                                            \
-    "etcd's epoch or revision record has no form that this version of Keystead knows"
-
-/*
- * Closes the window, stops the watch, and goes to REFUSED. reason is a static sentence that says
- * what to do; the status shows it.
- */
-void ks_refuse(struct ks_replicated *engine, const char *reason);
-
 /*
  * Returns whether a write that was answered is done in the etcd that the copy is of: its compares
  * held, and its revision is higher than `after`, which was applied before it was sent. If it was
@@ -168,6 +164,48 @@ void ks_refuse(struct ks_replicated *engine, const char *reason);
  */
 bool ks_hello_is_same(struct ks_replicated *engine, const struct ks_etcd_answer *answer,
                       int64_t after);
+
+/* ---- refuse.c ---- */
+
+#define KS_REFUSED_FORM                                                                            \
+    "etcd's epoch or revision record has no form that this version of Keystead knows"
+#define KS_REFUSED_FOLDER "the data folder can't be written: free space or mend the disk"
+#define KS_REFUSED_LOST                                                                            \
+    "etcd has gone back: it lacks changes that this keystore has applied. Bring back the members " \
+    "that have them; or, to give these changes up, put a new random value at the epoch key: "      \
+    "docs/operations/etcd-went-back.md"
+/*
+ * Closes the window, stops the watch, and goes to REFUSED. reason is a static sentence that says
+ * what to do; the status shows it.
+ */
+void ks_refuse(struct ks_replicated *engine, const char *reason);
+
+/* Returns whether there is a copy that could go on. */
+bool ks_refuse_has_copy(const struct ks_replicated *engine);
+
+/*
+ * Gives what etcd must have: what was refused, or else the last transaction of the copy. Returns
+ * false if there is neither; ret_anchor is untouched then.
+ */
+bool ks_refuse_anchor(const struct ks_replicated *engine, struct ks_anchor *ret_anchor);
+
+/*
+ * Refuses as ks_refuse does, until etcd has the anchor or another epoch. That outlives restarts and
+ * the copy. Answers that wait for a settlement are given as UNAVAILABLE.
+ */
+void ks_refuse_for_good(struct ks_replicated *engine, const char *reason);
+
+/*
+ * Forgets what was refused. Returns false, with the engine refused for another reason, if the data
+ * folder can't be written.
+ */
+bool ks_refuse_end(struct ks_replicated *engine);
+
+/*
+ * Reads what an earlier life refused, and refuses it again. To be called once, at the start.
+ * Fails: CORRUPT, INTERNAL (the file can't be read); the store must not start then.
+ */
+KS_MUST_USE ks_result ks_refuse_resume(struct ks_replicated *engine);
 
 /* ---- load.c ---- */
 
@@ -195,6 +233,12 @@ void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_
 
 /* Stops the watch, if there is one. */
 void ks_follow_stop(struct ks_replicated *engine);
+
+/*
+ * Returns whether etcd is known to be the one that the copy is of: the watch is on, and has brought
+ * the copy's anchor. Mutations and strikes were decided on the copy, and go out only then.
+ */
+bool ks_follow_is_proven(const struct ks_replicated *engine);
 
 /*
  * Reads engine->list from the copy again, and counts what its records say to have been applied.
