@@ -87,11 +87,14 @@ static void run(struct ks_attempt *attempt)
         ks_attempt_fail(attempt, call->status.code, call->status.text);
         return;
     }
-    if (change.mutation.op_count == 0) {
+    if (!call->row->mutates) {
         ks_attempt_reply(attempt);
         return;
     }
-    call->changes = ks_arena_dup(&call->arena, change.mutation.ops[0].key);
+    /* A change that finds everything as it wants it is recorded, too: a retry must do nothing. */
+    if (change.mutation.op_count > 0) {
+        call->changes = ks_arena_dup(&call->arena, change.mutation.ops[0].key);
+    }
     ks_attempt_commit(attempt, &change, NULL);
 }
 

@@ -128,12 +128,12 @@ ks_result ks_admin_revoke_certificate(struct ks_admin_try *attempt)
     Keystead__Admin__V1__RevokeCertificateResponse response =
         KEYSTEAD__ADMIN__V1__REVOKE_CERTIFICATE_RESPONSE__INIT;
     KS_TRY(ks_admin_answer(attempt, &response.base));
+    struct ks_record_key key = ks_certificate_key(request->serial);
+    ks_admin_rests_on(attempt, &key, revision);
     if (record->revoked_at_ms != 0) {
         return KS_RES(OK); /* revoked before: nothing to change */
     }
     record->revoked_at_ms = ks_clock_wall_ms(attempt->admin->clock);
-    struct ks_record_key key = ks_certificate_key(request->serial);
-    ks_admin_rests_on(attempt, &key, revision);
     ks_admin_put(attempt, &key, &record->base);
     return KS_RES(OK);
 }

@@ -198,6 +198,23 @@ static void a_revoked_certificate_says_since_when(void **state)
     assert_int_equal(looked.certificate->revoked_at_ms, revoked_ms);
 }
 
+/* What finds everything as it wants it is recorded, too: its request_id is used up. */
+static void a_revocation_that_changed_nothing_is_recorded(void **state)
+{
+    struct control_fixture *fixture = *state;
+    const issued *response = control_issue(fixture, ACCOUNT, "alice");
+    const issued *other = control_issue(fixture, ACCOUNT, "alice");
+    assert_int_equal(revoke(fixture, response->serial), KS_OK);
+    char *const serials[] = {response->serial, response->serial, other->serial};
+    const ks_code codes[] = {KS_OK, KS_OK, KS_CONFLICT};
+    for (size_t i = 0; i < KS_COUNT(serials); i++) {
+        (void)control_ask(fixture, "RevokeCertificate",
+                          ADMIN_REQUEST(RevokeCertificate, revoke_certificate,
+                                        .request_id = "nothing-to-do", .serial = serials[i]));
+        assert_int_equal(fixture->error.code, codes[i]);
+    }
+}
+
 static void only_a_certificate_that_stands_is_revoked(void **state)
 {
     static char *const malformed[] = {
@@ -236,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_request_that_is_none_is_refused),
         cmocka_unit_test(only_a_user_that_stands_gets_a_certificate),
         cmocka_unit_test(a_revoked_certificate_says_since_when),
+        cmocka_unit_test(a_revocation_that_changed_nothing_is_recorded),
         cmocka_unit_test(only_a_certificate_that_stands_is_revoked),
         cmocka_unit_test(a_certificate_ends_with_its_user_also_for_a_later_one_of_that_name),
     };

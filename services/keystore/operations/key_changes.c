@@ -35,7 +35,7 @@ void ks_run_enable_key(struct ks_call *call)
     STORED(KeyRecord) record = ks_key_copy(call);
     move(&record, KS_KEY_ENABLE);
     if (record.state == call->targets[0].key->state) {
-        ks_call_reply(call, &response.base);
+        ks_key_commit_unchanged(call, &response.base);
         return;
     }
     ks_key_commit(call, &record, &response.base);
@@ -47,7 +47,7 @@ void ks_run_disable_key(struct ks_call *call)
     STORED(KeyRecord) record = ks_key_copy(call);
     move(&record, KS_KEY_DISABLE);
     if (record.state == call->targets[0].key->state) {
-        ks_call_reply(call, &response.base);
+        ks_key_commit_unchanged(call, &response.base);
         return;
     }
     ks_key_commit(call, &record, &response.base);
@@ -100,7 +100,7 @@ void ks_run_update_key_description(struct ks_call *call)
     KMS(UpdateKeyDescriptionResponse) response = KMS_NEW(UPDATE_KEY_DESCRIPTION_RESPONSE);
     STORED(KeyRecord) record = ks_key_copy(call);
     if (strcmp(record.description, request->description) == 0) {
-        ks_call_reply(call, &response.base);
+        ks_key_commit_unchanged(call, &response.base);
         return;
     }
     record.description = request->description;

@@ -20,3 +20,11 @@ STORED(KeyRecord) ks_key_copy(const struct ks_call *call);
  */
 void ks_key_commit(struct ks_call *call, const STORED(KeyRecord) * record,
                    const ProtobufCMessage *response);
+
+/*
+ * Answers a request that finds the key as it wants it. Nothing of the key is written, but the
+ * request's record is committed, and compares the key's revision: a retry is answered from that
+ * record, and does nothing to a key that others have changed since (promise 3). response isn't used
+ * any more when this returns.
+ */
+void ks_key_commit_unchanged(struct ks_call *call, const ProtobufCMessage *response);

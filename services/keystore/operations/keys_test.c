@@ -372,6 +372,63 @@ static void a_retry_gets_the_stored_answer_though_the_state_has_moved_on(void **
                      ((KMS(ScheduleKeyDeletionResponse) *)second.response)->deletion_date->nanos);
 }
 
+/* The sequence of the review: what changed nothing changes nothing when it is repeated, either. */
+static void a_retried_no_op_undoes_nothing_that_others_did_since(void **state)
+{
+    (void)state;
+    KMS(EnableKeyRequest) enable = KMS_NEW(ENABLE_KEY_REQUEST);
+    KMS(DisableKeyRequest) disable = KMS_NEW(DISABLE_KEY_REQUEST);
+    enable.key_id = key_id;
+    disable.key_id = key_id;
+    const struct cell_request on = {
+        .operation = OP(ENABLE_KEY), .request_id = "on", .message = &enable.base};
+    const struct cell_request off = {
+        .operation = OP(DISABLE_KEY), .request_id = "off", .message = &disable.base};
+
+    CELL_ANSWER_AUTO no_op = cell_call(&cell, &on);
+    expect(&no_op, "OK");
+    do_on_key(OP(DISABLE_KEY), "OK");
+    CELL_ANSWER_AUTO repeated = cell_call(&cell, &on);
+    expect(&repeated, "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_DISABLED));
+
+    CELL_ANSWER_AUTO no_op_too = cell_call(&cell, &off);
+    expect(&no_op_too, "OK");
+    do_on_key(OP(ENABLE_KEY), "OK");
+    CELL_ANSWER_AUTO repeated_too = cell_call(&cell, &off);
+    expect(&repeated_too, "OK");
+    assert_int_equal(state_of(key_id), KMS_ENUM(KEY_STATE__KEY_STATE_ENABLED));
+}
+
+static ks_code describe_once(const char *description, const char *request_id)
+{
+    KMS(UpdateKeyDescriptionRequest) message = KMS_NEW(UPDATE_KEY_DESCRIPTION_REQUEST);
+    message.key_id = key_id;
+    message.description_presence_case =
+        KMS_ENUM(UPDATE_KEY_DESCRIPTION_REQUEST__DESCRIPTION_PRESENCE_DESCRIPTION);
+    message.description = ks_lend_text(description);
+    const struct cell_request request = {.operation = OP(UPDATE_KEY_DESCRIPTION),
+                                         .request_id = request_id,
+                                         .message = &message.base};
+    CELL_ANSWER_AUTO answer = cell_call(&cell, &request);
+    return answer.code;
+}
+
+static void a_retried_description_that_stood_stays_replaced(void **state)
+{
+    (void)state;
+    assert_int_equal(describe_once("a", "first"), KS_OK);
+    assert_int_equal(describe_once("a", "no-op"), KS_OK);
+    assert_int_equal(describe_once("b", "other"), KS_OK);
+
+    assert_int_equal(describe_once("a", "no-op"), KS_OK);
+    assert_int_equal(describe_once("c", "no-op"), KS_CONFLICT); /* promise 3: other parameters */
+
+    CELL_ANSWER_AUTO answer = cell_on_key(&cell, OP(DESCRIBE_KEY), key_id);
+    assert_string_equal(((KMS(DescribeKeyResponse) *)answer.response)->key_metadata->description,
+                        "b");
+}
+
 static void refusals_are_not_stored(void **state)
 {
     (void)state;
@@ -716,6 +773,8 @@ int main(void)
         TEST(an_account_has_so_many_keys_and_no_more),
         TEST(a_retried_create_key_makes_one_key),
         TEST(a_retry_gets_the_stored_answer_though_the_state_has_moved_on),
+        TEST(a_retried_no_op_undoes_nothing_that_others_did_since),
+        TEST(a_retried_description_that_stood_stays_replaced),
         TEST(refusals_are_not_stored),
         TEST(the_same_request_id_of_another_operation_is_another_request),
         TEST(a_request_id_has_a_form),

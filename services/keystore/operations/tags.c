@@ -166,7 +166,7 @@ void ks_run_tag_resource(struct ks_call *call)
     } else if (changed) {
         ks_key_commit(call, &record, &response.base);
     } else {
-        ks_call_reply(call, &response.base);
+        ks_key_commit_unchanged(call, &response.base);
     }
 }
 
@@ -195,7 +195,7 @@ void ks_run_untag_resource(struct ks_call *call)
         }
     }
     if (kept == record.n_tags) {
-        ks_call_reply(call, &response.base);
+        ks_key_commit_unchanged(call, &response.base);
         return;
     }
     record.n_tags = kept;

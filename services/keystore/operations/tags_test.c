@@ -111,7 +111,8 @@ static void a_marker_of_another_key_is_refused(void **state)
     expect(&answer, "INVALID_MARKER");
 }
 
-static struct cell_answer put(const char *key, const KMS(Tag) * made, size_t count)
+static struct cell_answer put_as(const char *request_id, const char *key, const KMS(Tag) * made,
+                                 size_t count)
 {
     KMS(Tag) * tags[TAGS_MAX + 1];
     for (size_t i = 0; i < count; i++) {
@@ -121,8 +122,51 @@ static struct cell_answer put(const char *key, const KMS(Tag) * made, size_t cou
     message.key_id = ks_lend_text(key);
     message.tags = tags;
     message.n_tags = count;
-    const struct cell_request request = {.operation = OP(TAG_RESOURCE), .message = &message.base};
+    const struct cell_request request = {
+        .operation = OP(TAG_RESOURCE), .request_id = request_id, .message = &message.base};
     return cell_call(&cell, &request);
+}
+
+static struct cell_answer put(const char *key, const KMS(Tag) * made, size_t count)
+{
+    return put_as(NULL, key, made, count);
+}
+
+static struct cell_answer take_as(const char *request_id, const char *tag_key)
+{
+    char *keys[] = {ks_lend_text(tag_key)};
+    KMS(UntagResourceRequest) message = KMS_NEW(UNTAG_RESOURCE_REQUEST);
+    message.key_id = key_id;
+    message.tag_keys = keys;
+    message.n_tag_keys = 1;
+    const struct cell_request request = {
+        .operation = OP(UNTAG_RESOURCE), .request_id = request_id, .message = &message.base};
+    return cell_call(&cell, &request);
+}
+
+/* Retries of what found the key as it wanted it: others have changed the tags since. */
+static void a_retried_no_op_leaves_the_tags_of_others(void **state)
+{
+    (void)state;
+    const KMS(Tag) one[] = {tag("a", "1")};
+    const KMS(Tag) two[] = {tag("a", "2")};
+    CELL_ANSWER_AUTO absent = take_as("take", "a");
+    CELL_ANSWER_AUTO made = put(key_id, one, 1);
+    CELL_ANSWER_AUTO no_op = put_as("put", key_id, one, 1);
+    CELL_ANSWER_AUTO other = put(key_id, two, 1);
+
+    CELL_ANSWER_AUTO taken_again = take_as("take", "a");
+    CELL_ANSWER_AUTO put_again = put_as("put", key_id, one, 1);
+
+    expect(&absent, "OK");
+    expect(&no_op, "OK");
+    expect(&taken_again, "OK");
+    expect(&put_again, "OK");
+    CELL_ANSWER_AUTO left = list(key_id, 0, NULL);
+    assert_int_equal(page_of(&left)->n_tags, 1);
+    assert_string_equal(page_of(&left)->tags[0]->tag_value, "2");
+    (void)made;
+    (void)other;
 }
 
 static void a_tag_is_added_or_gets_a_new_value(void **state)
@@ -223,6 +267,7 @@ int main(void)
         TEST(reserved_tags_and_none_are_refused),
         TEST(a_key_that_is_to_be_deleted_keeps_its_tags),
         TEST(tags_are_taken_away_and_absent_ones_passed_over),
+        TEST(a_retried_no_op_leaves_the_tags_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
