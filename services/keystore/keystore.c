@@ -33,7 +33,8 @@
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
 #define KEEPER_PERIOD_MS       1000
 #define APPLIED_PERIOD_MS      250
-#define HOUSEKEEPING_PERIOD_MS 250 /* health is looked at as well */
+#define HEALTH_PERIOD_MS       250
+#define HOUSEKEEPING_PERIOD_MS 250
 #define OPERATORS_PERIOD_MS    60000
 #define QUOTA_PERIOD_MS        60000
 
@@ -53,6 +54,7 @@ struct ks_keystore {
     bool stopping;        /* nothing is put off any more */
     struct ks_worker *keeper_worker;
     struct ks_worker *applied_worker;
+    struct ks_worker *health_worker;
     struct ks_worker *housekeeping_worker;
     struct ks_worker *operators_worker;
     struct ks_worker *quota_worker;
@@ -68,8 +70,8 @@ struct ks_keystore {
     struct ks_execute_streams streams;
     struct ks_rpc_method methods[METHOD_COUNT];
     struct ks_rpc_server *server;
-    bool serving;         /* what health says; the housekeeping worker's */
-    atomic_bool reloaded; /* the copy was, and housekeeping does not know yet */
+    bool serving;         /* what health says; the health worker's */
+    atomic_bool reloaded; /* the copy was, or the hsm missed a key; housekeeping doesn't know yet */
 };
 
 /* What the store and the hsm's link tell, on their threads. */
@@ -86,7 +88,7 @@ static void on_change(void *user, ks_bytes key, ks_bytes value, int64_t revision
     if (ks_keeper_concerns(key)) {
         ks_worker_poke(keystore->keeper_worker);
     }
-    ks_housekeeping_changed(keystore->link, key, value);
+    ks_housekeeping_changed(keystore->link, key, value, &keystore->reloaded);
 }
 
 static void on_reload(void *user, int64_t revision)
@@ -153,9 +155,10 @@ static void later(void *user, int64_t delay_ms, void (*fn)(void *argument), void
     pthread_mutex_unlock(&keystore->lock);
 }
 
-/* Health: whether this keystore can answer. */
-static void keep_house(void *user, struct ks_worker *worker)
+/* Health: whether this keystore can answer. On a worker of its own, which waits for nothing. */
+static void look_at_health(void *user, struct ks_worker *worker)
 {
+    (void)worker;
     struct ks_keystore *keystore = user;
     struct ks_store_status status;
     ks_store_get_status(keystore->store, &status);
@@ -166,6 +169,11 @@ static void keep_house(void *user, struct ks_worker *worker)
         ks_log(INFO, serving ? "serving" : "not serving",
                KS_NUMBER("applied", status.applied_revision));
     }
+}
+
+static void keep_house(void *user, struct ks_worker *worker)
+{
+    struct ks_keystore *keystore = user;
     if (atomic_exchange(&keystore->reloaded, false)) {
         ks_housekeeping_reloaded(keystore->housekeeping);
     }
@@ -336,6 +344,7 @@ static ks_result start_threads(struct ks_keystore *keystore)
     KS_TRY(ks_worker_start(keystore->keeper_worker, ks_keeper_run, keystore->keeper));
     KS_TRY(ks_worker_start(keystore->applied_worker, ks_applied_run, keystore->applied));
     KS_TRY(ks_worker_start(keystore->operators_worker, ks_operators_run, keystore->operators));
+    KS_TRY(ks_worker_start(keystore->health_worker, look_at_health, keystore));
     KS_TRY(ks_worker_start(keystore->housekeeping_worker, keep_house, keystore));
     KS_TRY(ks_worker_start(keystore->quota_worker, ks_quota_run, keystore->quota));
     return ks_hsm_link_start(keystore->link);
@@ -359,6 +368,7 @@ static void make_loops(struct ks_keystore *keystore)
     }
     keystore->keeper_worker = ks_worker_new("keeper", KEEPER_PERIOD_MS);
     keystore->applied_worker = ks_worker_new("applied", APPLIED_PERIOD_MS);
+    keystore->health_worker = ks_worker_new("health", HEALTH_PERIOD_MS);
     keystore->housekeeping_worker = ks_worker_new("housekeeping", HOUSEKEEPING_PERIOD_MS);
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
     keystore->quota_worker = ks_worker_new("quota", QUOTA_PERIOD_MS);
@@ -395,8 +405,9 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 /* All that calls under way don't wait for: new accounts are counted until the last call is gone. */
 static void stop_workers(struct ks_keystore *keystore)
 {
-    struct ks_worker *const workers[] = {keystore->housekeeping_worker, keystore->operators_worker,
-                                         keystore->keeper_worker, keystore->applied_worker};
+    struct ks_worker *const workers[] = {keystore->health_worker, keystore->housekeeping_worker,
+                                         keystore->operators_worker, keystore->keeper_worker,
+                                         keystore->applied_worker};
     for (size_t i = 0; i < KS_COUNT(workers); i++) {
         ks_worker_stop(workers[i]);
     }
@@ -409,6 +420,7 @@ static void free_parts(struct ks_keystore *keystore)
     ks_keeper_free(keystore->keeper);
     ks_worker_free(keystore->keeper_worker);
     ks_worker_free(keystore->applied_worker);
+    ks_worker_free(keystore->health_worker);
     ks_worker_free(keystore->housekeeping_worker);
     ks_worker_free(keystore->operators_worker);
     ks_worker_free(keystore->quota_worker);

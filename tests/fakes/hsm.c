@@ -49,7 +49,7 @@ static const bool is_of_clients[] = {
     [CASE(CREATE_KEY)] = true, [CASE(ENCRYPT)] = true,
     [CASE(DECRYPT)] = true,    [CASE(GENERATE_DATA_KEY)] = true,
     [CASE(RE_ENCRYPT)] = true, [CASE(GENERATE_RANDOM)] = true,
-    [CASE(RESEAL)] = true,
+    [CASE(RESEAL)] = true,     [CASE(EVICT)] = true,
 };
 
 /* Whether this request is one that shall fail. */

@@ -52,8 +52,8 @@ void ks_fake_hsm_restart(struct ks_fake_hsm *hsm);
 void ks_fake_hsm_replace(struct ks_fake_hsm *hsm);
 
 /*
- * After `countdown` more requests of a client's operations, the next `repeat` answer code and do
- * nothing else.
+ * After `countdown` more requests of a client's operations, Reseals and Evicts, the next `repeat`
+ * answer code and do nothing else.
  */
 void ks_fake_hsm_fail(struct ks_fake_hsm *hsm, unsigned countdown, unsigned repeat, ks_code code);
 

@@ -130,3 +130,29 @@ ks_result ks_destroy_key(struct ks_store *store, const struct ks_name *name, int
     }
     return done ? KS_RES(OK) : KS_RES(UNAVAILABLE);
 }
+
+/* Whether a failure says nothing about the keys that come next. */
+static bool is_of_one_key(ks_result failure)
+{
+    return failure.code == KS_CONFLICT || failure.code == KS_NOT_FOUND ||
+           failure.code == KS_INVALID_STATE || failure.code == KS_CORRUPT;
+}
+
+size_t ks_destroy_each(const struct ks_expired *expired,
+                       ks_result (*destroy)(void *user, const struct ks_name *name), void *user)
+{
+    for (size_t i = 0; i < expired->count; i++) {
+        const char *key = expired->records[i].key;
+        struct ks_name name = {.len = strlen(key)};
+        memcpy(name.text, key, name.len);
+        ks_result result = destroy(user, &name);
+        if (ks_failed(result)) {
+            ks_log(WARN, "key not destroyed yet", KS_TEXT("name", key),
+                   KS_TEXT("code", ks_code_name(result.code)));
+        }
+        if (ks_failed(result) && !is_of_one_key(result)) {
+            return i + 1;
+        }
+    }
+    return expired->count;
+}

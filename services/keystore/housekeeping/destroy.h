@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "pkg/base/result.h"
+#include "pkg/record/expired.h"
 #include "pkg/store/store.h"
 #include "services/keystore/records/name.h"
 
@@ -25,3 +26,13 @@
  */
 KS_MUST_USE ks_result ks_destroy_key(struct ks_store *store, const struct ks_name *name,
                                      int64_t now_ms);
+
+/*
+ * Calls `destroy` for the keys that were found due, one after the other; its result is that of
+ * ks_destroy_key. A failure that is about one key alone (CONFLICT, NOT_FOUND, INVALID_STATE,
+ * CORRUPT) is logged, and the next key is taken. After any other failure the store can't be written
+ * at present, and each further key would only wait for its time-out: the rest is left to a later
+ * pass. Returns how many keys it was called for.
+ */
+size_t ks_destroy_each(const struct ks_expired *expired,
+                       ks_result (*destroy)(void *user, const struct ks_name *name), void *user);

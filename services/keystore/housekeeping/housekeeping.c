@@ -18,11 +18,21 @@
 
 enum kind { REQUESTS, KEYS, DESTROYED, KIND_COUNT };
 
+/* A pass over the destroyed keys, of which the hsm is told. */
+struct telling {
+    uint64_t life; /* of the hsm's connection */
+    bool is_due;
+    size_t told; /* in the present step */
+    char after[KS_STORE_KEY_LEN_MAX];
+    size_t after_len;
+};
+
 struct ks_housekeeping {
     struct ks_store *store;
     struct ks_hsm_link *link;
-    atomic_bool reloaded;
-    uint64_t told_life; /* of the hsm that has been told of every destroyed key */
+    atomic_bool
+        reloaded; /* or the hsm was not told of a key: a pass begins when none is under way */
+    struct telling telling;
     struct ks_clock clock;
     struct ks_expired_pass passes[KIND_COUNT];
     int64_t next_pass_ns[KIND_COUNT]; /* boot clock; a pass that has begun goes on before */
@@ -61,18 +71,16 @@ static void remove_records(struct ks_store *store, const struct ks_expired *expi
     }
 }
 
-static void destroy_keys(struct ks_store *store, const struct ks_expired *expired, int64_t now_ms)
+/* What destroy_one needs besides the key's name. */
+struct destruction {
+    struct ks_store *store;
+    int64_t now_ms;
+};
+
+static ks_result destroy_one(void *user, const struct ks_name *name)
 {
-    for (size_t i = 0; i < expired->count; i++) {
-        const char *key = expired->records[i].key;
-        struct ks_name name = {.len = strlen(key)};
-        memcpy(name.text, key, name.len);
-        ks_result result = ks_destroy_key(store, &name, now_ms);
-        if (ks_failed(result)) {
-            ks_log(WARN, "key not destroyed yet", KS_TEXT("name", key),
-                   KS_TEXT("code", ks_code_name(result.code)));
-        }
-    }
+    const struct destruction *destruction = user;
+    return ks_destroy_key(destruction->store, name, destruction->now_ms);
 }
 
 static const struct ks_expired_kind kinds[KIND_COUNT] = {
@@ -102,7 +110,8 @@ static void step(struct ks_housekeeping *housekeeping, enum kind kind)
         housekeeping->next_pass_ns[kind] = now_ns + KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;
     }
     if (kind == KEYS) {
-        destroy_keys(housekeeping->store, expired, now_ms);
+        struct destruction destruction = {housekeeping->store, now_ms};
+        (void)ks_destroy_each(expired, destroy_one, &destruction);
     } else {
         remove_records(housekeeping->store, expired);
     }
@@ -138,14 +147,17 @@ static void count_keys(struct ks_housekeeping *housekeeping)
     housekeeping->counted_revision = view.data_revision;
 }
 
+/* An hsm that was not told of a destroyed key goes on using it from its memory. */
 static void evicted(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
 {
-    (void)user;
-    (void)result; /* An hsm that is not there holds nothing. */
     (void)reply;
+    if (ks_failed(result)) {
+        atomic_store((atomic_bool *)user, true);
+    }
 }
 
-void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value)
+void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value,
+                             atomic_bool *missed)
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ProtobufCMessage *message = NULL;
@@ -160,29 +172,54 @@ void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes va
         INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
         request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_EVICT);
         request.evict = &evict;
-        ks_hsm_link_ask(link, &request, evicted, NULL);
+        ks_hsm_link_ask(link, &request, evicted, missed);
     }
 }
 
+/* One step tells of so many keys, which leaves most of the link's queue to others. */
 static bool tell_one(void *user, const struct ks_store_record *record)
 {
-    ks_housekeeping_changed(((struct ks_housekeeping *)user)->link, record->key, record->value);
+    struct ks_housekeeping *housekeeping = user;
+    struct telling *telling = &housekeeping->telling;
+    if (telling->told == KS_EXPIRED_SCAN_MAX) {
+        return false;
+    }
+    telling->told++;
+    memcpy(telling->after, record->key.ptr, record->key.len);
+    telling->after_len = record->key.len;
+    ks_housekeeping_changed(housekeeping->link, record->key, record->value,
+                            &housekeeping->reloaded);
     return true;
 }
 
-/* What was destroyed while this hsm could not be told: it was cut off, or our copy was. */
+/*
+ * What was destroyed while this hsm could not be told: it was cut off, or our copy was, or the hsm
+ * had too much to do. A pass that missed something is followed by another one.
+ */
 static void tell_of_destroyed(struct ks_housekeeping *housekeeping)
 {
+    struct telling *telling = &housekeeping->telling;
     uint64_t life = ks_hsm_link_life(housekeeping->link);
-    bool reloaded = atomic_exchange(&housekeeping->reloaded, false);
-    if (life == 0 || (life == housekeeping->told_life && !reloaded)) {
+    if (life == 0) {
         return;
     }
+    if (life != telling->life) {
+        *telling = (struct telling){.life = life, .is_due = true};
+    } else if (!telling->is_due && atomic_exchange(&housekeeping->reloaded, false)) {
+        telling->is_due = true;
+    }
     KS_STORE_VIEW_AUTO view = {0};
-    if (!ks_failed(ks_store_peek(housekeeping->store, &view)) &&
-        !ks_failed(
-            ks_store_scan(&view, KS_NAME_DESTROYED, (ks_bytes){0}, tell_one, housekeeping))) {
-        housekeeping->told_life = life;
+    if (!telling->is_due || ks_failed(ks_store_peek(housekeeping->store, &view))) {
+        return;
+    }
+    const struct telling from = *telling;
+    telling->told = 0;
+    ks_result told = ks_store_scan(&view, KS_NAME_DESTROYED,
+                                   (ks_bytes){(const uint8_t *)from.after, from.after_len},
+                                   tell_one, housekeeping);
+    if (ks_failed(told) || telling->told < KS_EXPIRED_SCAN_MAX) {
+        telling->after_len = 0;
+        telling->is_due = ks_failed(told);
     }
 }
 

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,11 +49,17 @@ uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping);
 /*
  * To be called when a record has changed: if it tells of a destroyed key, the hsm is told to forget
  * that key. This does not wait, so it may be called on the store's thread.
+ *
+ * missed  is set, then or later on the link's thread, if the hsm could not be told: it has too much
+ *         to do, or the connection was lost. ks_housekeeping_reloaded must be called then. Borrowed
+ *         as long as the link lives.
  */
-void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value);
+void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes value,
+                             atomic_bool *missed);
 
 /*
- * To be called when the copy was loaded anew, because changes may have been missed. The next run
- * then tells the hsm of every destroyed key, as it does when an hsm has connected. Any thread.
+ * To be called when the copy was loaded anew, because changes may have been missed, and when an hsm
+ * could not be told of one. The next runs then tell the hsm of every destroyed key, as they do when
+ * an hsm has connected. Any thread.
  */
 void ks_housekeeping_reloaded(struct ks_housekeeping *housekeeping);

@@ -1,5 +1,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "pkg/base/mem.h"
 #include "pkg/store/store_fixture.h"
 #include "services/keystore/fixture/cell_fixture.h"
 #include "services/keystore/housekeeping/destroy.h"
@@ -21,6 +23,7 @@ static struct cell cell;
 static struct ks_housekeeping *housekeeping;
 static struct ks_clock clock_ahead;
 static int64_t boot_ahead_ns;
+static atomic_bool missed;
 static char key_id[37];
 
 static int64_t boot_ns(void *user)
@@ -37,13 +40,14 @@ static int64_t wall_ms(void *user)
 
 static void tell_hsm(struct cell *changed, ks_bytes key, ks_bytes value)
 {
-    ks_housekeeping_changed(changed->link, key, value);
+    ks_housekeeping_changed(changed->link, key, value, &missed);
 }
 
 static int set_up(void **state)
 {
     (void)state;
     boot_ahead_ns = 0;
+    atomic_store(&missed, false);
     cell.on_change = tell_hsm;
     cell_start(&cell, 0);
     cell_wait_ready(&cell);
@@ -182,6 +186,75 @@ static void an_hsm_that_connects_is_told_of_every_destroyed_key(void **state)
     assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 3);
 }
 
+/* Full of requests, it answers THROTTLED: the destroyed key would stay in its memory. */
+static void an_hsm_that_had_no_room_for_an_eviction_is_told_again(void **state)
+{
+    (void)state;
+    schedule_deletion();
+    cell.ahead_ms = 30 * MS_PER_DAY + 1000;
+    keep_house();
+    await_true(ks_fake_hsm_evicted_count(cell.hsm) == 1);
+    ks_fake_hsm_fail(cell.hsm, 0, 2, KS_THROTTLED);
+    ks_housekeeping_reloaded(housekeeping); /* both that this tells, and the one after */
+    ks_housekeeping_run(housekeeping, NULL);
+    await_true(runs_until_evicted(2));
+    assert_false(atomic_load(&missed));
+}
+
+static void an_eviction_that_failed_is_noted(void **state)
+{
+    (void)state;
+    schedule_deletion();
+    ks_fake_hsm_fail(cell.hsm, 0, 1, KS_THROTTLED);
+    cell.ahead_ms = 30 * MS_PER_DAY + 1000;
+    keep_house();
+    await_true(atomic_load(&missed));
+    assert_int_equal(ks_fake_hsm_evicted_count(cell.hsm), 0);
+    ks_housekeeping_reloaded(housekeeping);
+    await_true(runs_until_evicted(1));
+}
+
+/* ---- Failures of a step ---- */
+
+static ks_result failing_with[3];
+static size_t tried;
+
+static ks_result fail_in_turn(void *user, const struct ks_name *name)
+{
+    (void)user;
+    assert_int_equal(name->len, 4);
+    return failing_with[tried++];
+}
+
+static size_t tries_until(ks_code first)
+{
+    static struct ks_expired due = {.count = 3};
+    for (size_t i = 0; i < due.count; i++) {
+        snprintf(due.records[i].key, sizeof(due.records[i].key), "key%zu", i);
+    }
+    tried = 0;
+    failing_with[0] = (ks_result){first};
+    size_t count = ks_destroy_each(&due, fail_in_turn, NULL);
+    assert_int_equal(count, tried);
+    return count;
+}
+
+/* 64 keys would wait for 64 time-outs of a store that can't be written. */
+static void a_failure_of_the_store_ends_the_step_and_one_of_a_key_does_not(void **state)
+{
+    (void)state;
+    static const ks_code of_the_store[] = {KS_UNAVAILABLE, KS_THROTTLED, KS_LIMIT_EXCEEDED,
+                                           KS_INTERNAL};
+    static const ks_code of_a_key[] = {KS_CONFLICT, KS_NOT_FOUND, KS_INVALID_STATE, KS_CORRUPT,
+                                       KS_OK};
+    for (size_t i = 0; i < KS_COUNT(of_the_store); i++) {
+        assert_int_equal(tries_until(of_the_store[i]), 1);
+    }
+    for (size_t i = 0; i < KS_COUNT(of_a_key); i++) {
+        assert_int_equal(tries_until(of_a_key[i]), 3);
+    }
+}
+
 static void a_key_whose_deletion_was_cancelled_stays(void **state)
 {
     (void)state;
@@ -216,6 +289,9 @@ int main(void)
         TEST(a_key_is_destroyed_with_its_aliases_when_its_date_has_passed),
         TEST(the_hsm_forgets_a_destroyed_key),
         TEST(an_hsm_that_connects_is_told_of_every_destroyed_key),
+        TEST(an_hsm_that_had_no_room_for_an_eviction_is_told_again),
+        TEST(an_eviction_that_failed_is_noted),
+        cmocka_unit_test(a_failure_of_the_store_ends_the_step_and_one_of_a_key_does_not),
         TEST(a_key_whose_deletion_was_cancelled_stays),
         TEST(keys_are_counted),
     };
