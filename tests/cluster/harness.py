@@ -145,6 +145,7 @@ class Cluster:
             self.environment["KEYSTEAD_NETNS"] = self.netns
         self.built = build()
         self.topology = None
+        self.before_down = []  # functions that undo what a test did to the machine
 
     # ---- Life ----
 
@@ -166,6 +167,8 @@ class Cluster:
         return time.monotonic() - began
 
     def down(self, reset=True):
+        while self.before_down:
+            self.before_down.pop()()
         if self.home.exists():
             self._deploy("down", *(["--reset"] if reset else []))
 
