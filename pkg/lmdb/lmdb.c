@@ -273,6 +273,26 @@ ks_result ks_lmdb_write_get(struct ks_lmdb_write *write, ks_lmdb_db db, ks_bytes
     return get(txn_of_write(write), db, key, ret_value);
 }
 
+ks_result ks_lmdb_write_first(struct ks_lmdb_write *write, ks_lmdb_db db, ks_bytes prefix,
+                              ks_bytes *ret_key)
+{
+    if (prefix.len > 0) {
+        KS_TRY(check_key(prefix));
+    }
+    MDB_cursor *cursor;
+    MDB_val key = val_of(prefix);
+    MDB_val value;
+    KS_TRY(translate(mdb_cursor_open(txn_of_write(write), db.id, &cursor)));
+    int code = mdb_cursor_get(cursor, &key, &value, prefix.len > 0 ? MDB_SET_RANGE : MDB_FIRST);
+    mdb_cursor_close(cursor);
+    KS_TRY(translate(code));
+    if (!ks_bytes_starts_with(bytes_of(key), prefix)) {
+        return KS_RES(NOT_FOUND);
+    }
+    *ret_key = bytes_of(key);
+    return KS_RES(OK);
+}
+
 /* LMDB answers EIO when a write was cut short, which is how a disk becomes full. */
 static int explain_io_error(int code, int fd)
 {

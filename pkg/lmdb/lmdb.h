@@ -100,6 +100,16 @@ KS_MUST_USE ks_result ks_lmdb_write_get(struct ks_lmdb_write *write, ks_lmdb_db 
                                         ks_bytes *ret_value);
 
 /*
+ * Finds the first key that starts with prefix (empty: the first of all), with this transaction's
+ * own changes.
+ * ret_key  good until the transaction's next change or end; untouched after a failure.
+ * Fails: NOT_FOUND (there is none), VALIDATION (the prefix is longer than any key), CORRUPT,
+ * INTERNAL.
+ */
+KS_MUST_USE ks_result ks_lmdb_write_first(struct ks_lmdb_write *write, ks_lmdb_db db,
+                                          ks_bytes prefix, ks_bytes *ret_key);
+
+/*
  * Commits and ends the transaction. After a failure it has ended, too, and nothing of it is kept.
  * Fails: LIMIT_EXCEEDED (disk or map full), CORRUPT, INTERNAL (I/O error).
  */

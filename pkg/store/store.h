@@ -120,7 +120,7 @@ void ks_store_free(struct ks_store *store);
 struct ks_store_view {
     void *snapshot;
     int64_t revision;      /* that the copy had applied */
-    int64_t data_revision; /* newest revision that changed a record: what an absence rests on */
+    int64_t data_revision; /* newest revision that changed a record */
 };
 
 struct ks_store_record {
@@ -159,7 +159,8 @@ void ks_store_view_close(struct ks_store_view *view);
  *
  * ret_record  borrowed until the view is closed (its key from `key`); untouched after a failure.
  *
- * Fails: NOT_FOUND (an answer that rests on that settles view->data_revision), CORRUPT (the record
+ * Fails: NOT_FOUND (an answer that rests on that settles the newest revision that
+ * ks_store_prefix gives for a prefix of the key, or else view->data_revision), CORRUPT (the record
  * does not match its checksum: it is never served, and the replicated engine loads the copy anew),
  * INTERNAL.
  */
@@ -179,13 +180,29 @@ KS_MUST_USE ks_result ks_store_scan(const struct ks_store_view *view, ks_bytes p
                                     void *user);
 
 /*
+ * Tells what is known of the records whose keys start with prefix, from an index and not by a scan.
+ * An absence or a list rests on the newest revision, so that it waits for changes under its prefix
+ * only, and a quota on the count.
+ *
+ * prefix      ends a path level that the table of copy/index.c names, e.g. "key/<account>/"; any
+ *             other one is a programmer's error, which stops the process
+ * ret_newest  no record under prefix was put or deleted after this revision
+ * ret_count   how many records there are
+ *
+ * Fails: CORRUPT (the index does not match its checksum; the replicated engine loads the copy
+ * anew), INTERNAL. The outputs are untouched then.
+ */
+KS_MUST_USE ks_result ks_store_prefix(const struct ks_store_view *view, ks_bytes prefix,
+                                      int64_t *ret_newest, uint64_t *ret_count);
+
+/*
  * Makes sure that no keystore serves a state older than `revision` any more, then calls done once.
  * Its result is OK, or UNAVAILABLE (that can't be known now, or too much is under way): the answer
  * must not go out then. done is called within this call, on the caller's thread, when the result is
  * known already, which is the usual case; otherwise later on the store's thread.
  *
- * revision  the newest mod revision among the records that the answer rests on; the view's
- *           data_revision when it rests on an absence or on a list.
+ * revision  the newest mod revision among the records that the answer rests on; where it rests on
+ *           an absence or on a list, that which ks_store_prefix gives, or the view's data_revision.
  */
 void ks_store_settle(struct ks_store *store, int64_t revision,
                      void (*done)(void *user, ks_result result), void *user);

@@ -36,7 +36,6 @@
 #define HEALTH_PERIOD_MS       250
 #define HOUSEKEEPING_PERIOD_MS 250
 #define OPERATORS_PERIOD_MS    60000
-#define QUOTA_PERIOD_MS        60000
 
 /* A thing that is to be done later, on the first loop. */
 struct delayed {
@@ -57,7 +56,6 @@ struct ks_keystore {
     struct ks_worker *health_worker;
     struct ks_worker *housekeeping_worker;
     struct ks_worker *operators_worker;
-    struct ks_worker *quota_worker;
     struct ks_applied *applied;
     struct ks_hsm_link *link;
     struct ks_store *store;
@@ -251,9 +249,7 @@ static void make_parts(struct ks_keystore *keystore)
     };
     keystore->keeper = ks_keeper_new(&keeper);
     keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
-    const struct ks_quota_options quota = {.store = keystore->store,
-                                           .worker = keystore->quota_worker};
-    keystore->quota = ks_quota_new(&quota);
+    keystore->quota = ks_quota_new(keystore->store, 0);
     const struct ks_operators_options operators = {
         .name = settings->name,
         .region = settings->region,
@@ -346,7 +342,6 @@ static ks_result start_threads(struct ks_keystore *keystore)
     KS_TRY(ks_worker_start(keystore->operators_worker, ks_operators_run, keystore->operators));
     KS_TRY(ks_worker_start(keystore->health_worker, look_at_health, keystore));
     KS_TRY(ks_worker_start(keystore->housekeeping_worker, keep_house, keystore));
-    KS_TRY(ks_worker_start(keystore->quota_worker, ks_quota_run, keystore->quota));
     return ks_hsm_link_start(keystore->link);
 }
 
@@ -371,7 +366,6 @@ static void make_loops(struct ks_keystore *keystore)
     keystore->health_worker = ks_worker_new("health", HEALTH_PERIOD_MS);
     keystore->housekeeping_worker = ks_worker_new("housekeeping", HOUSEKEEPING_PERIOD_MS);
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
-    keystore->quota_worker = ks_worker_new("quota", QUOTA_PERIOD_MS);
     const struct ks_applied_options applied = {
         .loop = keystore->loops[0],
         .tls = tls_of(keystore->settings),
@@ -402,7 +396,7 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 
 /* Stopping */
 
-/* All that calls under way don't wait for: new accounts are counted until the last call is gone. */
+/* Calls under way wait for none of them. */
 static void stop_workers(struct ks_keystore *keystore)
 {
     struct ks_worker *const workers[] = {keystore->health_worker, keystore->housekeeping_worker,
@@ -423,7 +417,6 @@ static void free_parts(struct ks_keystore *keystore)
     ks_worker_free(keystore->health_worker);
     ks_worker_free(keystore->housekeeping_worker);
     ks_worker_free(keystore->operators_worker);
-    ks_worker_free(keystore->quota_worker);
 }
 
 void ks_keystore_stop(struct ks_keystore *keystore)
@@ -440,7 +433,6 @@ void ks_keystore_stop(struct ks_keystore *keystore)
                             keystore->settings->drain_grace_ms);
     }
     ks_rpc_server_free(keystore->server);
-    ks_worker_stop(keystore->quota_worker);
     ks_mirror_free(keystore->mirror); /* before the store, which it writes to */
     ks_applied_close(keystore->applied);
     pthread_mutex_lock(&keystore->lock);
@@ -449,9 +441,10 @@ void ks_keystore_stop(struct ks_keystore *keystore)
     ks_rpc_loop_await_turn(
         keystore->loops[0]); /* what was put off and runs already may use the store */
     /* Calls under way are answered by these three, to lanes that are closed. */
-    ks_quota_free(keystore->quota);
+    ks_quota_close(keystore->quota);
     ks_hsm_link_free(keystore->link);
     ks_store_free(keystore->store);
+    ks_quota_free(keystore->quota);
     ks_applied_free(keystore->applied);
     free_parts(keystore);
     for (size_t i = 0; i < keystore->loop_count; i++) {

@@ -6,13 +6,14 @@
 
 #include "pkg/base/mem.h"
 #include "pkg/lmdb/lmdb.h"
+#include "pkg/store/copy/index.h"
 #include "pkg/store/copy/stored.h"
 
 #define READERS_MAX  1024U /* views at a time: each worker of the process holds a few */
 #define PAGE_LEN     4096U
 #define STORED_MAX   (KS_STORE_VALUE_LEN_MAX + KS_STORED_HEAD_LEN)
-#define POSITION_LEN 57U /* generation, four revisions, nonce, loading */
-#define NONCE_AT     40U
+#define POSITION_LEN 65U /* generation, five revisions, nonce, loading */
+#define NONCE_AT     48U
 #define POSITION_KEY KS_LITERAL("position")
 #define SOURCE_KEY   KS_LITERAL("source")
 
@@ -21,7 +22,9 @@ struct ks_copy {
     ks_lmdb_db data;
     ks_lmdb_db list;
     ks_lmdb_db meta;
+    struct ks_index index;
     atomic_bool damaged;
+    atomic_uint forgiven;
 };
 
 /* ---- Position and source ---- */
@@ -29,7 +32,7 @@ struct ks_copy {
 static void encode_position(const struct ks_position *position, uint8_t ret_bytes[POSITION_LEN])
 {
     const int64_t revisions[] = {position->applied, position->data_revision, position->rev_version,
-                                 position->rev_revision};
+                                 position->rev_revision, position->floor};
     ks_stored_put_u64(ret_bytes, position->generation);
     for (size_t i = 0; i < KS_COUNT(revisions); i++) {
         ks_stored_put_u64(ret_bytes + 8 + 8 * i, (uint64_t)revisions[i]);
@@ -49,6 +52,7 @@ static ks_result decode_position(ks_bytes stored, struct ks_position *ret_positi
         .data_revision = (int64_t)ks_stored_get_u64(stored.ptr + 16),
         .rev_version = (int64_t)ks_stored_get_u64(stored.ptr + 24),
         .rev_revision = (int64_t)ks_stored_get_u64(stored.ptr + 32),
+        .floor = (int64_t)ks_stored_get_u64(stored.ptr + 40),
         .loading = stored.ptr[POSITION_LEN - 1] == 1,
     };
     memcpy(ret_position->nonce.bytes, stored.ptr + NONCE_AT, KS_NONCE_LEN);
@@ -104,6 +108,7 @@ static ks_result open_databases(struct ks_copy *copy)
     KS_TRY(ks_lmdb_database(copy->env, "data", &copy->data));
     KS_TRY(ks_lmdb_database(copy->env, "list", &copy->list));
     KS_TRY(ks_lmdb_database(copy->env, "meta", &copy->meta));
+    KS_TRY(ks_index_open(copy->env, &copy->index));
     KS_SNAPSHOT_AUTO snapshot = {0};
     struct ks_copy_source source;
     KS_TRY(ks_copy_snapshot(copy, &snapshot));
@@ -161,6 +166,7 @@ void ks_copy_condemn(struct ks_copy *copy)
 
 void ks_copy_forgive(struct ks_copy *copy)
 {
+    atomic_fetch_add(&copy->forgiven, 1);
     atomic_store(&copy->damaged, false);
 }
 
@@ -173,11 +179,19 @@ static ks_result noted(struct ks_copy *copy, ks_result result)
     return result;
 }
 
+/* The same, unless the copy was begun anew since the snapshot was taken. */
+static ks_result noted_in(const struct ks_snapshot *snapshot, ks_result result)
+{
+    bool is_past = atomic_load(&snapshot->copy->forgiven) != snapshot->forgiven;
+    return is_past ? result : noted(snapshot->copy, result);
+}
+
 /* ---- Snapshots ---- */
 
 ks_result ks_copy_snapshot(struct ks_copy *copy, struct ks_snapshot *ret_snapshot)
 {
     KS_LMDB_READ_AUTO *read = NULL;
+    unsigned forgiven = atomic_load(&copy->forgiven);
     ks_result begun = ks_lmdb_read_begin(copy->env, &read);
     if (ks_failed(begun)) {
         return begun.code == KS_LIMIT_EXCEEDED ? KS_RES(UNAVAILABLE) : noted(copy, begun);
@@ -187,7 +201,7 @@ ks_result ks_copy_snapshot(struct ks_copy *copy, struct ks_snapshot *ret_snapsho
     ks_result found = ks_lmdb_get(read, copy->meta, POSITION_KEY, &stored);
     KS_TRY(noted(copy, position_of(found, stored, &position)));
 
-    *ret_snapshot = (struct ks_snapshot){.copy = copy, .read = read, .position = position};
+    *ret_snapshot = (struct ks_snapshot){copy, read, position, forgiven};
     read = NULL;
     return KS_RES(OK);
 }
@@ -204,8 +218,8 @@ ks_result ks_snapshot_get(const struct ks_snapshot *snapshot, ks_bytes key,
                           struct ks_store_record *ret_record)
 {
     ks_bytes stored;
-    KS_TRY(noted(snapshot->copy, ks_lmdb_get(snapshot->read, snapshot->copy->data, key, &stored)));
-    return noted(snapshot->copy, ks_stored_decode(key, stored, ret_record));
+    KS_TRY(noted_in(snapshot, ks_lmdb_get(snapshot->read, snapshot->copy->data, key, &stored)));
+    return noted_in(snapshot, ks_stored_decode(key, stored, ret_record));
 }
 
 static ks_result scan(const struct ks_snapshot *snapshot, ks_lmdb_db db,
@@ -233,13 +247,27 @@ ks_result ks_snapshot_scan(const struct ks_snapshot *snapshot, ks_bytes prefix, 
                            ks_snapshot_each *each, void *user)
 {
     struct ks_lmdb_span span = {.prefix = prefix, .start = after, .after_start = after.len > 0};
-    return noted(snapshot->copy, scan(snapshot, snapshot->copy->data, &span, each, user));
+    return noted_in(snapshot, scan(snapshot, snapshot->copy->data, &span, each, user));
+}
+
+ks_result ks_snapshot_prefix(const struct ks_snapshot *snapshot, ks_bytes prefix,
+                             int64_t *ret_newest, uint64_t *ret_count)
+{
+    assert(ks_index_keeps(prefix));
+
+    struct ks_index_entry entry;
+    int64_t floor = snapshot->position.floor;
+    KS_TRY(
+        noted_in(snapshot, ks_index_read(&snapshot->copy->index, snapshot->read, prefix, &entry)));
+    *ret_newest = entry.newest > floor ? entry.newest : floor;
+    *ret_count = entry.count;
+    return KS_RES(OK);
 }
 
 ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each, void *user)
 {
     struct ks_lmdb_span all = {0};
-    return noted(snapshot->copy, scan(snapshot, snapshot->copy->list, &all, each, user));
+    return noted_in(snapshot, scan(snapshot, snapshot->copy->list, &all, each, user));
 }
 
 /* ---- Changes ---- */
@@ -267,10 +295,23 @@ static ks_result put(struct ks_copy_write *write, ks_lmdb_db db,
     return ks_lmdb_put(write->txn, db, record->key, ks_buffer_bytes(&stored));
 }
 
+static ks_result note(struct ks_copy_write *write, ks_bytes key, enum ks_index_event event,
+                      int64_t revision)
+{
+    return ks_index_note(&write->copy->index, write->txn, key, event, revision,
+                         &write->position.floor);
+}
+
 ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value, int64_t revision)
 {
     struct ks_store_record record = {key, value, revision};
-    return put(write, write->copy->data, &record);
+    ks_bytes before;
+    ks_result found = ks_lmdb_write_get(write->txn, write->copy->data, key, &before);
+    if (ks_failed(found) && found.code != KS_NOT_FOUND) {
+        return found;
+    }
+    KS_TRY(put(write, write->copy->data, &record));
+    return note(write, key, ks_failed(found) ? KS_INDEX_ADDED : KS_INDEX_CHANGED, revision);
 }
 
 ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id, ks_bytes value,
@@ -280,20 +321,21 @@ ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id, ks_bytes va
     return put(write, write->copy->list, &record);
 }
 
-static ks_result remove_from(struct ks_copy_write *write, ks_lmdb_db db, ks_bytes key)
+static ks_result fine_if_absent(ks_result deleted)
 {
-    ks_result deleted = ks_lmdb_delete(write->txn, db, key);
     return deleted.code == KS_NOT_FOUND ? KS_RES(OK) : deleted;
 }
 
-ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key)
+ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision)
 {
-    return remove_from(write, write->copy->data, key);
+    ks_result deleted = ks_lmdb_delete(write->txn, write->copy->data, key);
+    return ks_failed(deleted) ? fine_if_absent(deleted)
+                              : note(write, key, KS_INDEX_REMOVED, revision);
 }
 
 ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes id)
 {
-    return remove_from(write, write->copy->list, id);
+    return fine_if_absent(ks_lmdb_delete(write->txn, write->copy->list, id));
 }
 
 ks_result ks_copy_find(struct ks_copy_write *write, ks_bytes key,
@@ -308,6 +350,7 @@ ks_result ks_copy_clear(struct ks_copy_write *write)
 {
     KS_TRY(ks_lmdb_clear(write->txn, write->copy->data));
     KS_TRY(ks_lmdb_clear(write->txn, write->copy->list));
+    KS_TRY(ks_index_clear(&write->copy->index, write->txn));
     return ks_lmdb_clear(write->txn, write->copy->meta);
 }
 

@@ -3,6 +3,7 @@
  *
  *   "data"  key               -> mod revision 8 bytes | checksum 4 bytes | value
  *   "list"  keystore id       -> the same form; the value is a KeystoreRecord
+ *   "prefix", "empty"            what is known of the records under a prefix (index.h)
  *   "meta"  "position"        -> struct ks_position; "source" -> struct ks_copy_source
  *
  * Integers are big-endian. The checksum covers key, revision and value. Position and records
@@ -45,6 +46,7 @@ struct ks_position {
     int64_t rev_version;   /* version of the cell's revision record; replicated only */
     int64_t rev_revision;  /* its mod revision, */
     struct ks_nonce nonce; /* and its value */
+    int64_t floor;         /* a prefix may have changed at any revision up to this (index.h) */
     bool loading;          /* the copy is being loaded anew: its records can't be used */
 };
 
@@ -100,6 +102,7 @@ struct ks_snapshot {
     struct ks_copy *copy;
     struct ks_lmdb_read *read;
     struct ks_position position;
+    unsigned forgiven; /* how often the copy had been forgiven: damage of before counts no more */
 };
 
 /*
@@ -141,6 +144,17 @@ KS_MUST_USE ks_result ks_snapshot_scan(const struct ks_snapshot *snapshot, ks_by
                                        ks_bytes after, ks_snapshot_each *each, void *user);
 
 /*
+ * Tells what is known of the records whose keys start with prefix, which must be one of those that
+ * ks_index_keeps.
+ * ret_newest  no record under prefix was put or deleted after this revision
+ * ret_count   how many there are
+ * Both are untouched after a failure.
+ * Fails: CORRUPT (and the copy is damaged from now on), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_snapshot_prefix(const struct ks_snapshot *snapshot, ks_bytes prefix,
+                                         int64_t *ret_newest, uint64_t *ret_count);
+
+/*
  * Calls `each` for every keystore record, whose key is the keystore's id. Fails as the scan does.
  */
 KS_MUST_USE ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each,
@@ -167,7 +181,7 @@ struct ks_copy_write {
 KS_MUST_USE ks_result ks_copy_write_begin(struct ks_copy *copy, struct ks_copy_write *ret_write);
 
 /*
- * Put a record, or a keystore's record, in place of the one that is there.
+ * Put a record, or a keystore's record, in place of the one that is there. The index follows.
  * Fails: LIMIT_EXCEEDED (the copy is full, or the value is too long), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value,
@@ -176,10 +190,10 @@ KS_MUST_USE ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id,
                                        int64_t revision);
 
 /*
- * Delete a record, or a keystore's record; an absent one is fine.
+ * Delete a record at revision, or a keystore's record; an absent one is fine. The index follows.
  * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
  */
-KS_MUST_USE ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key);
+KS_MUST_USE ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision);
 KS_MUST_USE ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes id);
 
 /*

@@ -104,7 +104,7 @@ static ks_result change(struct ks_copy_write *write, const struct ks_store_mutat
     for (size_t i = 0; i < mutation->op_count; i++) {
         const struct ks_store_op *op = &mutation->ops[i];
         KS_TRY(op->value.ptr ? ks_copy_put(write, op->key, op->value, revision)
-                             : ks_copy_delete(write, op->key));
+                             : ks_copy_delete(write, op->key, revision));
     }
     if (mutation->request_key.len > 0) {
         KS_TRY(ks_copy_put(write, mutation->request_key, mutation->request_value, revision));

@@ -95,6 +95,41 @@ static void deletes(void **state)
     assert_int_equal(view.data_revision, deleted.revision);
 }
 
+static void assert_prefix(struct bench *bench, const char *prefix, int64_t newest, uint64_t count)
+{
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    int64_t got_newest = -1;
+    uint64_t got_count = 0;
+    assert_int_equal(ks_store_prefix(&view, ks_bytes_of(prefix), &got_newest, &got_count).code,
+                     KS_OK);
+    assert_int_equal(got_newest, newest);
+    assert_int_equal(got_count, count);
+}
+
+/* What A's absences and quotas rest on isn't touched by B's changes, and outlives a restart. */
+static void knows_the_count_and_the_newest_change_under_a_prefix(void **state)
+{
+    struct bench *bench = *state;
+    struct fixture_outcome a = fixture_put(bench->store, "key/A/1", "one", 0);
+    fixture_put(bench->store, "key/B/1", "one", 0);
+    struct fixture_outcome b = fixture_put(bench->store, "key/B/2", "two", 0);
+
+    assert_prefix(bench, "key/A/", a.revision, 1);
+    assert_prefix(bench, "key/B/", b.revision, 2);
+    assert_prefix(bench, "key/", b.revision, 3);
+
+    struct fixture_outcome changed = fixture_put(bench->store, "key/B/2", "2", b.revision);
+    assert_prefix(bench, "key/B/", changed.revision, 2);
+    struct fixture_outcome deleted = fixture_put(bench->store, "key/B/2", NULL, changed.revision);
+    assert_int_equal(deleted.code, KS_OK);
+    ks_store_free(bench->store);
+    bench_open(bench);
+
+    assert_prefix(bench, "key/A/", a.revision, 1);
+    assert_prefix(bench, "key/B/", deleted.revision, 1);
+    assert_prefix(bench, "key/", deleted.revision, 2);
+}
+
 static void keeps_an_empty_value(void **state)
 {
     struct bench *bench = *state;
@@ -378,6 +413,7 @@ int engine_suite_run(const struct engine_suite *which)
         TEST(reads_what_was_put),
         TEST(refuses_another_revision),
         TEST(deletes),
+        TEST(knows_the_count_and_the_newest_change_under_a_prefix),
         TEST(keeps_an_empty_value),
         TEST(does_all_or_nothing),
         TEST(does_a_request_once),

@@ -77,6 +77,13 @@ ks_result ks_store_scan(const struct ks_store_view *view, ks_bytes prefix, ks_by
     return ks_snapshot_scan(&parts->snapshot, prefix, after, each, user);
 }
 
+ks_result ks_store_prefix(const struct ks_store_view *view, ks_bytes prefix, int64_t *ret_newest,
+                          uint64_t *ret_count)
+{
+    const struct ks_view_parts *parts = view->snapshot;
+    return ks_snapshot_prefix(&parts->snapshot, prefix, ret_newest, ret_count);
+}
+
 static ks_result need_mirror(struct ks_view_parts *parts)
 {
     return parts->mirror ? KS_RES(OK) : ks_mirror_view_open(parts->store->mirror, &parts->mirror);

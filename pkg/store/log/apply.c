@@ -28,7 +28,7 @@ static ks_result apply_data(struct application *app, const struct ks_etcd_event 
     }
     app->write->position.data_revision = event->kv.mod_revision;
     if (event->is_delete) {
-        return ks_copy_delete(app->write, key);
+        return ks_copy_delete(app->write, key, event->kv.mod_revision);
     }
     if (key.len > KS_STORE_KEY_LEN_MAX || event->kv.value.len > KS_STORE_VALUE_LEN_MAX) {
         return KS_RES(OK); /* no record that we write */

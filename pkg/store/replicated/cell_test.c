@@ -193,6 +193,50 @@ static void who_is_silent_is_waited_for_once_and_struck(void **state)
     assert_string_equal(fixture_read(nodes->at[2].store, "key/b"), "two");
 }
 
+static int64_t newest_under(const struct ks_store_view *view, const char *prefix)
+{
+    int64_t newest = 0;
+    uint64_t count;
+    assert_int_equal(ks_store_prefix(view, ks_bytes_of(prefix), &newest, &count).code, KS_OK);
+    return newest;
+}
+
+static void note_result(void *user, ks_result result)
+{
+    *(ks_code *)user = result.code;
+}
+
+/*
+ * B's mutation waits for a keystore that has fallen silent. What A's absences and lists rest on is
+ * settled all the time: its answers go out at once.
+ */
+static void an_absence_does_not_wait_for_another_accounts_mutation(void **state)
+{
+    struct nodes *nodes = *state;
+    struct race race = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .left = 1};
+    struct fixture_outcome mine = fixture_put(nodes->at[0].store, "key/A/1", "mine", 0);
+    assert_int_equal(mine.code, KS_OK);
+    node_stop(nodes, 2);
+    const struct ks_store_mutation theirs = {.ops = {{KS_LITERAL("key/B/1"), KS_LITERAL("theirs")}},
+                                             .op_count = 1};
+    int64_t begun_ms = fixture_now_ms();
+    ks_store_commit(nodes->at[0].store, &theirs, 0, count, &race);
+    while (strcmp(fixture_read(nodes->at[0].store, "key/B/1"), "theirs") != 0) {
+        fixture_sleep_ms(1);
+    }
+
+    KS_STORE_VIEW_AUTO view = fixture_serve(nodes->at[0].store);
+    ks_code answered = KS_CODE_COUNT;
+    assert_int_equal(newest_under(&view, "key/A/"), mine.revision);
+    ks_store_settle(nodes->at[0].store, newest_under(&view, "key/A/"), note_result, &answered);
+    assert_int_equal(answered, KS_OK); /* within the call */
+    assert_int_equal(fixture_settle(nodes->at[0].store, newest_under(&view, "key/B/")), KS_OK);
+    assert_in_range(fixture_now_ms() - begun_ms, KS_STORE_WINDOW_MS, KS_STORE_WINDOW_MS * 2);
+    race_wait(&race);
+    assert_int_equal(race.by_code[KS_OK], 1);
+}
+
 /* Its heartbeats say it, too: who only lost its connections to the others is not struck. */
 static void a_mute_keystore_confirms_by_its_heartbeats(void **state)
 {
@@ -344,6 +388,7 @@ int main(void)
         TEST(one_of_two_writers_gets_a_conflict),
         TEST(a_request_is_done_once_wherever_it_is_retried),
         TEST(who_is_silent_is_waited_for_once_and_struck),
+        TEST(an_absence_does_not_wait_for_another_accounts_mutation),
         TEST(a_mute_keystore_confirms_by_its_heartbeats),
         TEST(loses_nothing_when_the_leader_dies),
         TEST(goes_on_when_a_member_is_paused),

@@ -125,6 +125,55 @@ static void a_restart_goes_on_from_the_disk(void **state)
     assert_int_equal(reloads(nodes), 1);
 }
 
+static void assert_prefix(struct nodes *nodes, const char *prefix, int64_t newest, uint64_t count)
+{
+    KS_STORE_VIEW_AUTO view = fixture_serve(nodes->at[0].store);
+    int64_t got_newest = 0;
+    uint64_t got_count = 0;
+    assert_int_equal(ks_store_prefix(&view, ks_bytes_of(prefix), &got_newest, &got_count).code,
+                     KS_OK);
+    assert_int_equal(got_count, count);
+    assert_int_equal(got_newest, newest);
+}
+
+static int64_t floor_of(struct nodes *nodes)
+{
+    int64_t newest = 0;
+    uint64_t count;
+    KS_STORE_VIEW_AUTO view = fixture_serve(nodes->at[0].store);
+    assert_int_equal(ks_store_prefix(&view, KS_LITERAL("alias/none/"), &newest, &count).code,
+                     KS_OK);
+    return newest;
+}
+
+/* After a load nobody knows what was deleted before, so everything rests on the load's revision. */
+static void a_load_counts_anew_and_sets_a_floor(void **state)
+{
+    struct nodes *nodes = *state;
+    int64_t first_floor = floor_of(nodes);
+    put(nodes, "key/A/1", "one");
+    put(nodes, "key/B/1", "one");
+    struct fixture_outcome two = fixture_put(nodes->at[0].store, "key/A/2", "two", 0);
+    struct fixture_outcome gone = fixture_put(nodes->at[0].store, "key/A/2", NULL, two.revision);
+    assert_prefix(nodes, "key/A/", gone.revision, 1);
+    assert_int_equal(floor_of(nodes), first_floor);
+    node_stop(nodes, 0);
+    node_start(nodes, 0);
+    assert_prefix(nodes, "key/A/", gone.revision, 1); /* a restart forgets nothing */
+
+    node_stop(nodes, 0);
+    write_marker(nodes, "00000000-0000-0000-0000-000000000000\n");
+    node_start(nodes, 0);
+
+    int64_t floor = floor_of(nodes);
+    assert_true(floor >= gone.revision);
+    assert_prefix(nodes, "key/A/", floor, 1);
+    assert_prefix(nodes, "key/", floor, 2);
+    struct fixture_outcome three = fixture_put(nodes->at[0].store, "key/A/3", "three", 0);
+    assert_prefix(nodes, "key/A/", three.revision, 2);
+    assert_prefix(nodes, "key/B/", floor, 1);
+}
+
 /* A process that is killed leaves the marker of its boot: its copy was written by this kernel. */
 static void a_copy_of_this_boot_is_kept(void **state)
 {
@@ -507,6 +556,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_restart_goes_on_from_the_disk),
+        TEST(a_load_counts_anew_and_sets_a_floor),
         TEST(a_copy_of_this_boot_is_kept),
         TEST(a_copy_of_another_boot_is_thrown_away),
         TEST(a_damaged_file_is_thrown_away),

@@ -169,7 +169,7 @@ static ks_result finish_copy(struct ks_replicated *engine)
     KS_COPY_WRITE_AUTO write = {0};
     KS_TRY(ks_copy_write_begin(engine->store->copy, &write));
     KS_TRY(ks_copy_set_source(&write, &load->source));
-    /* An absent record may have been deleted at any revision up to this one. */
+    /* What is absent may have been deleted at any revision up to this one. */
     struct ks_position position = {
         .generation = engine->position.generation,
         .applied = load->revision,
@@ -177,6 +177,7 @@ static ks_result finish_copy(struct ks_replicated *engine)
         .rev_version = load->rev_version,
         .rev_revision = load->rev_revision,
         .nonce = load->nonce,
+        .floor = load->revision,
     };
     write.position = position;
     KS_TRY(ks_copy_commit(&write));

@@ -38,6 +38,15 @@ void ks_call_rest_on(struct ks_call *call, int64_t revision)
     ks_attempt_rest_on(&call->attempt, revision);
 }
 
+void ks_call_rest_on_prefix(struct ks_call *call, ks_bytes prefix)
+{
+    int64_t newest = call->view.data_revision;
+    uint64_t count;
+    ks_result read = ks_store_prefix(&call->view, prefix, &newest, &count);
+    (void)read; /* after a failure newest is unchanged, and no lower than what it would be */
+    ks_call_rest_on(call, newest);
+}
+
 void ks_call_close_view(struct ks_call *call)
 {
     ks_attempt_close_view(&call->attempt);

@@ -90,6 +90,7 @@ struct ks_call {
     size_t target_count;
     void *state; /* the operation's own, in the arena; kept between its steps and its tries */
     void (*then)(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply);
+    void (*at_end)(struct ks_call *call); /* once it is answered; NULL: nothing is to be done */
 
     /* Of a STALE_VIEW. */
     INTERNAL(View) * *views;
@@ -100,13 +101,19 @@ struct ks_call {
 /* Notes that the answer rests on this revision, too. */
 void ks_call_rest_on(struct ks_call *call, int64_t revision);
 
+/*
+ * Notes that the answer rests on which records there are under prefix, one that the store's index
+ * keeps (ks_store_prefix). If the index can't be read it rests on all that the view has.
+ */
+void ks_call_rest_on_prefix(struct ks_call *call, ks_bytes prefix);
+
 /* Returns whether one of the call's targets is looked for in another account than the caller's. */
 bool ks_call_names_another_account(const struct ks_call *call);
 
 /*
  * To be called before a refusal about another account: it makes the answer rest on the newest
- * change of the cell, just as an answer does where nothing was found. The time that a refusal takes
- * must not tell the client whether the name exists.
+ * change of the cell. The time that a refusal takes must tell the client neither whether the name
+ * exists, nor whether the other account changes anything.
  */
 void ks_call_hide_account(struct ks_call *call);
 

@@ -99,6 +99,9 @@ static void done(struct ks_attempt *attempt)
     }
     call->done(call->user, &result);
 
+    if (call->at_end) {
+        call->at_end(call);
+    }
     ks_attempt_done(attempt);
     ks_known_keys_unref(call->known);
     free_call(call);

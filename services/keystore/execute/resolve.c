@@ -55,6 +55,21 @@ static ks_result read_key(struct ks_call *call, struct ks_target *target,
     return KS_RES(OK);
 }
 
+/*
+ * An absence rests on the account's own changes of that kind. One in another account rests on the
+ * newest change of the cell: the time that the answer takes must not tell when that account changes
+ * something.
+ */
+static void rest_on_absence(struct ks_call *call, const struct ks_target *target,
+                            const struct ks_name *prefix)
+{
+    if (strcmp(target->account, call->item->account) == 0) {
+        ks_call_rest_on_prefix(call, ks_name_bytes(prefix));
+    } else {
+        ks_call_rest_on(call, call->view.data_revision);
+    }
+}
+
 /* Fills arn, key and key_revision, or notes the absence. Fails: CORRUPT. */
 static ks_result find_key(struct ks_call *call, struct ks_target *target)
 {
@@ -71,7 +86,8 @@ static ks_result find_key(struct ks_call *call, struct ks_target *target)
         struct ks_arn_home home = home_of(call, target->account);
         ks_arn_of_key(&home, target->key_id, &target->arn);
         target->alias_revision = 0;
-        ks_call_rest_on(call, call->view.data_revision);
+        struct ks_name prefix = ks_name_keys(target->account);
+        rest_on_absence(call, target, &prefix);
         return KS_RES(OK);
     }
     KS_TRY(result);
@@ -87,7 +103,8 @@ static ks_result find_alias(struct ks_call *call, struct ks_target *target)
     struct ks_store_record record;
     ks_result result = ks_store_get(&call->view, ks_name_bytes(&name), &record);
     if (result.code == KS_NOT_FOUND) {
-        ks_call_rest_on(call, call->view.data_revision);
+        struct ks_name prefix = ks_name_aliases(target->account);
+        rest_on_absence(call, target, &prefix);
         return KS_RES(OK);
     }
     KS_TRY(result);

@@ -12,7 +12,7 @@
 
 /* Each alias takes a compare and two ops of a mutation, and the key a compare. */
 #define ALIASES_A_STEP (KS_STORE_OPS_MAX / 2 - 1)
-#define STEPS_MAX      (2 * KS_QUOTA_ALIASES / ALIASES_A_STEP + 1) /* the quota is a soft one */
+#define STEPS_MAX      (KS_QUOTA_ALIASES / ALIASES_A_STEP + 2)
 
 /* A key in one view, with some of its aliases. */
 struct doomed {
@@ -84,7 +84,10 @@ static void delete_key(struct doomed *doomed, const struct ks_name *name, int64_
         ids[destroyed.n_material_ids++] = key->materials[i]->material_id;
     }
     struct ks_name tomb = ks_name_destroyed(key->account, key->key_id);
+    struct ks_name aliases = ks_name_key_aliases(key->account, key->key_id);
+    struct ks_name gate = ks_name_gate(&aliases);
     ks_change_delete(change, ks_name_bytes(name));
+    ks_change_delete(change, ks_name_bytes(&gate));
     ks_change_put(change, ks_name_bytes(&tomb), &destroyed.base);
 }
 

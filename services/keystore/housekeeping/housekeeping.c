@@ -36,8 +36,6 @@ struct ks_housekeeping {
     struct ks_clock clock;
     struct ks_expired_pass passes[KIND_COUNT];
     int64_t next_pass_ns[KIND_COUNT]; /* boot clock; a pass that has begun goes on before */
-    int64_t counted_ns;
-    int64_t counted_revision;
     atomic_uint_fast64_t key_count;
 };
 
@@ -117,34 +115,15 @@ static void step(struct ks_housekeeping *housekeeping, enum kind kind)
     }
 }
 
-static bool count_one(void *user, const struct ks_store_record *record)
-{
-    (void)record;
-    (*(uint64_t *)user)++;
-    return true;
-}
-
-/* A few keys are counted with each change, many only now and then. */
-static bool is_count_due(const struct ks_housekeeping *housekeeping, int64_t data_revision)
-{
-    int64_t age_ns = ks_clock_boot_ns(&housekeeping->clock) - housekeeping->counted_ns;
-    return data_revision != housekeeping->counted_revision &&
-           (atomic_load(&housekeeping->key_count) < KS_EXPIRED_SCAN_MAX ||
-            age_ns > KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS / 2);
-}
-
 static void count_keys(struct ks_housekeeping *housekeeping)
 {
     KS_STORE_VIEW_AUTO view = {0};
-    uint64_t count = 0;
-    if (ks_failed(ks_store_peek(housekeeping->store, &view)) ||
-        !is_count_due(housekeeping, view.data_revision) ||
-        ks_failed(ks_store_scan(&view, KS_NAME_KEYS, (ks_bytes){0}, count_one, &count))) {
-        return;
+    int64_t newest;
+    uint64_t count;
+    if (!ks_failed(ks_store_peek(housekeeping->store, &view)) &&
+        !ks_failed(ks_store_prefix(&view, KS_NAME_KEYS, &newest, &count))) {
+        atomic_store(&housekeeping->key_count, count);
     }
-    atomic_store(&housekeeping->key_count, count);
-    housekeeping->counted_ns = ks_clock_boot_ns(&housekeeping->clock);
-    housekeeping->counted_revision = view.data_revision;
 }
 
 /* An hsm that was not told of a destroyed key goes on using it from its memory. */

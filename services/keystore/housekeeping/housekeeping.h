@@ -43,7 +43,7 @@ void ks_housekeeping_free(struct ks_housekeeping *housekeeping);
  */
 void ks_housekeeping_run(void *user, struct ks_worker *worker);
 
-/* Returns how many keys were in this copy when they were last counted, within the last minute. */
+/* Returns how many keys were in this copy at the last run. */
 uint64_t ks_housekeeping_key_count(struct ks_housekeeping *housekeeping);
 
 /*

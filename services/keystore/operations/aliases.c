@@ -7,33 +7,67 @@
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
+/* What a call that adds an alias to a key knows, over its steps and its tries. */
+struct plan {
+    struct ks_quota_claim claim; /* on the key's aliases */
+    STORED(AliasRecord) alias;   /* as it is to be; its texts are in the arena */
+    void (*commit)(struct ks_call *call, struct plan *plan);
+};
+
 /* Quota */
 
-static bool count_one(void *user, const struct ks_store_record *record)
+static void looked(void *user, ks_result result)
 {
-    (void)record;
-    size_t *count = user;
-    return ++*count < KS_QUOTA_ALIASES;
-}
-
-/* False: the call is answered. Two that are made at once may both be the fiftieth; that is fine. */
-static bool has_room(struct ks_call *call, const struct ks_target *key)
-{
-    struct ks_name prefix = ks_name_key_aliases(key->account, key->key_id);
-    size_t count = 0;
-    ks_result result =
-        ks_store_scan(&call->view, ks_name_bytes(&prefix), (ks_bytes){0}, count_one, &count);
-    if (ks_failed(result)) {
-        ks_call_fail(call, KS_INTERNAL);
-        return false;
-    }
-    if (count >= KS_QUOTA_ALIASES) {
-        ks_call_rest_on(call, call->view.data_revision);
+    struct ks_call *call = user;
+    struct plan *plan = call->state;
+    if (result.code == KS_LIMIT_EXCEEDED) {
+        const struct ks_target *key = &call->targets[call->target_count - 1];
+        ks_call_rest_on(call, plan->claim.newest);
         ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "%s has %u aliases, the most it may have.",
                           key->arn.text, KS_QUOTA_ALIASES);
-        return false;
+    } else if (ks_failed(result)) {
+        bool retryable = result.code == KS_UNAVAILABLE || result.code == KS_THROTTLED;
+        ks_call_fail(call, retryable ? result.code : KS_INTERNAL);
+    } else {
+        plan->commit(call, plan);
     }
-    return true;
+}
+
+static void leave(struct ks_call *call)
+{
+    struct plan *plan = call->state;
+    ks_quota_leave(call->env->quota, &plan->claim);
+}
+
+/* The plan of the call, which its tries share. */
+static struct plan *plan_of(struct ks_call *call)
+{
+    if (!call->state) {
+        call->state = ks_call_alloc(call, 1, sizeof(struct plan));
+    }
+    return call->state;
+}
+
+/*
+ * Commits once the key, the last one that the request names, has room for one more alias. A later
+ * try holds its claim still, and looks at the count in its own view.
+ */
+static void commit_if_room(struct ks_call *call, struct plan *plan)
+{
+    if (call->at_end) {
+        looked(call, ks_quota_look(&call->view, &plan->claim));
+        return;
+    }
+    const struct ks_target *key = &call->targets[call->target_count - 1];
+    ks_call_close_view(call);
+    plan->claim = (struct ks_quota_claim){
+        .prefix = ks_name_key_aliases(key->account, key->key_id),
+        .limit = KS_QUOTA_ALIASES,
+        .done = looked,
+        .user = call,
+    };
+    call->at_end = leave;
+    ks_quota_enter(call->env->quota, &plan->claim);
 }
 
 /* Parts of a change */
@@ -89,29 +123,36 @@ static bool is_free(struct ks_call *call, const char *alias)
     return false;
 }
 
-void ks_run_create_alias(struct ks_call *call)
+static void commit_new(struct ks_call *call, struct plan *plan)
 {
-    const KMS(CreateAliasRequest) *request = (const KMS(CreateAliasRequest) *)call->request;
     const struct ks_target *key = &call->targets[0];
-    if (!is_free(call, request->alias_name) || !has_room(call, key)) {
-        return;
-    }
-    STORED(AliasRecord) alias = STORED_NEW(ALIAS_RECORD);
-    alias.format = KS_RECORD_FORMAT;
-    alias.account = call->item->account;
-    alias.name = request->alias_name;
-    alias.key_id = ks_lend_text(key->key_id);
-    alias.created_at_ms = ks_call_now_ms(call);
-    alias.updated_at_ms = alias.created_at_ms;
-
-    struct ks_name name = ks_name_alias(alias.account, alias.name);
+    struct ks_name name = ks_name_alias(plan->alias.account, plan->alias.name);
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
     ks_change_compare(&change, ks_name_bytes(&name), 0);
     compare_key(&change, key);
-    put_alias(&change, &alias);
-    put_key_alias(&change, key, alias.name);
+    put_alias(&change, &plan->alias);
+    put_key_alias(&change, key, plan->alias.name);
+    ks_quota_guard(&plan->claim, &change);
     KMS(CreateAliasResponse) response = KMS_NEW(CREATE_ALIAS_RESPONSE);
     ks_call_commit(call, &change, &response.base);
+}
+
+void ks_run_create_alias(struct ks_call *call)
+{
+    const KMS(CreateAliasRequest) *request = (const KMS(CreateAliasRequest) *)call->request;
+    if (!is_free(call, request->alias_name)) {
+        return;
+    }
+    struct plan *plan = plan_of(call);
+    plan->commit = commit_new;
+    plan->alias = (STORED(AliasRecord))STORED_NEW(ALIAS_RECORD);
+    plan->alias.format = KS_RECORD_FORMAT;
+    plan->alias.account = call->item->account;
+    plan->alias.name = request->alias_name;
+    plan->alias.key_id = ks_lend_text(call->targets[0].key_id);
+    plan->alias.created_at_ms = ks_call_now_ms(call);
+    plan->alias.updated_at_ms = plan->alias.created_at_ms;
+    commit_if_room(call, plan);
 }
 
 /* The alias's own record, to be written anew. False: the call is answered. */
@@ -137,29 +178,41 @@ static void compare_alias(struct ks_change *change, const struct ks_target *alia
     ks_change_compare(change, ks_name_bytes(&name), alias->alias_revision);
 }
 
+static void commit_moved(struct ks_call *call, struct plan *plan)
+{
+    const struct ks_target *from = &call->targets[0];
+    const struct ks_target *to = &call->targets[1];
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    compare_alias(&change, from);
+    compare_key(&change, from);
+    put_alias(&change, &plan->alias);
+    if (strcmp(from->key_id, to->key_id) != 0) {
+        compare_key(&change, to);
+        delete_key_alias(&change, from);
+        put_key_alias(&change, to, plan->alias.name);
+        ks_quota_guard(&plan->claim, &change);
+    }
+    KMS(UpdateAliasResponse) response = KMS_NEW(UPDATE_ALIAS_RESPONSE);
+    ks_call_commit(call, &change, &response.base);
+}
+
+/* A claim that an earlier try holds, for a move to another key, does no harm to one to the same. */
 void ks_run_update_alias(struct ks_call *call)
 {
     const struct ks_target *from = &call->targets[0];
     const struct ks_target *to = &call->targets[1];
-    bool same = strcmp(from->key_id, to->key_id) == 0;
-    STORED(AliasRecord) alias;
-    if ((!same && !has_room(call, to)) || !read_alias(call, from, &alias)) {
+    struct plan *plan = plan_of(call);
+    plan->commit = commit_moved;
+    if (!read_alias(call, from, &plan->alias)) {
         return;
     }
-    alias.key_id = ks_lend_text(to->key_id);
-    alias.updated_at_ms = ks_call_now_ms(call);
-
-    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    compare_alias(&change, from);
-    compare_key(&change, from);
-    put_alias(&change, &alias);
-    if (!same) {
-        compare_key(&change, to);
-        delete_key_alias(&change, from);
-        put_key_alias(&change, to, alias.name);
+    plan->alias.key_id = ks_lend_text(to->key_id);
+    plan->alias.updated_at_ms = ks_call_now_ms(call);
+    if (strcmp(from->key_id, to->key_id) == 0) {
+        commit_moved(call, plan);
+    } else {
+        commit_if_room(call, plan);
     }
-    KMS(UpdateAliasResponse) response = KMS_NEW(UPDATE_ALIAS_RESPONSE);
-    ks_call_commit(call, &change, &response.base);
 }
 
 void ks_run_delete_alias(struct ks_call *call)

@@ -16,16 +16,15 @@
 
 /*
  * What a call knows and has made, over its steps and its tries: a try that meets another change must
- * neither make another key in the hsm nor count another one for the account.
+ * neither make another key in the hsm nor take another claim on the account's quota.
  */
 struct plan {
     const struct ks_keyspec *spec;
     uint32_t usage; /* of spec */
     char key_id[KS_KEY_ID_LEN + 1];
-    bool counted;             /* as one of the account's keys */
-    int64_t data_revision;    /* that a refusal rests on */
-    uint32_t generation;      /* current in this try */
-    int64_t current_revision; /* of domain/current: the key is sealed under what is current */
+    struct ks_quota_claim claim; /* on the account's keys */
+    uint32_t generation;         /* current in this try */
+    int64_t current_revision;    /* of domain/current: the key is sealed under what is current */
 
     /* From the hsm; in the arena. */
     const char *material_id; /* NULL: not made yet */
@@ -131,6 +130,7 @@ static void commit_key(struct ks_call *call, const STORED(KeyRecord) * record)
     ks_change_compare(&change, ks_name_bytes(&name), 0);
     ks_change_compare(&change, KS_NAME_DOMAIN_CURRENT, plan->current_revision);
     ks_change_put(&change, ks_name_bytes(&name), &record->base);
+    ks_quota_guard(&plan->claim, &change);
 
     struct ks_arn_home home = {call->env->partition, call->env->region, record->account};
     struct ks_arn arn;
@@ -209,21 +209,50 @@ static void make_key(struct ks_call *call)
     }
 }
 
-static void counted(void *user, ks_result result)
+static void refuse_as_full(struct ks_call *call, const struct ks_quota_claim *claim)
+{
+    ks_call_rest_on(call, claim->newest);
+    ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
+                      (unsigned)claim->limit);
+}
+
+/* Goes on with the claim, or answers the call with what the quota says. */
+static void looked(void *user, ks_result result)
 {
     struct ks_call *call = user;
     struct plan *plan = call->state;
     if (result.code == KS_LIMIT_EXCEEDED) {
-        ks_call_rest_on(call, plan->data_revision);
-        ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "The account has %u keys, the most it may have.",
-                          KS_QUOTA_KEYS);
+        refuse_as_full(call, &plan->claim);
     } else if (ks_failed(result)) {
         bool retryable = result.code == KS_UNAVAILABLE || result.code == KS_THROTTLED;
         ks_call_fail(call, retryable ? result.code : KS_INTERNAL);
     } else {
-        plan->counted = true;
         make_key(call);
     }
+}
+
+static void leave(struct ks_call *call)
+{
+    struct plan *plan = call->state;
+    ks_quota_leave(call->env->quota, &plan->claim);
+}
+
+/* A later try holds the claim still, and looks at the count in its own view. */
+static void claim_room(struct ks_call *call, struct plan *plan)
+{
+    if (call->at_end) {
+        looked(call, ks_quota_look(&call->view, &plan->claim));
+        return;
+    }
+    ks_call_close_view(call);
+    plan->claim = (struct ks_quota_claim){
+        .prefix = ks_name_keys(call->item->account),
+        .limit = ks_quota_keys_max(call->env->quota),
+        .done = looked,
+        .user = call,
+    };
+    call->at_end = leave;
+    ks_quota_enter(call->env->quota, &plan->claim);
 }
 
 /* The plan of the call, which its tries share; a new one in the first try. Fails: INTERNAL. */
@@ -255,11 +284,5 @@ void ks_run_create_key(struct ks_call *call)
         ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);
         return;
     }
-    if (plan->counted) {
-        make_key(call);
-        return;
-    }
-    plan->data_revision = call->view.data_revision;
-    ks_call_close_view(call);
-    ks_quota_take(call->env->quota, call->item->account, ks_call_now_ms(call), counted, call);
+    claim_room(call, plan);
 }

@@ -19,10 +19,12 @@ static int32_t limit_of(const KMS(ListAliasesRequest) * request)
     return request->limit_presence_case == 0 ? KS_DEFAULT_LIST_ALIASES_LIMIT : request->limit;
 }
 
-static ks_result add(struct filled *filled, ks_bytes value)
+static ks_result add(struct filled *filled, const struct ks_store_record *record)
 {
     ProtobufCMessage *message = NULL;
-    KS_TRY(ks_record_read(STORED_TYPE(alias_record), value, &filled->call->arena, &message));
+    KS_TRY(
+        ks_record_read(STORED_TYPE(alias_record), record->value, &filled->call->arena, &message));
+    ks_call_rest_on(filled->call, record->revision);
     filled->entries[filled->count++] =
         ks_metadata_alias(filled->call, (const STORED(AliasRecord) *)message);
     return KS_RES(OK);
@@ -32,7 +34,7 @@ static ks_result add(struct filled *filled, ks_bytes value)
 static ks_result add_alias(void *user, ks_bytes name, const struct ks_store_record *record)
 {
     (void)name;
-    return add(user, record->value);
+    return add(user, record);
 }
 
 /* A record keyalias/<account>/<key id>/<rest>: the alias is looked up. */
@@ -47,17 +49,21 @@ static ks_result add_alias_of_key(void *user, ks_bytes name, const struct ks_sto
     const char *text = ((const STORED(KeyAliasRecord) *)message)->name;
     struct ks_name of_alias = ks_name_alias(filled->call->item->account, text);
     KS_TRY(ks_store_get(&filled->call->view, ks_name_bytes(&of_alias), &alias));
-    return add(filled, alias.value);
+    return add(filled, &alias);
 }
 
-static void reply(struct ks_call *call, const struct filled *filled, char *marker)
+/*
+ * Which aliases there are rests on the newest change under the prefix, and what each says on its own
+ * record.
+ */
+static void reply(struct ks_call *call, const struct filled *filled, ks_bytes prefix, char *marker)
 {
     KMS(ListAliasesResponse) response = KMS_NEW(LIST_ALIASES_RESPONSE);
     response.next_marker = marker;
     response.truncated = marker[0] != '\0';
     response.aliases = filled->entries;
     response.n_aliases = filled->count;
-    ks_call_rest_on(call, call->view.data_revision);
+    ks_call_rest_on_prefix(call, prefix);
     ks_call_reply(call, &response.base);
 }
 
@@ -82,5 +88,5 @@ void ks_run_list_aliases(struct ks_call *call)
         ks_call_fail(call, result.code == KS_INVALID_MARKER ? KS_INVALID_MARKER : KS_INTERNAL);
         return;
     }
-    reply(call, &filled, marker);
+    reply(call, &filled, page.prefix, marker);
 }

@@ -37,15 +37,15 @@ static ks_result add_key(void *user, ks_bytes name, const struct ks_store_record
     return KS_RES(OK);
 }
 
-/* Which keys there are rests on the whole of the view. */
-static void reply(struct ks_call *call, const struct filled *filled, char *marker)
+/* Which keys there are rests on the account's newest change of its keys. */
+static void reply(struct ks_call *call, const struct filled *filled, ks_bytes prefix, char *marker)
 {
     KMS(ListKeysResponse) response = KMS_NEW(LIST_KEYS_RESPONSE);
     response.next_marker = marker;
     response.truncated = marker[0] != '\0';
     response.keys = filled->entries;
     response.n_keys = filled->count;
-    ks_call_rest_on(call, call->view.data_revision);
+    ks_call_rest_on_prefix(call, prefix);
     ks_call_reply(call, &response.base);
 }
 
@@ -66,5 +66,5 @@ void ks_run_list_keys(struct ks_call *call)
         ks_call_fail(call, result.code == KS_INVALID_MARKER ? KS_INVALID_MARKER : KS_INTERNAL);
         return;
     }
-    reply(call, &filled, marker);
+    reply(call, &filled, page.prefix, marker);
 }

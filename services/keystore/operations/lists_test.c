@@ -1,6 +1,8 @@
 /* Aliases, ListKeys, ListAliases, and their markers. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 
 #include "pkg/crypto/crypto.h"
 #include "pkg/record/marker.h"
+#include "pkg/store/store_fixture.h"
 #include "services/keystore/fixture/key_fixture.h"
 #include "services/keystore/operations/quota.h"
 
@@ -294,6 +297,93 @@ static void an_account_sees_its_own_keys_only(void **state)
     assert_int_equal(((KMS(ListKeysResponse) *)answer.response)->n_keys, 0);
 }
 
+/* What an answer rests on: the newest revision that is settled for it; 0: none was. */
+static _Atomic int64_t settled;
+
+static void note_settle(void *store, int64_t revision, void (*done)(void *user, ks_result result),
+                        void *user)
+{
+    atomic_store(&settled, revision);
+    ks_attempt_store.settle(store, revision, done, user);
+}
+
+static int64_t rests_on(struct cell_answer answer, const char *code)
+{
+    expect(&answer, code);
+    cell_answer_done(&answer);
+    return atomic_exchange(&settled, 0);
+}
+
+/*
+ * Beside a silent keystore another account's change takes 2.2 s to settle: what this account's
+ * absences and lists rest on must not be newer than its own changes.
+ */
+static void absences_and_lists_rest_on_the_accounts_own_changes(void **state)
+{
+    (void)state;
+    struct ks_attempt_store spy = ks_attempt_store;
+    spy.settle = note_settle;
+    cell.env.attempts.functions = &spy;
+    const char *absent = "0b4f9c9e-6f5d-4b8b-9b0e-000000000001";
+    cell_create_alias(&cell, "alias/a", keys[0]);
+    KS_STORE_VIEW_AUTO before = fixture_serve(cell.store);
+    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
+    const struct cell_request theirs = {
+        .operation = OP(CREATE_KEY), .account = CELL_OTHER, .message = &message.base};
+    CELL_ANSWER_AUTO made = cell_call(&cell, &theirs);
+    expect(&made, "OK");
+
+    int64_t newest = before.data_revision;
+    assert_in_range(rests_on(cell_on_key(&cell, OP(DESCRIBE_KEY), absent), "NOT_FOUND"), 1, newest);
+    assert_in_range(rests_on(cell_on_key(&cell, OP(DESCRIBE_KEY), "alias/none"), "NOT_FOUND"), 1,
+                    newest);
+    assert_in_range(rests_on(list_keys(NULL, -1, ""), "OK"), 1, newest);
+    assert_in_range(rests_on(list_aliases("", -1, ""), "OK"), 1, newest);
+    assert_in_range(rests_on(list_aliases(keys[0], -1, ""), "OK"), 1, newest);
+
+    /* And on those they do rest, deletions too. */
+    CELL_ANSWER_AUTO gone = delete_alias("alias/a", NULL);
+    expect(&gone, "OK");
+    KS_STORE_VIEW_AUTO after = fixture_serve(cell.store);
+    newest = after.data_revision;
+    assert_int_equal(rests_on(cell_on_key(&cell, OP(DESCRIBE_KEY), "alias/a"), "NOT_FOUND"),
+                     newest);
+    assert_int_equal(rests_on(list_aliases("", -1, ""), "OK"), newest);
+    assert_int_equal(rests_on(list_aliases(keys[0], -1, ""), "OK"), newest);
+    cell.env.attempts.functions = &ks_attempt_store;
+}
+
+#define MAKERS 16U
+
+static void *make_alias(void *user)
+{
+    char alias[32];
+    snprintf(alias, sizeof(alias), "alias/m%02u", *(const unsigned *)user);
+    CELL_ANSWER_AUTO answer = create_alias(alias, keys[0]);
+    assert_true(answer.code == KS_OK || answer.code == KS_LIMIT_EXCEEDED);
+    return NULL;
+}
+
+static void many_at_once_make_50_aliases_and_no_more(void **state)
+{
+    (void)state;
+    char alias[32];
+    pthread_t threads[MAKERS];
+    unsigned numbers[MAKERS];
+    for (unsigned i = 0; i < KS_QUOTA_ALIASES - 3; i++) {
+        snprintf(alias, sizeof(alias), "alias/n%02u", i);
+        cell_create_alias(&cell, alias, keys[0]);
+    }
+    for (unsigned i = 0; i < MAKERS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, make_alias, &numbers[i]), 0);
+    }
+    for (unsigned i = 0; i < MAKERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(alias_count(keys[0]), KS_QUOTA_ALIASES);
+}
+
 static void limits_of_lists_are_kept(void **state)
 {
     (void)state;
@@ -429,6 +519,8 @@ int main(void)
         TEST(an_alias_is_listed_with_the_key_that_it_names_now),
         TEST(pages_stay_right_while_keys_come),
         TEST(an_account_sees_its_own_keys_only),
+        TEST(absences_and_lists_rest_on_the_accounts_own_changes),
+        TEST(many_at_once_make_50_aliases_and_no_more),
         TEST(limits_of_lists_are_kept),
         TEST(aliases_are_listed_all_and_of_one_key),
         TEST(a_marker_is_good_for_its_list_only),

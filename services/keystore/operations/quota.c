@@ -4,266 +4,289 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "pkg/arn/name.h"
 #include "pkg/base/mem.h"
-#include "services/keystore/records/name.h"
-#include "services/keystore/worker/worker.h"
+#include "pkg/record/record.h"
 
-/* What is known of an account. */
-struct count {
-    char account[KS_ACCOUNT_LEN + 1]; /* empty: the place is free */
-    size_t keys;
-    int64_t counted_at_ms;
-};
+#define SLOTS 1024U /* of the table of prefixes: those with claims at one time share few */
 
-/* A call that waits until its account is counted. */
-struct waiting {
-    struct waiting *next;
-    ks_result result; /* once it is counted */
-    void (*done)(void *user, ks_result result);
-    void *user;
-};
-
-/* An account that is being counted. */
-struct counting {
-    struct counting *next;
-    char account[KS_ACCOUNT_LEN + 1];
-    int64_t now_ms;        /* of the first call that waits */
-    struct waiting *first; /* guarded by the lock */
-    struct waiting *last;  /* guarded by the lock */
-    size_t waiting_count;  /* guarded by the lock */
-
-    /* The worker's. */
-    struct ks_name after; /* the last key that was counted */
-    size_t keys;
-    size_t step; /* keys counted in this turn */
+/* A prefix with claims. */
+struct entry {
+    struct entry *next; /* of its slot */
+    struct ks_name prefix;
+    size_t held_count;
+    size_t waiting_count;
+    struct ks_quota_claim *first; /* that waits */
+    struct ks_quota_claim *last;
+    bool is_passing; /* some thread gives turns: no other one does */
 };
 
 struct ks_quota {
-    struct ks_quota_options options;
+    struct ks_store *store;
+    uint64_t keys_max;
     pthread_mutex_t lock; /* guards all below */
-    struct counting *first;
-    struct counting *last;
-    size_t counting_count;
+    bool is_closed;
     size_t waiting_count;
-    struct count counts[KS_QUOTA_ACCOUNTS]; /* an account has one place; another one takes it */
+    struct entry *slots[SLOTS];
 };
 
-struct ks_quota *ks_quota_new(const struct ks_quota_options *options)
+struct ks_quota *ks_quota_new(struct ks_store *store, uint64_t keys_max)
 {
-    assert(options->store && options->worker);
+    assert(store);
 
     struct ks_quota *quota = ks_alloc(1, sizeof(*quota));
-    quota->options = *options;
-    if (quota->options.keys_max == 0) {
-        quota->options.keys_max = KS_QUOTA_KEYS;
-    }
+    quota->store = store;
+    quota->keys_max = keys_max ? keys_max : KS_QUOTA_KEYS;
     pthread_mutex_init(&quota->lock, NULL);
     return quota;
 }
 
-/* With the lock */
+uint64_t ks_quota_keys_max(const struct ks_quota *quota)
+{
+    return quota->keys_max;
+}
 
-/* FNV-1a: account numbers are spread, and a clash only costs a count. */
-static struct count *count_of(struct ks_quota *quota, const char *account)
+/* ---- With the lock ---- */
+
+/* The place where the entry of a prefix is, or would be linked. FNV-1a. */
+static struct entry **place_of(struct ks_quota *quota, const struct ks_name *prefix)
 {
     uint32_t hash = 2166136261U;
-    for (const char *c = account; *c; c++) {
-        hash = (hash ^ (uint8_t)*c) * 16777619U;
+    for (size_t i = 0; i < prefix->len; i++) {
+        hash = (hash ^ (uint8_t)prefix->text[i]) * 16777619U;
     }
-    return &quota->counts[hash % KS_QUOTA_ACCOUNTS];
-}
-
-/* A full account may have lost keys; but one that asks again and again must not keep us counting. */
-static bool is_known(const struct ks_quota *quota, const struct count *count, const char *account,
-                     int64_t now_ms)
-{
-    bool full = count->keys >= quota->options.keys_max;
-    int64_t age_ms = now_ms - count->counted_at_ms;
-    return strcmp(count->account, account) == 0 && age_ms >= 0 &&
-           age_ms <= (full ? KS_QUOTA_FULL_RECOUNT_MS : KS_QUOTA_RECOUNT_MS);
-}
-
-static ks_result take_one(const struct ks_quota *quota, size_t *keys)
-{
-    if (*keys >= quota->options.keys_max) {
-        return KS_RES(LIMIT_EXCEEDED);
+    struct entry **place = &quota->slots[hash % SLOTS];
+    while (*place && !ks_bytes_equal(ks_name_bytes(&(*place)->prefix), ks_name_bytes(prefix))) {
+        place = &(*place)->next;
     }
-    (*keys)++;
-    return KS_RES(OK);
+    return place;
 }
 
-static void add_last(struct ks_quota *quota, struct counting *counting)
+static struct entry *entry_of(struct ks_quota *quota, const struct ks_name *prefix)
 {
-    *(quota->last ? &quota->last->next : &quota->first) = counting;
-    quota->last = counting;
-}
-
-/* The account's turn, made if it has none. Returns NULL when too many are counted already. */
-static struct counting *counting_of(struct ks_quota *quota, const char *account, int64_t now_ms)
-{
-    struct counting *counting = quota->first;
-    while (counting && strcmp(counting->account, account) != 0) {
-        counting = counting->next;
+    struct entry **place = place_of(quota, prefix);
+    if (!*place) {
+        *place = ks_alloc(1, sizeof(**place));
+        (*place)->prefix = *prefix;
     }
-    if (counting || quota->counting_count == KS_QUOTA_COUNTING_MAX) {
-        return counting;
-    }
-    counting = ks_alloc(1, sizeof(*counting));
-    memcpy(counting->account, account, sizeof(counting->account));
-    counting->now_ms = now_ms;
-    add_last(quota, counting);
-    quota->counting_count++;
-    return counting;
+    return *place;
 }
 
-/*
- * Lets a call wait. Fails: THROTTLED (too many of its account's wait already: it alone is told, and
- * the keystore stays in use for others), UNAVAILABLE (too many of all).
- */
-static ks_result wait_for_count(struct ks_quota *quota, const char *account, int64_t now_ms,
-                                const struct waiting *call)
+static void forget_if_unused(struct ks_quota *quota, const struct ks_name *prefix)
 {
-    struct counting *counting =
-        quota->waiting_count == KS_QUOTA_WAITING_MAX ? NULL : counting_of(quota, account, now_ms);
-    if (!counting) {
+    struct entry **place = place_of(quota, prefix);
+    struct entry *entry = *place;
+    if (entry && entry->held_count == 0 && entry->waiting_count == 0 && !entry->is_passing) {
+        *place = entry->next;
+        ks_free(entry);
+    }
+}
+
+/* Fails: UNAVAILABLE (the quota is closed), THROTTLED. */
+static ks_result hold(struct ks_quota *quota, struct ks_quota_claim *claim)
+{
+    if (quota->is_closed) {
         return KS_RES(UNAVAILABLE);
     }
-    if (counting->waiting_count == KS_QUOTA_SHARE_MAX) {
+    struct entry *entry = entry_of(quota, &claim->prefix);
+    if (entry->held_count + entry->waiting_count >= KS_QUOTA_SHARE) {
         return KS_RES(THROTTLED);
     }
-    struct waiting *waiting = ks_alloc(1, sizeof(*waiting));
-    *waiting = *call;
-    *(counting->last ? &counting->last->next : &counting->first) = waiting;
-    counting->last = waiting;
-    counting->waiting_count++;
-    quota->waiting_count++;
+    entry->held_count++;
+    claim->is_held = true;
     return KS_RES(OK);
 }
 
-/* Takes the account whose turn it is off the list. */
-static struct counting *take_first(struct ks_quota *quota)
+static void let_go(struct ks_quota *quota, struct ks_quota_claim *claim)
 {
-    struct counting *counting = quota->first;
-    quota->first = counting->next;
-    quota->last = quota->first ? quota->last : NULL;
-    counting->next = NULL;
-    return counting;
+    struct entry *entry = entry_of(quota, &claim->prefix);
+    assert(claim->is_held && entry->held_count > 0);
+    entry->held_count--;
+    claim->is_held = false;
 }
 
-/* Remembers the count; of the calls that wait, those that came first get what is left. */
-static void settle(struct ks_quota *quota, struct counting *counting, ks_result counted)
+static void wait_last(struct ks_quota *quota, struct entry *entry, struct ks_quota_claim *claim)
 {
-    size_t keys = counting->keys;
-    for (struct waiting *waiting = counting->first; waiting; waiting = waiting->next) {
-        waiting->result = ks_failed(counted) ? counted : take_one(quota, &keys);
-        quota->waiting_count--;
-    }
-    quota->counting_count--;
-    if (!ks_failed(counted)) {
-        struct count *count = count_of(quota, counting->account);
-        *count = (struct count){.keys = keys, .counted_at_ms = counting->now_ms};
-        memcpy(count->account, counting->account, sizeof(count->account));
-    }
+    claim->next = NULL;
+    *(entry->last ? &entry->last->next : &entry->first) = claim;
+    entry->last = claim;
+    entry->waiting_count++;
+    quota->waiting_count++;
 }
 
-/* Taking */
-
-void ks_quota_take(struct ks_quota *quota, const char *account, int64_t now_ms,
-                   void (*done)(void *user, ks_result result), void *user)
+static struct ks_quota_claim *take_first(struct ks_quota *quota, struct entry *entry)
 {
-    assert(strlen(account) == KS_ACCOUNT_LEN);
-
-    const struct waiting call = {.done = done, .user = user};
-    pthread_mutex_lock(&quota->lock);
-    struct count *count = count_of(quota, account);
-    bool known = is_known(quota, count, account, now_ms);
-    ks_result result =
-        known ? take_one(quota, &count->keys) : wait_for_count(quota, account, now_ms, &call);
-    bool waits = !known && !ks_failed(result);
-    pthread_mutex_unlock(&quota->lock);
-    if (waits) {
-        ks_worker_poke(quota->options.worker);
-    } else {
-        done(user, result);
-    }
-}
-
-/* Counting */
-
-static bool count_one(void *user, const struct ks_store_record *record)
-{
-    struct counting *counting = user;
-    assert(record->key.len < sizeof(counting->after.text));
-    counting->keys++;
-    counting->step++;
-    memcpy(counting->after.text, record->key.ptr, record->key.len);
-    counting->after.text[record->key.len] = '\0';
-    counting->after.len = record->key.len;
-    return counting->step < KS_QUOTA_STEP;
+    struct ks_quota_claim *claim = entry->first;
+    entry->first = claim->next;
+    entry->last = entry->first ? entry->last : NULL;
+    entry->waiting_count--;
+    quota->waiting_count--;
+    claim->next = NULL;
+    return claim;
 }
 
 /*
- * Counts some more keys of an account. Each step looks at the copy of its moment: keys that come
- * and go meanwhile make the count inexact by as many, and no view is held for long.
- * Fails: UNAVAILABLE (nothing was loaded yet), CORRUPT.
+ * Near the limit a claim that is not the only one waits. ret_waits: it does; then it is held no
+ * more. Fails: UNAVAILABLE (too many wait already); the claim is not held then.
  */
-static ks_result count_step(const struct ks_quota *quota, struct counting *counting,
-                            bool *ret_whole)
+static ks_result take_turn(struct ks_quota *quota, struct ks_quota_claim *claim, bool *ret_waits)
 {
-    KS_STORE_VIEW_AUTO view = {0};
-    KS_TRY(ks_store_peek(quota->options.store, &view));
-    struct ks_name prefix = ks_name_keys(counting->account);
-    struct ks_name after = counting->after;
-    counting->step = 0;
-    KS_TRY(
-        ks_store_scan(&view, ks_name_bytes(&prefix), ks_name_bytes(&after), count_one, counting));
-    *ret_whole = counting->step < KS_QUOTA_STEP;
+    struct entry *entry = entry_of(quota, &claim->prefix);
+    *ret_waits = entry->held_count > 1 || entry->first || entry->is_passing;
+    if (!*ret_waits) {
+        return KS_RES(OK);
+    }
+    let_go(quota, claim);
+    if (quota->is_closed || quota->waiting_count == KS_QUOTA_WAITING_MAX) {
+        return KS_RES(UNAVAILABLE);
+    }
+    wait_last(quota, entry, claim);
     return KS_RES(OK);
 }
 
-/* Answers the calls that waited for the account, without the lock: they go on from here. */
-static void answer(struct counting *counting)
+/* ---- Looking ---- */
+
+static ks_result find_gate(const struct ks_store_view *view, const struct ks_name *prefix,
+                           int64_t *ret_revision)
 {
-    while (counting->first) {
-        struct waiting *waiting = counting->first;
-        counting->first = waiting->next;
-        waiting->done(waiting->user, waiting->result);
-        ks_free(waiting);
+    struct ks_name name = ks_name_gate(prefix);
+    struct ks_store_record record = {.revision = 0};
+    ks_result found = ks_store_get(view, ks_name_bytes(&name), &record);
+    if (ks_failed(found) && found.code != KS_NOT_FOUND) {
+        return found;
     }
-    ks_free(counting);
+    *ret_revision = record.revision;
+    return KS_RES(OK);
 }
 
-/* Some more of the account whose turn it is. Returns false when there is nothing to count. */
-static bool step(struct ks_quota *quota)
+ks_result ks_quota_look(const struct ks_store_view *view, struct ks_quota_claim *claim)
 {
-    pthread_mutex_lock(&quota->lock);
-    struct counting *counting = quota->first;
-    pthread_mutex_unlock(&quota->lock);
-    if (!counting) {
-        return false;
-    }
-    bool whole = false;
-    ks_result counted = count_step(quota, counting, &whole);
-    bool over = ks_failed(counted) || whole;
-    pthread_mutex_lock(&quota->lock);
-    (void)take_first(quota);
-    if (over) {
-        settle(quota, counting, counted);
-    } else {
-        add_last(quota, counting);
-    }
-    pthread_mutex_unlock(&quota->lock);
-    if (over) {
-        answer(counting);
-    }
-    return true;
+    uint64_t count;
+    KS_TRY(ks_store_prefix(view, ks_name_bytes(&claim->prefix), &claim->newest, &count));
+    KS_TRY(find_gate(view, &claim->prefix, &claim->gate_revision));
+    claim->is_near = count + KS_QUOTA_MARGIN >= claim->limit;
+    return count >= claim->limit ? KS_RES(LIMIT_EXCEEDED) : KS_RES(OK);
 }
 
-void ks_quota_run(void *user, struct ks_worker *worker)
+/* On a view that is newer than the claim: what is made meanwhile is another claim's. */
+static ks_result look_now(const struct ks_quota *quota, struct ks_quota_claim *claim)
 {
-    while (!(worker && ks_worker_is_stopping(worker)) && step(user)) {
+    KS_STORE_VIEW_AUTO view = {0};
+    KS_TRY(ks_store_serve(quota->store, &view));
+    return ks_quota_look(&view, claim);
+}
+
+/* ---- Entering and leaving ---- */
+
+/* Gives turns to those that wait, one after the other, as long as nobody holds a claim. */
+static void pass_on(struct ks_quota *quota, const struct ks_name *prefix)
+{
+    pthread_mutex_lock(&quota->lock);
+    struct entry *entry = entry_of(quota, prefix);
+    bool passes = !entry->is_passing;
+    entry->is_passing = true;
+    while (passes && entry->held_count == 0 && entry->first) {
+        struct ks_quota_claim *claim = take_first(quota, entry);
+        ks_result result = quota->is_closed ? KS_RES(UNAVAILABLE) : hold(quota, claim);
+        pthread_mutex_unlock(&quota->lock);
+        if (!ks_failed(result)) {
+            result = look_now(quota, claim);
+        }
+        pthread_mutex_lock(&quota->lock);
+        if (ks_failed(result) && claim->is_held) {
+            let_go(quota, claim);
+        }
+        pthread_mutex_unlock(&quota->lock);
+        claim->done(claim->user, result); /* it may be over when this returns */
+        pthread_mutex_lock(&quota->lock);
     }
+    if (passes) {
+        entry->is_passing = false;
+        forget_if_unused(quota, prefix);
+    }
+    pthread_mutex_unlock(&quota->lock);
+}
+
+void ks_quota_enter(struct ks_quota *quota, struct ks_quota_claim *claim)
+{
+    assert(!claim->is_held);
+
+    struct ks_name prefix = claim->prefix;
+    bool waits = false;
+    pthread_mutex_lock(&quota->lock);
+    ks_result result = hold(quota, claim);
+    pthread_mutex_unlock(&quota->lock);
+    bool was_held = !ks_failed(result);
+    if (was_held) {
+        result = look_now(quota, claim);
+    }
+    pthread_mutex_lock(&quota->lock);
+    if (ks_failed(result) && was_held) {
+        let_go(quota, claim);
+    } else if (was_held && claim->is_near) {
+        result = take_turn(quota, claim, &waits);
+    }
+    pthread_mutex_unlock(&quota->lock);
+    if (!waits || ks_failed(result)) {
+        claim->done(claim->user, result);
+    }
+    if (waits || ks_failed(result)) {
+        pass_on(quota, &prefix);
+    }
+}
+
+void ks_quota_leave(struct ks_quota *quota, struct ks_quota_claim *claim)
+{
+    struct ks_name prefix = claim->prefix;
+    if (!claim->is_held) {
+        return;
+    }
+    pthread_mutex_lock(&quota->lock);
+    let_go(quota, claim);
+    pthread_mutex_unlock(&quota->lock);
+    pass_on(quota, &prefix);
+}
+
+void ks_quota_guard(const struct ks_quota_claim *claim, struct ks_change *change)
+{
+    struct ks_name name = ks_name_gate(&claim->prefix);
+    ks_change_compare(change, ks_name_bytes(&name), claim->gate_revision);
+    if (claim->is_near) {
+        STORED(GateRecord) gate = STORED_NEW(GATE_RECORD);
+        gate.format = KS_RECORD_FORMAT;
+        ks_change_put(change, ks_name_bytes(&name), &gate.base);
+    }
+}
+
+/* ---- The end ---- */
+
+/* The first prefix for which a claim waits; false: there is none. */
+static bool find_waiting(struct ks_quota *quota, struct ks_quota_claim **ret_claim)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        for (struct entry *entry = quota->slots[i]; entry; entry = entry->next) {
+            if (entry->first) {
+                *ret_claim = take_first(quota, entry);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void ks_quota_close(struct ks_quota *quota)
+{
+    if (!quota) {
+        return;
+    }
+    struct ks_quota_claim *claim;
+    pthread_mutex_lock(&quota->lock);
+    quota->is_closed = true;
+    while (find_waiting(quota, &claim)) {
+        pthread_mutex_unlock(&quota->lock);
+        claim->done(claim->user, KS_RES(UNAVAILABLE));
+        pthread_mutex_lock(&quota->lock);
+    }
+    pthread_mutex_unlock(&quota->lock);
 }
 
 void ks_quota_free(struct ks_quota *quota)
@@ -271,10 +294,13 @@ void ks_quota_free(struct ks_quota *quota)
     if (!quota) {
         return;
     }
-    while (quota->first) {
-        struct counting *counting = take_first(quota);
-        settle(quota, counting, KS_RES(UNAVAILABLE));
-        answer(counting);
+    for (size_t i = 0; i < SLOTS; i++) {
+        while (quota->slots[i]) {
+            struct entry *entry = quota->slots[i];
+            assert(entry->held_count == 0 && !entry->first);
+            quota->slots[i] = entry->next;
+            ks_free(entry);
+        }
     }
     pthread_mutex_destroy(&quota->lock);
     ks_free(quota);

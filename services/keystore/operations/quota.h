@@ -1,66 +1,106 @@
 /*
- * quota: tells how many keys an account has, without counting them for each new one.
+ * quota: lets a prefix have so many records and no more, exactly, on all keystores together.
  *
- * An account's keys are counted on a worker's thread: the first time that it makes a key, and anew
- * when the count is old. The worker counts all accounts that wait in turn, KS_QUOTA_STEP keys of
- * each at a time, so that an account with many keys does not delay one with few.
+ * The store's index says how many records there are (ks_store_prefix). What it can't know are those
+ * that are being made: in this keystore and in others. So a call that is to add a record holds a
+ * claim on the prefix from before it looks at the count until it is answered, and there is a gate,
+ * a record that has no content, only a revision:
  *
- * The limit is soft: each keystore counts for itself, and sees only when it counts anew what the
- * other keystores have made or destroyed. It does no harm when an account passes 100,000 by a few
- * keys.
+ *   far from the limit  at most KS_QUOTA_SHARE claims are held by a keystore; the mutation compares
+ *                       the gate
+ *   near it             one claim is held by a keystore, the others wait for their turn; the
+ *                       mutation compares the gate and puts it
  *
- * Threads: ks_quota_take from any, and it never waits: a mutex is held for a few instructions.
- * ks_quota_run on a worker's.
+ * "Near" begins KS_QUOTA_MARGIN records before the limit, as many as all keystores' claims can add.
+ * So those that were made far from the limit never reach it. The first that is made near it puts
+ * the gate, which makes every mutation fail that has looked at the count before: one that is made
+ * near the limit has counted every other one. Where the gate is put, mutations of one prefix follow
+ * each other one by one; elsewhere they don't meet.
+ *
+ * One thing can come on top: a mutation whose outcome stayed unknown until its caller was answered
+ * UNAVAILABLE, and which etcd carries out still later. The margin is far more than there are.
+ *
+ * Threads: any, and nothing waits: a mutex is held for a few instructions.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "pkg/base/result.h"
+#include "pkg/record/change.h"
 #include "pkg/store/store.h"
+#include "services/keystore/records/name.h"
 
-#define KS_QUOTA_KEYS            100000U /* of an account in a region (AWS KMS quotas) */
-#define KS_QUOTA_ALIASES         50U     /* of a key (AWS KMS quotas) */
-#define KS_QUOTA_ACCOUNTS        1024U   /* remembered */
-#define KS_QUOTA_RECOUNT_MS      600000  /* a count older than this is made anew */
-#define KS_QUOTA_FULL_RECOUNT_MS 1000    /* the same for an account that is full */
-#define KS_QUOTA_COUNTING_MAX    256U    /* accounts that are being counted at a time */
-#define KS_QUOTA_WAITING_MAX     8192U   /* calls that wait for a count; more are refused */
-#define KS_QUOTA_SHARE_MAX       512U    /* of them, those of one account: others find room */
-#define KS_QUOTA_STEP            1000U   /* keys of an account that are counted in its turn */
+#define KS_QUOTA_KEYS        100000U /* of an account in a region (AWS KMS quotas) */
+#define KS_QUOTA_ALIASES     50U     /* of a key (AWS KMS quotas) */
+#define KS_QUOTA_SHARE       512U    /* claims of one prefix that are held, or wait, at a time */
+#define KS_QUOTA_WAITING_MAX 8192U   /* claims that wait for their turn; more are refused */
+#define KS_QUOTA_MARGIN      (KS_STORE_KEYSTORES_MAX * KS_QUOTA_SHARE)
 
 struct ks_quota;
-struct ks_worker;
 
-struct ks_quota_options {
-    struct ks_store *store;   /* borrowed */
-    size_t keys_max;          /* keys of an account; 0: KS_QUOTA_KEYS */
-    struct ks_worker *worker; /* runs ks_quota_run; poked when there is something to count */
+/* One call's claim. It lies in the call's memory, and the quota has it until ks_quota_leave. */
+struct ks_quota_claim {
+    /* Filled by the caller. */
+    struct ks_name prefix; /* one that the store's index keeps */
+    uint64_t limit;        /* records that it may have */
+    void (*done)(void *user, ks_result result);
+    void *user;
+
+    /* Filled by ks_quota_enter and ks_quota_look. */
+    int64_t newest;        /* what a refusal rests on */
+    int64_t gate_revision; /* 0: there is no gate */
+    bool is_near;
+
+    /* Used by this module only. */
+    bool is_held;
+    struct ks_quota_claim *next;
 };
 
-/* Makes a quota that has counted nothing yet; never NULL. Free with ks_quota_free. */
-struct ks_quota *ks_quota_new(const struct ks_quota_options *options);
+/*
+ * Makes a quota; never NULL. store is borrowed. keys_max is how many keys an account may have; 0:
+ * KS_QUOTA_KEYS. Free with ks_quota_free.
+ */
+struct ks_quota *ks_quota_new(struct ks_store *store, uint64_t keys_max);
 
-/* Answers every call that still waits with UNAVAILABLE, and frees the quota. NULL is fine. */
+/*
+ * Answers every claim that waits with UNAVAILABLE, and each that comes later: to be called before
+ * the store is freed. Claims that are held may still be left. NULL is fine.
+ */
+void ks_quota_close(struct ks_quota *quota);
+
+/* Frees a quota of which no claim is held. NULL is fine. */
 void ks_quota_free(struct ks_quota *quota);
 
-/*
- * Asks whether the account may have one more key. On OK it is counted as if that key were made.
- * done is called exactly once: on this thread before this returns if the count is known, otherwise
- * later on the worker's thread. Its result is OK, LIMIT_EXCEEDED (the account is full), CORRUPT
- * (the copy cannot be read), THROTTLED (KS_QUOTA_SHARE_MAX calls of this account wait for its
- * count), or UNAVAILABLE (too many calls wait for a count, the copy is not loaded, or the process
- * ends).
- *
- * account  KS_ACCOUNT_LEN digits; copied.
- * now_ms   wall time.
- */
-void ks_quota_take(struct ks_quota *quota, const char *account, int64_t now_ms,
-                   void (*done)(void *user, ks_result result), void *user);
+/* Returns how many keys an account may have. */
+uint64_t ks_quota_keys_max(const struct ks_quota *quota);
 
 /*
- * The worker's function: counts until no call waits. user is the struct ks_quota; worker NULL: a
- * test calls it.
+ * Takes a claim, and looks whether there is room for one more record. done is called exactly once:
+ * before this returns, or when the claim's turn has come, on the thread that ends the turn before
+ * it. Its result is
+ *   OK              the claim is held: add ks_quota_guard to the mutation, and leave in the end
+ *   LIMIT_EXCEEDED  the prefix is full, as claim->newest says
+ *   THROTTLED       KS_QUOTA_SHARE claims of this prefix are held, or wait
+ *   UNAVAILABLE     too many claims wait, the store can't serve, or the process ends
+ *   CORRUPT, INTERNAL  the copy can't be read
+ * After a failure nothing is held.
  */
-void ks_quota_run(void *user, struct ks_worker *worker);
+void ks_quota_enter(struct ks_quota *quota, struct ks_quota_claim *claim);
+
+/*
+ * Looks again, for another try of a call whose claim is held, on a view that is newer than the
+ * claim. Fails: LIMIT_EXCEEDED (claim->newest is filled), CORRUPT, INTERNAL. The claim stays held.
+ */
+KS_MUST_USE ks_result ks_quota_look(const struct ks_store_view *view, struct ks_quota_claim *claim);
+
+/* Adds to the change what makes it fail if the count may have become wrong since it was looked at. */
+void ks_quota_guard(const struct ks_quota_claim *claim, struct ks_change *change);
+
+/*
+ * Gives the claim up, once the call is answered; one that is not held is fine. A claim that waits
+ * then has its turn, and its `done` is called within this call.
+ */
+void ks_quota_leave(struct ks_quota *quota, struct ks_quota_claim *claim);

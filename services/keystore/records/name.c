@@ -81,3 +81,9 @@ struct ks_name ks_name_requests(const char *account)
 {
     return name_of("request/%s/", account);
 }
+
+struct ks_name ks_name_gate(const struct ks_name *prefix)
+{
+    assert(prefix->len > 1 && prefix->text[prefix->len - 1] == '/');
+    return name_of("gate/%.*s", (int)prefix->len - 1, prefix->text);
+}

@@ -11,6 +11,7 @@
  *   domain/rotate                              RotateDomainKey
  *   transit/<zone of the receiver>             TransitRecord
  *   roster                                     RosterRecord
+ *   gate/<prefix without its last slash>       GateRecord (operations/quota.h)
  *
  * A prefix name ends in '/', so that no account's or key's name starts another's.
  * Threads: values; any thread.
@@ -47,6 +48,9 @@ struct ks_name ks_name_destroyed(const char *account, const char *key_id);
 struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone);
 struct ks_name ks_name_transit(const char *zone);
 struct ks_name ks_name_requests(const char *account); /* prefix of what pkg/attempt keeps */
+
+/* The gate of the quota of a prefix, which is the name of several records. */
+struct ks_name ks_name_gate(const struct ks_name *prefix);
 
 #define KS_NAME_KEYS           KS_LITERAL("key/")
 #define KS_NAME_REQUESTS       KS_LITERAL("request/")

@@ -1,0 +1,229 @@
+#include "pkg/store/copy/index.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pkg/store/copy/stored.h"
+
+#define COUNT_LEN     8U
+#define REVISION_LEN  8U
+#define FORGOTTEN_MAX 2U /* of one change: twice what it can have emptied */
+
+/* The prefix that ends with the depth-th slash of the keys that start with root. */
+struct level {
+    const char *root;
+    size_t depth;
+};
+
+static const struct level levels[] = {
+    {"key/", 1},      /* how many keys the cell has */
+    {"key/", 2},      /* an account's keys */
+    {"alias/", 2},    /* an account's aliases */
+    {"keyalias/", 3}, /* a key's aliases */
+    {"grant/", 3},    /* a key's grants */
+    {"grantee/", 3},  /* a grantee's grants */
+    {"material/", 3}, /* a key's older materials */
+};
+
+/* Gives the prefix of key at a level; false: it has none, or is no longer than it. */
+static bool prefix_at(ks_bytes key, const struct level *level, ks_bytes *ret_prefix)
+{
+    size_t slashes = 0;
+    if (!ks_bytes_starts_with(key, ks_bytes_of(level->root))) {
+        return false;
+    }
+    for (size_t i = 0; i < key.len; i++) {
+        slashes += key.ptr[i] == '/';
+        if (slashes == level->depth) {
+            *ret_prefix = (ks_bytes){key.ptr, i + 1};
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t ks_index_prefixes_of(ks_bytes key, ks_bytes ret_prefixes[KS_INDEX_LEVELS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < KS_COUNT(levels); i++) {
+        ks_bytes prefix;
+        if (prefix_at(key, &levels[i], &prefix) && prefix.len < key.len) {
+            assert(count < KS_INDEX_LEVELS_MAX);
+            ret_prefixes[count++] = prefix;
+        }
+    }
+    return count;
+}
+
+bool ks_index_keeps(ks_bytes prefix)
+{
+    for (size_t i = 0; i < KS_COUNT(levels); i++) {
+        ks_bytes found;
+        if (prefix_at(prefix, &levels[i], &found) && found.len == prefix.len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+ks_result ks_index_open(struct ks_lmdb *env, struct ks_index *ret_index)
+{
+    struct ks_index index;
+    KS_TRY(ks_lmdb_database(env, "prefix", &index.prefixes));
+    KS_TRY(ks_lmdb_database(env, "empty", &index.empty));
+    *ret_index = index;
+    return KS_RES(OK);
+}
+
+ks_result ks_index_clear(const struct ks_index *index, struct ks_lmdb_write *write)
+{
+    KS_TRY(ks_lmdb_clear(write, index->prefixes));
+    return ks_lmdb_clear(write, index->empty);
+}
+
+/* ---- One entry ---- */
+
+static ks_result decode(ks_bytes prefix, ks_bytes stored, struct ks_index_entry *ret_entry)
+{
+    struct ks_store_record record;
+    KS_TRY(ks_stored_decode(prefix, stored, &record));
+    if (record.value.len != COUNT_LEN) {
+        return KS_RES(CORRUPT);
+    }
+    *ret_entry = (struct ks_index_entry){record.revision, ks_stored_get_u64(record.value.ptr)};
+    return KS_RES(OK);
+}
+
+/* An entry that is not there is zero. */
+static ks_result entry_of(ks_result found, ks_bytes prefix, ks_bytes stored,
+                          struct ks_index_entry *ret_entry)
+{
+    if (found.code == KS_NOT_FOUND) {
+        *ret_entry = (struct ks_index_entry){.count = 0};
+        return KS_RES(OK);
+    }
+    KS_TRY(found);
+    return decode(prefix, stored, ret_entry);
+}
+
+ks_result ks_index_read(const struct ks_index *index, struct ks_lmdb_read *read, ks_bytes prefix,
+                        struct ks_index_entry *ret_entry)
+{
+    ks_bytes stored = {0};
+    ks_result found = ks_lmdb_get(read, index->prefixes, prefix, &stored);
+    return entry_of(found, prefix, stored, ret_entry);
+}
+
+static ks_result write_entry(const struct ks_index *index, struct ks_lmdb_write *write,
+                             ks_bytes prefix, const struct ks_index_entry *entry)
+{
+    uint8_t count[COUNT_LEN];
+    struct ks_store_record record = {prefix, {count, sizeof(count)}, entry->newest};
+    KS_BUFFER_AUTO stored = {.len_max = KS_STORED_HEAD_LEN + COUNT_LEN};
+    ks_stored_put_u64(count, entry->count);
+    KS_TRY(ks_stored_encode(&record, &stored));
+    return ks_lmdb_put(write, index->prefixes, prefix, ks_buffer_bytes(&stored));
+}
+
+/* ---- Empty ones ---- */
+
+/* The key in "empty"; room is for the longest. */
+static ks_bytes empty_key(ks_bytes prefix, int64_t newest, uint8_t room[KS_LMDB_KEY_MAX])
+{
+    assert(REVISION_LEN + prefix.len <= KS_LMDB_KEY_MAX);
+
+    ks_stored_put_u64(room, (uint64_t)newest);
+    memcpy(room + REVISION_LEN, prefix.ptr, prefix.len);
+    return (ks_bytes){room, REVISION_LEN + prefix.len};
+}
+
+static ks_result put_empty(const struct ks_index *index, struct ks_lmdb_write *write,
+                           ks_bytes prefix, int64_t newest)
+{
+    uint8_t room[KS_LMDB_KEY_MAX];
+    return ks_lmdb_put(write, index->empty, empty_key(prefix, newest, room), (ks_bytes){0});
+}
+
+static ks_result remove_empty(const struct ks_index *index, struct ks_lmdb_write *write,
+                              ks_bytes prefix, int64_t newest)
+{
+    uint8_t room[KS_LMDB_KEY_MAX];
+    ks_result removed = ks_lmdb_delete(write, index->empty, empty_key(prefix, newest, room));
+    return removed.code == KS_NOT_FOUND ? KS_RES(CORRUPT) : removed;
+}
+
+/* Forgets the oldest empty prefix, if it is old enough. NOT_FOUND: there is none. */
+static ks_result forget_one(const struct ks_index *index, struct ks_lmdb_write *write,
+                            int64_t revision, int64_t *floor)
+{
+    ks_bytes first;
+    uint8_t key[KS_LMDB_KEY_MAX];
+    KS_TRY(ks_lmdb_write_first(write, index->empty, (ks_bytes){0}, &first));
+    if (first.len <= REVISION_LEN) {
+        return KS_RES(CORRUPT);
+    }
+    int64_t newest = (int64_t)ks_stored_get_u64(first.ptr);
+    if (newest >= revision - KS_INDEX_KEPT_REVISIONS) {
+        return KS_RES(NOT_FOUND);
+    }
+    memcpy(key, first.ptr, first.len);
+    const ks_bytes prefix = {key + REVISION_LEN, first.len - REVISION_LEN};
+    KS_TRY(ks_lmdb_delete(write, index->empty, (ks_bytes){key, first.len}));
+    KS_TRY(ks_lmdb_delete(write, index->prefixes, prefix));
+    *floor = newest > *floor ? newest : *floor;
+    return KS_RES(OK);
+}
+
+static ks_result forget(const struct ks_index *index, struct ks_lmdb_write *write, int64_t revision,
+                        int64_t *floor)
+{
+    for (size_t i = 0; i < FORGOTTEN_MAX; i++) {
+        ks_result forgotten = forget_one(index, write, revision, floor);
+        if (forgotten.code == KS_NOT_FOUND) {
+            return KS_RES(OK);
+        }
+        KS_TRY(forgotten);
+    }
+    return KS_RES(OK);
+}
+
+/* ---- Changes ---- */
+
+static ks_result step(struct ks_index_entry *entry, enum ks_index_event event, int64_t revision)
+{
+    if (event != KS_INDEX_ADDED && entry->count == 0) {
+        return KS_RES(CORRUPT);
+    }
+    entry->count += event == KS_INDEX_ADDED;
+    entry->count -= event == KS_INDEX_REMOVED;
+    entry->newest = revision > entry->newest ? revision : entry->newest;
+    return KS_RES(OK);
+}
+
+static ks_result note_prefix(const struct ks_index *index, struct ks_lmdb_write *write,
+                             ks_bytes prefix, enum ks_index_event event, int64_t revision)
+{
+    ks_bytes stored = {0};
+    struct ks_index_entry entry;
+    ks_result found = ks_lmdb_write_get(write, index->prefixes, prefix, &stored);
+    KS_TRY(entry_of(found, prefix, stored, &entry));
+    if (!ks_failed(found) && entry.count == 0) {
+        KS_TRY(remove_empty(index, write, prefix, entry.newest));
+    }
+    KS_TRY(step(&entry, event, revision));
+    if (entry.count == 0) {
+        KS_TRY(put_empty(index, write, prefix, entry.newest));
+    }
+    return write_entry(index, write, prefix, &entry);
+}
+
+ks_result ks_index_note(const struct ks_index *index, struct ks_lmdb_write *write, ks_bytes key,
+                        enum ks_index_event event, int64_t revision, int64_t *floor)
+{
+    ks_bytes prefixes[KS_INDEX_LEVELS_MAX];
+    size_t count = ks_index_prefixes_of(key, prefixes);
+    for (size_t i = 0; i < count; i++) {
+        KS_TRY(note_prefix(index, write, prefixes[i], event, revision));
+    }
+    return forget(index, write, revision, floor);
+}
