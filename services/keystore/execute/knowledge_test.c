@@ -48,6 +48,21 @@ static void says_what_the_record_of_a_key_says(void **state)
                      0); /* a tag without a value is a fact all the same */
 }
 
+/* A policy that a newer program has stored must not be taken for the default one. */
+static void a_policy_that_is_not_read_is_a_fact(void **state)
+{
+    (void)state;
+    uint8_t sha256[32] = {1};
+    STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
+    record.policy_sha256 = ks_lend_bytes((ks_bytes){sha256, sizeof(sha256)});
+    struct ks_target target = {.key = &record, .arn = {"arn:aws:kms:r:1:key/k"}};
+    struct ks_facts facts;
+
+    ks_knowledge_of(&target, &facts);
+
+    assert_int_equal(ks_facts_find(&facts, KS_FACT_KEY_POLICY).len, sizeof(sha256));
+}
+
 /* A name that names nothing has no facts: nothing is known about what is absent. */
 static void says_nothing_of_what_is_not_there(void **state)
 {
@@ -64,6 +79,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_the_record_of_a_key_says),
+        cmocka_unit_test(a_policy_that_is_not_read_is_a_fact),
         cmocka_unit_test(says_nothing_of_what_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

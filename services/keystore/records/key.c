@@ -11,7 +11,8 @@ ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
     ProtobufCMessage *message = NULL;
     KS_TRY(ks_record_read(STORED_TYPE(key_record), value, arena, &message));
     STORED(KeyRecord) *record = (STORED(KeyRecord) *)message;
-    if (record->n_materials == 0 || record->n_tags > KS_TAGS_MAX) {
+    if (record->n_materials == 0 || record->n_materials > KS_MATERIALS_MAX ||
+        record->n_tags > KS_TAGS_MAX) {
         return KS_RES(CORRUPT);
     }
     *ret_record = record;

@@ -8,12 +8,14 @@
 #include "pkg/record/record.h"
 #include "services/keystore/records/message.h"
 
+#define KS_MATERIALS_MAX 16U /* in a key's record; a material is 200 bytes, read with each use */
+
 /*
  * Reads a key's record into arena.
- * ret_record  lasts as long as arena, and has at least one material and at most KS_TAGS_MAX tags;
- *             unchanged on failure.
+ * ret_record  lasts as long as arena, and has at least one material, and at most KS_MATERIALS_MAX
+ *             materials and KS_TAGS_MAX tags; unchanged on failure.
  *
- * Fails: as ks_record_read; CORRUPT also if the key has no material, or more tags.
+ * Fails: as ks_record_read; CORRUPT also if the key has no material, or more than that.
  */
 KS_MUST_USE ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
                                          STORED(KeyRecord) * *ret_record);

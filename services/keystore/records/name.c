@@ -62,6 +62,42 @@ struct ks_name ks_name_key_aliases(const char *account, const char *key_id)
     return name_of("keyalias/%s/%s/", account, key_id);
 }
 
+struct ks_name ks_name_policy(const char *account, const char *key_id)
+{
+    return name_of("policy/%s/%s", account, key_id);
+}
+
+struct ks_name ks_name_materials(const char *account, const char *key_id)
+{
+    return name_of("material/%s/%s/", account, key_id);
+}
+
+struct ks_name ks_name_material(const char *account, const char *key_id, const char *material_id)
+{
+    return name_of("material/%s/%s/%s", account, key_id, material_id);
+}
+
+struct ks_name ks_name_grants(const char *account, const char *key_id)
+{
+    return name_of("grant/%s/%s/", account, key_id);
+}
+
+struct ks_name ks_name_grant(const char *account, const char *key_id, const char *grant_id)
+{
+    return name_of("grant/%s/%s/%s", account, key_id, grant_id);
+}
+
+struct ks_name ks_name_grantee(const char *account, const char *principal_sha256)
+{
+    return name_of("grantee/%s/%s/", account, principal_sha256);
+}
+
+struct ks_name ks_name_grantee_grant(const char *account, const char *principal_sha256,
+                                     const char *key_id, const char *grant_id)
+{
+    return name_of("grantee/%s/%s/%s/%s", account, principal_sha256, key_id, grant_id);
+}
+
 struct ks_name ks_name_destroyed(const char *account, const char *key_id)
 {
     return name_of("destroyed/%s/%s", account, key_id);

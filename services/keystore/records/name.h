@@ -4,6 +4,10 @@
  *   key/<account>/<key id>                     KeyRecord
  *   alias/<account>/<rest of the alias>        AliasRecord
  *   keyalias/<account>/<key id>/<rest>         KeyAliasRecord: the aliases of one key
+ *   policy/<account>/<key id>                  PolicyRecord
+ *   material/<account>/<key id>/<material id>  MaterialRecord
+ *   grant/<account>/<key id>/<grant id>        GrantRecord
+ *   grantee/<account>/<hex SHA-256 of the principal>/<key id>/<grant id>   GranteeRecord
  *   request/<account>/<hex SHA-256>            RequestRecord
  *   destroyed/<account>/<key id>               DestroyedKeyRecord
  *   domain/<generation, 8 digits>/<zone>       DomainKeyCopy
@@ -44,6 +48,15 @@ struct ks_name ks_name_alias(const char *account, const char *alias);
 struct ks_name ks_name_aliases(const char *account); /* prefix */
 struct ks_name ks_name_key_alias(const char *account, const char *key_id, const char *alias);
 struct ks_name ks_name_key_aliases(const char *account, const char *key_id); /* prefix */
+struct ks_name ks_name_policy(const char *account, const char *key_id);
+struct ks_name ks_name_materials(const char *account, const char *key_id); /* prefix */
+struct ks_name ks_name_material(const char *account, const char *key_id, const char *material_id);
+struct ks_name ks_name_grants(const char *account, const char *key_id); /* prefix */
+struct ks_name ks_name_grant(const char *account, const char *key_id, const char *grant_id);
+/* The prefix of what a principal, by the hex SHA-256 of its ARN, was granted; and one of it. */
+struct ks_name ks_name_grantee(const char *account, const char *principal_sha256);
+struct ks_name ks_name_grantee_grant(const char *account, const char *principal_sha256,
+                                     const char *key_id, const char *grant_id);
 struct ks_name ks_name_destroyed(const char *account, const char *key_id);
 struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone);
 struct ks_name ks_name_transit(const char *zone);

@@ -25,6 +25,19 @@ static void every_name_stands_where_store_readers_expect_it(void **state)
                         "keyalias/" ACCOUNT "/" KEY_ID "/a");
     assert_string_equal(ks_name_key_aliases(ACCOUNT, KEY_ID).text,
                         "keyalias/" ACCOUNT "/" KEY_ID "/");
+    assert_string_equal(ks_name_policy(ACCOUNT, KEY_ID).text, "policy/" ACCOUNT "/" KEY_ID);
+    assert_string_equal(ks_name_materials(ACCOUNT, KEY_ID).text,
+                        "material/" ACCOUNT "/" KEY_ID "/");
+    assert_string_equal(ks_name_material(ACCOUNT, KEY_ID, "aa").text,
+                        "material/" ACCOUNT "/" KEY_ID "/aa");
+    assert_string_equal(ks_name_grants(ACCOUNT, KEY_ID).text, "grant/" ACCOUNT "/" KEY_ID "/");
+    assert_string_equal(ks_name_grant(ACCOUNT, KEY_ID, "g1").text,
+                        "grant/" ACCOUNT "/" KEY_ID "/g1");
+    assert_string_equal(ks_name_grantee(ACCOUNT, "ff").text, "grantee/" ACCOUNT "/ff/");
+    assert_string_equal(ks_name_grantee_grant(ACCOUNT, "ff", KEY_ID, "g1").text,
+                        "grantee/" ACCOUNT "/ff/" KEY_ID "/g1");
+    struct ks_name keys = ks_name_keys(ACCOUNT);
+    assert_string_equal(ks_name_gate(&keys).text, "gate/key/" ACCOUNT);
     assert_string_equal(ks_name_destroyed(ACCOUNT, KEY_ID).text, "destroyed/" ACCOUNT "/" KEY_ID);
     assert_string_equal(ks_name_domain_copy(7, "ap-seoul-1a").text, "domain/00000007/ap-seoul-1a");
     assert_string_equal(ks_name_transit("ap-seoul-1a").text, "transit/ap-seoul-1a");
@@ -89,6 +102,26 @@ static void refuses_a_key_without_material(void **state)
     assert_null(got);
 }
 
+/* Both sides of the limit. */
+static void a_key_record_has_16_materials_and_no_more(void **state)
+{
+    (void)state;
+    STORED(KeyMaterial) material = STORED_NEW(KEY_MATERIAL);
+    STORED(KeyMaterial) * materials[KS_MATERIALS_MAX + 1];
+    for (size_t i = 0; i <= KS_MATERIALS_MAX; i++) {
+        materials[i] = &material;
+    }
+    for (size_t count = KS_MATERIALS_MAX; count <= KS_MATERIALS_MAX + 1; count++) {
+        STORED(KeyRecord) record = a_key(materials, count);
+        KS_BUFFER_AUTO bytes = {.len_max = 4096};
+        KS_ARENA_AUTO arena = {.len_max = 16384};
+        STORED(KeyRecord) *got = NULL;
+        assert_int_equal(ks_record_write(&record.base, &bytes).code, KS_OK);
+        assert_int_equal(ks_record_read_key(ks_buffer_bytes(&bytes), &arena, &got).code,
+                         count == KS_MATERIALS_MAX ? KS_OK : KS_CORRUPT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +129,7 @@ int main(void)
         cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(a_key_record_comes_back_and_its_last_material_is_current),
         cmocka_unit_test(refuses_a_key_without_material),
+        cmocka_unit_test(a_key_record_has_16_materials_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
