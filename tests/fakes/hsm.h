@@ -1,7 +1,7 @@
 /*
  * fake hsm: the real hsm's answers (services/hsm) behind a socket of the test's own. Its keys are
  * made in memory: there is no token, no locked memory and no filter. What the real hsm refuses, it
- * refuses, because the same code decides. Added are faults, and counters of what has arrived.
+ * refuses, because the same code decides. Added are faults, and counters of what it was asked.
  *
  * Its clock stands still: time passes in no hsm of a root.
  *
@@ -60,7 +60,10 @@ void ks_fake_hsm_fail(struct ks_fake_hsm *hsm, unsigned countdown, unsigned repe
 /* While it hangs it answers nothing. Afterwards it answers what has come, unless it was restarted. */
 void ks_fake_hsm_hang(struct ks_fake_hsm *hsm, bool hangs);
 
-/* What has arrived since it was made; a restart doesn't change them. */
+/*
+ * What it has taken up since it was made; a restart doesn't change them. What waits while it hangs
+ * is counted when it is taken up.
+ */
 size_t ks_fake_hsm_batch_count(struct ks_fake_hsm *hsm);
 size_t ks_fake_hsm_request_count(struct ks_fake_hsm *hsm);
 

@@ -26,8 +26,9 @@ static void no_failure_exits_with_0(void **state)
 {
     (void)state;
     for (int code = KS_OK + 1; code < KS_CODE_COUNT; code++) {
-        assert_int_not_equal(ks_exit_of((ks_code)code), KS_EXIT_OK);
-        assert_non_null(ks_hint_of((ks_code)code));
+        if (ks_exit_of((ks_code)code) == KS_EXIT_OK || !ks_hint_of((ks_code)code)) {
+            fail_msg("%s has no row in failure.c", ks_code_name((ks_code)code));
+        }
     }
     assert_int_equal(ks_exit_of(KS_OK), KS_EXIT_OK);
 }

@@ -18,6 +18,7 @@
 #include "services/keystore/operations/table.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/worker/sync.h"
+#include "tests/harness/gauge.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
 
@@ -269,17 +270,19 @@ static void a_policy_is_the_default_one_or_none(void **state)
     }
 }
 
+/* The text goes on with all specs that there are, SYMMETRIC_DEFAULT first. */
 static void a_spec_that_there_is_not_is_refused(void **state)
 {
     (void)state;
+    static const char begin[] = "1 validation error detected: Value '999' at 'keySpec' failed to "
+                                "satisfy constraint: Member must satisfy enum value set: "
+                                "[SYMMETRIC_DEFAULT";
     KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
-    message.key_spec = (KMS(KeySpec))9;
+    message.key_spec = (KMS(KeySpec))999;
     CELL_ANSWER_AUTO answer = create(&message, NULL);
 
     expect(&answer, "VALIDATION");
-    assert_string_equal(answer.text, "1 validation error detected: Value '9' at 'keySpec' failed "
-                                     "to satisfy constraint: Member must satisfy enum value set: "
-                                     "[SYMMETRIC_DEFAULT]");
+    assert_memory_equal(answer.text, begin, sizeof(begin) - 1);
 }
 
 static void a_description_has_up_to_8192_characters(void **state)
@@ -540,18 +543,32 @@ static void replace_current(void)
     assert_int_equal(ks_sync_commit(cell.store, &change, NULL).code, KS_OK);
 }
 
-/* Changes domain/current while a CreateKey waits for the hsm; returns its code. */
-static ks_code create_while(void (*change_current)(void))
+static uint64_t sent_to_hsm(void)
+{
+    uint64_t requests;
+    uint64_t frames;
+    ks_hsm_link_counts(cell.link, &requests, &frames);
+    return requests;
+}
+
+/*
+ * Changes domain/current while a CreateKey waits for the hsm; returns its code.
+ * ret_asked  requests that the hsm got meanwhile.
+ */
+static ks_code create_while(void (*change_current)(void), size_t *ret_asked)
 {
     pthread_t thread;
     void *code = NULL;
+    ks_worker_stop(cell.worker); /* the keeper asks the hsm, too */
+    size_t before = ks_fake_hsm_request_count(cell.hsm);
+    uint64_t sent = sent_to_hsm();
     ks_fake_hsm_hang(cell.hsm, true);
-    ks_worker_stop(cell.worker);
     assert_int_equal(pthread_create(&thread, NULL, create_in_background, NULL), 0);
-    fixture_sleep_ms(100);
+    await_true(sent_to_hsm() > sent);
     change_current();
     ks_fake_hsm_hang(cell.hsm, false);
     pthread_join(thread, &code);
+    *ret_asked = ks_fake_hsm_request_count(cell.hsm) - before;
     return (ks_code)(uintptr_t)code;
 }
 
@@ -562,23 +579,23 @@ static void a_key_that_was_made_is_kept_over_a_conflict(void **state)
     cell_stop(&cell);
     cell_start(&cell, 1);
     cell_wait_ready(&cell);
-    size_t before = ks_fake_hsm_request_count(cell.hsm);
+    size_t asked = 0;
 
-    assert_int_equal(create_while(touch_current), KS_OK);
+    assert_int_equal(create_while(touch_current, &asked), KS_OK);
 
-    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before + 1);
+    assert_int_equal(asked, 1);
 }
 
 /* Its EKT would be under a generation that may be retired, since a pass found nothing below. */
 static void a_key_sealed_under_what_is_no_longer_current_is_sealed_anew(void **state)
 {
     (void)state;
-    size_t before = ks_fake_hsm_request_count(cell.hsm);
+    size_t asked = 0;
 
     /* No hsm has the new generation. */
-    assert_int_equal(create_while(replace_current), KS_UNAVAILABLE);
+    assert_int_equal(create_while(replace_current, &asked), KS_UNAVAILABLE);
 
-    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), before + 2);
+    assert_int_equal(asked, 2);
 }
 
 static void an_undecided_item_gets_the_views_and_a_denied_one_is_denied(void **state)
