@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "keystead/kms/v1/types.pb-c.h"
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
 #include "pkg/operation/constraint.h"
@@ -61,11 +62,36 @@ static void visit(void *user, const struct ks_wire_field *field, ks_bytes raw)
     ks_constraint_value(member, field, pass->counts[index], pass->refusal);
 }
 
-static ks_result refuse_wire(struct ks_refusal *refusal, const struct ks_codec_fault *fault)
+static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *type,
+                                                const char *name)
 {
-    return fault->field[0] ? ks_refusal_blame(refusal, KS_VALIDATION, fault->field, "%s %s",
-                                              fault->field, fault->what)
-                           : ks_refusal_set(refusal, KS_VALIDATION, "%s", fault->what);
+    return protobuf_c_message_descriptor_get_field_by_name(type, name);
+}
+
+/* What texts call a field of the request, or of a tag in it. */
+static const char *name_of(const struct ks_operation *operation, const char *proto_name)
+{
+    const ProtobufCFieldDescriptor *field = field_of(operation->request, proto_name);
+    const struct ks_member *member = field ? ks_operation_member(operation, field->id) : NULL;
+    if (member) {
+        return member->name;
+    }
+    field = field_of(&keystead__kms__v1__tag__descriptor, proto_name);
+    for (size_t i = 0; field && i < KS_TAG_MEMBER_COUNT; i++) {
+        if (ks_tag_members[i].field == field->id) {
+            return ks_tag_members[i].name;
+        }
+    }
+    return proto_name; /* "key" and "value" of a map */
+}
+
+static ks_result refuse_wire(struct pass *pass, const struct ks_codec_fault *fault)
+{
+    if (!fault->field[0]) {
+        return ks_refusal_set(pass->refusal, KS_VALIDATION, "%s", fault->what);
+    }
+    const char *name = name_of(pass->operation, fault->field);
+    return ks_refusal_blame(pass->refusal, KS_VALIDATION, name, "%s %s", name, fault->what);
 }
 
 /* Fields that keep no limit are counted, too: what is too many must get that far to be told. */
@@ -75,7 +101,7 @@ static ks_result scan(struct pass *pass, ks_bytes message)
                                          pass->operation->fields_max + KS_CODEC_FIELD_COUNT};
     struct ks_codec_fault fault = {"", ""};
     ks_result read = ks_codec_scan(pass->operation->request, message, &limits, visit, pass, &fault);
-    return ks_failed(read) ? refuse_wire(pass->refusal, &fault) : KS_RES(OK);
+    return ks_failed(read) ? refuse_wire(pass, &fault) : KS_RES(OK);
 }
 
 static ks_result check_constraints(struct pass *pass)
@@ -108,7 +134,7 @@ static ks_result check_range(struct pass *pass, size_t index)
     const struct ks_member *member = &pass->operation->members[index];
     int32_t value = pass->checked->numbers[index];
     if (value < member->min || value > member->max) {
-        return ks_refusal_blame(pass->refusal, KS_VALIDATION, member->name, "%s", member->text);
+        return ks_refusal_blame(pass->refusal, member->text_code, member->name, "%s", member->text);
     }
     return KS_RES(OK);
 }

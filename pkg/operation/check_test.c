@@ -653,7 +653,12 @@ static void names_the_member_that_is_malformed_on_the_wire(void **state)
 {
     (void)state;
     assert_int_equal(check("Encrypt", KS_LITERAL("\x0a\x02\xc3\x28")), KS_VALIDATION);
-    assert_string_equal(refusal.text, "key_id must be UTF-8 text without NUL");
+    assert_string_equal(refusal.text, "keyId must be UTF-8 text without NUL");
+    assert_string_equal(refusal.violations[0].field, "keyId");
+    assert_int_equal(check("CreateKey", KS_LITERAL("\x3a\x04\x0a\x02\xc3\x28")), KS_VALIDATION);
+    assert_string_equal(refusal.text, "tagKey must be UTF-8 text without NUL");
+    assert_int_equal(check("Encrypt", KS_LITERAL("\x1a\x04\x0a\x02\xc3\x28")), KS_VALIDATION);
+    assert_string_equal(refusal.text, "key must be UTF-8 text without NUL");
     assert_int_equal(check("Encrypt", KS_LITERAL("\x0a")), KS_VALIDATION);
     assert_string_equal(refusal.text, "the message is cut short or malformed");
 }

@@ -219,6 +219,7 @@ class Member:
             parts += [f'.values = "{values}"', f".value_max = {count}"]
         if limits.text:
             parts.append(f".text = {c_text(limits.text)}")
+            parts.append(f".text_code = KS_{limits.error or 'VALIDATION'}")
         if self.option.key.alias_text:
             parts.append(f".alias_text = {c_text(self.option.key.alias_text)}")
         if self.option.alias.made:

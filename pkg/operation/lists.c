@@ -55,7 +55,7 @@ static ks_result check_tag(const struct ks_member *member, const struct ks_pair 
 
 static ks_result refuse_many(const struct ks_member *member, struct ks_refusal *refusal)
 {
-    return ks_refusal_blame(refusal, KS_TAG, member->name, "%s", member->text);
+    return ks_refusal_blame(refusal, member->text_code, member->name, "%s", member->text);
 }
 
 ks_result ks_lists_check_tags(const struct ks_member *member, ks_bytes run,

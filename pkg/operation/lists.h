@@ -11,14 +11,15 @@
 /*
  * Checks the tags in a run of fields: there are at most member->max, and their keys differ, are not
  * reserved and hold no control character.
- * Fails: TAG; refusal says why.
+ * Fails: TAG, or member->text_code (too many); refusal says why.
  */
 KS_MUST_USE ks_result ks_lists_check_tags(const struct ks_member *member, ks_bytes run,
                                           struct ks_refusal *refusal);
 
 /*
- * Checks that there are at most member->max texts in a run of fields.
- * Fails: TAG (too many of a list that has a text for it); refusal says why.
+ * Checks that there are at most member->max texts in a run of fields, if the list has a text for it;
+ * ks_constraint_whole has counted the others.
+ * Fails: member->text_code (too many); refusal says why.
  */
 KS_MUST_USE ks_result ks_lists_check_count(const struct ks_member *member, ks_bytes run,
                                            struct ks_refusal *refusal);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "pkg/base/bytes.h"
+#include "pkg/base/result.h"
 #include "pkg/keystate/keystate.h"
 #include "pkg/operation/bounds.h"
 
@@ -81,6 +82,7 @@ struct ks_member {
     const char *values;  /* ENUM: "AES_256, AES_128" */
     int32_t value_max;   /* ENUM: 1 to value_max are values */
     const char *text;    /* what a client reads about its limits; NULL: AWS's sentence */
+    ks_code text_code;   /* that comes with text */
     /* The text for a client that gave an alias in place of a key; NULL: that of an absent key. */
     const char *alias_text;
     bool alias_made;       /* names an alias that is to be made */

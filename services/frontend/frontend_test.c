@@ -300,7 +300,7 @@ static void refuses_with_the_words_of_aws(void **state)
     assert_string_equal(error.text, "Invalid keyId 'fake-key-id'");
     assert_int_equal(call_with(alice, KMS "Encrypt", KS_LITERAL("\x0a\x02\xc3\x28"), WAIT_MS),
                      KS_VALIDATION);
-    assert_string_equal(error.text, "key_id must be UTF-8 text without NUL");
+    assert_string_equal(error.text, "keyId must be UTF-8 text without NUL");
 }
 
 static void denies_what_is_anothers(void **state)
