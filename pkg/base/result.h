@@ -47,9 +47,10 @@
     ROW(DEADLINE, 4, "DeadlineExceededException", 504, true, "the deadline has passed")            \
     ROW(CANCELLED, 1, "CancelledException", 499, true, "the caller gave up")                       \
     ROW(INTERNAL, 13, "KMSInternalException", 500, true, "the request failed inside the service")  \
-    /* Between our own processes only; never sent to a client. */                                  \
+    /* These two pass between our own processes only; a client is told INTERNAL. */                \
     ROW(STALE_VIEW, 10, "StaleViewException", 500, true, "the decision rests on an old view")      \
-    ROW(CORRUPT, 15, "CorruptException", 500, false, "stored data is damaged")
+    ROW(CORRUPT, 15, "CorruptException", 500, false, "stored data is damaged")                     \
+    /* More rows follow here. */
 
 #define KS_RESULT_ENUM(name, grpc, wire, http, retry, text) KS_##name,
 
