@@ -14,7 +14,8 @@
  *   name   <prefix of the record's name><hex SHA-256 of principal, method and request_id, each
  *          behind its length as 4 bytes, big-endian>
  *   hash   SHA-256 of the request without its request_id, packed by this program, so that it does
- *          not matter how a client packs it
+ *          not matter how a client packs it. The owner has taken defaults out where the API has
+ *          some (pkg/operation/defaults.h)
  *
  * When a compare of a mutation does not hold, the attempt begins again on a new view, at most
  * KS_ATTEMPT_TRIES_MAX times in all, with a pause in between that doubles. When the store does not

@@ -2,11 +2,8 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "pkg/operation/elements.h"
-
-#define VALUE_SEPARATOR ", " /* in ks_member.values */
 
 static ks_bytes text_of(bool value)
 {
@@ -21,20 +18,6 @@ static void add(struct ks_case *c, const char *key, ks_bytes name, ks_bytes valu
     c->facts[c->fact_count++] = (struct ks_policy_fact){ks_bytes_of(key), name, value};
 }
 
-/* The name of an enum's value: numbers run from 1 on. */
-static ks_bytes name_of(const struct ks_member *member, int32_t number)
-{
-    const char *name = member->values;
-    for (int32_t i = 1; i < number; i++) {
-        name = strstr(name, VALUE_SEPARATOR);
-        assert(name); /* the check has refused any other number */
-        name += strlen(VALUE_SEPARATOR);
-    }
-    const char *end = strstr(name, VALUE_SEPARATOR);
-    size_t len = end ? (size_t)(end - name) : strlen(name);
-    return (ks_bytes){(const uint8_t *)name, len};
-}
-
 /* The value of a member that has one. */
 static ks_bytes value_of(struct ks_case *c, const struct ks_question *question, size_t index)
 {
@@ -44,7 +27,7 @@ static ks_bytes value_of(struct ks_case *c, const struct ks_question *question, 
     case KS_MEMBER_FLAG:
         return text_of(number != 0);
     case KS_MEMBER_ENUM:
-        return name_of(member, number);
+        return ks_member_value_name(member, number);
     case KS_MEMBER_NUMBER:
         (void)snprintf(c->numbers[index], sizeof(c->numbers[index]), "%d", number);
         return ks_bytes_of(c->numbers[index]);

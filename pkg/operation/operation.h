@@ -153,5 +153,11 @@ extern const size_t ks_operation_count;
 /* Returns the row of that number; NULL if there is none. */
 const struct ks_operation *ks_operation_of(uint32_t number);
 
+/*
+ * Returns AWS's name of an enum's value, such as "AES_256"; borrowed from member.
+ * number  1 to member->value_max.
+ */
+ks_bytes ks_member_value_name(const struct ks_member *member, int32_t number);
+
 /* Returns the member with that field number; NULL if the operation has none. */
 const struct ks_member *ks_operation_member(const struct ks_operation *operation, uint32_t field);

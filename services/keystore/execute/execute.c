@@ -1,9 +1,11 @@
 #include "services/keystore/execute/execute.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "pkg/codec/codec.h"
 #include "pkg/codec/wire.h"
+#include "pkg/operation/defaults.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/execute/confirm.h"
 #include "services/keystore/execute/known_keys.h"
@@ -155,6 +157,16 @@ static bool take_request(struct ks_call *call)
     return true;
 }
 
+/* A retry may write a default out that the first try left to us: both are hashed without it. */
+static ProtobufCMessage *without_defaults(struct ks_call *call)
+{
+    size_t size = call->operation->request->sizeof_message;
+    ProtobufCMessage *copy = ks_call_alloc(call, 1, size);
+    memcpy(copy, call->request, size); /* what it points to is the request's */
+    ks_operation_omit_defaults(call->operation, copy);
+    return copy;
+}
+
 static void start(struct ks_call *call)
 {
     if (call->operation->kind != KS_OPERATION_MUTATION) {
@@ -168,7 +180,7 @@ static void start(struct ks_call *call)
         .method = call->operation->name,
         .record_prefix = ks_name_bytes(&prefix),
         .request_id = item->request_id,
-        .request = call->request,
+        .request = without_defaults(call),
     };
     ks_attempt_start(&call->attempt, &identity);
 }

@@ -327,54 +327,6 @@ static void an_account_has_so_many_keys_and_no_more(void **state)
     expect(&elsewhere, "OK");
 }
 
-/* Promise 3. */
-static void a_retried_create_key_makes_one_key(void **state)
-{
-    (void)state;
-    KMS(CreateKeyRequest) message = KMS_NEW(CREATE_KEY_REQUEST);
-    message.description = ks_lend_text("once");
-    CELL_ANSWER_AUTO first = create(&message, "my-request");
-    CELL_ANSWER_AUTO second = create(&message, "my-request");
-    message.request_id = ks_lend_text("my-request");
-    CELL_ANSWER_AUTO third = create(&message, "my-request");
-    message.description = ks_lend_text("twice");
-    CELL_ANSWER_AUTO other = create(&message, "my-request");
-
-    expect(&first, "OK");
-    expect(&second, "OK");
-    expect(&third, "OK");
-    assert_string_equal(((KMS(CreateKeyResponse) *)first.response)->key_metadata->key_id,
-                        ((KMS(CreateKeyResponse) *)second.response)->key_metadata->key_id);
-    assert_string_equal(((KMS(CreateKeyResponse) *)first.response)->key_metadata->key_id,
-                        ((KMS(CreateKeyResponse) *)third.response)->key_metadata->key_id);
-    expect(&other, "CONFLICT");
-}
-
-/* What the first call has changed would refuse the second one. */
-static void a_retry_gets_the_stored_answer_though_the_state_has_moved_on(void **state)
-{
-    (void)state;
-    KMS(ScheduleKeyDeletionRequest) message = KMS_NEW(SCHEDULE_KEY_DELETION_REQUEST);
-    message.key_id = key_id;
-    const struct cell_request request = {.operation = OP(SCHEDULE_KEY_DELETION),
-                                         .request_id = "delete-it",
-                                         .message = &message.base,
-                                         .response_type = KMS_TYPE(schedule_key_deletion_response)};
-    CELL_ANSWER_AUTO first = cell_call(&cell, &request);
-    cell.ahead_ms = 5000;
-    CELL_ANSWER_AUTO second = cell_call(&cell, &request);
-    const struct cell_request other = {.operation = OP(SCHEDULE_KEY_DELETION),
-                                       .request_id = "delete-it-again",
-                                       .message = &message.base};
-    CELL_ANSWER_AUTO third = cell_call(&cell, &other);
-
-    expect(&first, "OK");
-    expect(&second, "OK");
-    expect(&third, "INVALID_STATE");
-    assert_int_equal(((KMS(ScheduleKeyDeletionResponse) *)first.response)->deletion_date->nanos,
-                     ((KMS(ScheduleKeyDeletionResponse) *)second.response)->deletion_date->nanos);
-}
-
 /* The sequence of the review: what changed nothing changes nothing when it is repeated, either. */
 static void a_retried_no_op_undoes_nothing_that_others_did_since(void **state)
 {
@@ -788,8 +740,6 @@ int main(void)
         TEST(a_spec_that_there_is_not_is_refused),
         TEST(a_description_has_up_to_8192_characters),
         TEST(an_account_has_so_many_keys_and_no_more),
-        TEST(a_retried_create_key_makes_one_key),
-        TEST(a_retry_gets_the_stored_answer_though_the_state_has_moved_on),
         TEST(a_retried_no_op_undoes_nothing_that_others_did_since),
         TEST(a_retried_description_that_stood_stays_replaced),
         TEST(refusals_are_not_stored),

@@ -25,10 +25,10 @@
     "request/" CELL_ACCOUNT "/523be67061497bfdc8526027fbdd5b89609c718017b1be5d3aa3de55cbe84b01"
 
 /*
- * Of the request's fields in the order of their numbers, without request_id:
- *     printf '1206676f6c64656e1801200128013a060a0161120131' | xxd -r -p | sha256sum
+ * Of the request's fields in the order of their numbers, without request_id and defaults:
+ *     printf '1206676f6c64656e3a060a0161120131' | xxd -r -p | sha256sum
  */
-#define GOLDEN_SHA256 "2f2ee3e681dc75414e2db697a435c150d03f54d5307468b5c9b1456bc8a25111"
+#define GOLDEN_SHA256 "95d7f8145596254baaa88e48306552f91c1b2ac3b61f3d8734173d2bb647221b"
 
 #define RECORD_LEN_MAX 4096U
 #define SHA256_LEN     32U
