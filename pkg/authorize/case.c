@@ -44,6 +44,15 @@ static void add_texts(struct ks_case *c, const struct ks_member *member, ks_byte
     }
 }
 
+static void add_names(struct ks_case *c, const struct ks_member *member, ks_bytes run)
+{
+    struct ks_numbers numbers = {.run = run};
+    int32_t number;
+    while (ks_elements_next_number(member, &numbers, &number)) {
+        add(c, member->condition.key, (ks_bytes){0}, ks_member_value_name(member, number));
+    }
+}
+
 static void add_pairs(struct ks_case *c, const struct ks_member *member, ks_bytes run)
 {
     struct ks_pair pair;
@@ -73,6 +82,9 @@ static void add_member(struct ks_case *c, const struct ks_question *question, si
         return;
     }
     switch (member->type) {
+    case KS_MEMBER_ENUMS:
+        add_names(c, member, run);
+        return;
     case KS_MEMBER_TEXTS:
         add_texts(c, member, run);
         return;

@@ -137,6 +137,33 @@ static void says_numbers_and_lists(void **state)
     ks_buffer_done(&untag.message);
 }
 
+/* No operation has such a member yet: each value of the list is one of the condition key. */
+static void says_each_value_of_a_list_of_enum_values(void **state)
+{
+    (void)state;
+    static const struct ks_member list = {
+        .field = 3,
+        .type = KS_MEMBER_ENUMS,
+        .values = "Encrypt, Decrypt, Sign",
+        .value_max = 3,
+        .condition = {"kms:GrantOperations", NULL, KS_MEMBER_NONE},
+    };
+    static const struct ks_resource account = {KS_RESOURCE_ACCOUNT, "kms:X",         KS_MEMBER_NONE,
+                                               KS_MEMBER_NONE,      KS_KEY_RULE_ANY, 0};
+    static const struct ks_operation operation = {.members = &list, .member_count = 1};
+    struct scene scene = {
+        .checked = {.present = 1, .values = {KS_LITERAL("\x1a\x01\x03\x18\x01")}},
+    };
+    const struct ks_question question = {
+        .operation = &operation, .checked = &scene.checked, .home = &fixture_home};
+
+    ks_case_of(&question, &account, 0, &scene.made);
+
+    assert_says(&scene, "kms:GrantOperations", "Sign");
+    assert_says(&scene, "kms:GrantOperations", "Encrypt");
+    assert_int_equal(count(&scene, "kms:GrantOperations", "", "Decrypt"), 0);
+}
+
 /* Each key of ReEncrypt has a context of its own; whether both are one key is known of both. */
 static void says_of_each_key_what_concerns_it(void **state)
 {
@@ -217,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_a_key_is_to_be),
         cmocka_unit_test(says_numbers_and_lists),
+        cmocka_unit_test(says_each_value_of_a_list_of_enum_values),
         cmocka_unit_test(says_of_each_key_what_concerns_it),
         cmocka_unit_test(names_an_alias_by_its_arn),
         cmocka_unit_test(has_room_for_the_largest_request),

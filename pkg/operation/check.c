@@ -28,8 +28,8 @@ bool ks_checked_has(const struct ks_checked *checked, uint8_t index)
 
 static bool is_list(const struct ks_member *member)
 {
-    return member->type == KS_MEMBER_TEXTS || member->type == KS_MEMBER_TAGS ||
-           member->type == KS_MEMBER_CONTEXT;
+    return member->type == KS_MEMBER_ENUMS || member->type == KS_MEMBER_TEXTS ||
+           member->type == KS_MEMBER_TAGS || member->type == KS_MEMBER_CONTEXT;
 }
 
 /* The value of a single member, or the run of fields from a list's first element to its last. */
@@ -47,6 +47,24 @@ static void keep_value(struct pass *pass, size_t index, const struct ks_wire_fie
     }
 }
 
+/* One occurrence of a list of enum values: a value, or several that are packed. */
+static void visit_enums(struct pass *pass, size_t index, const struct ks_wire_field *field)
+{
+    const struct ks_member *member = &pass->operation->members[index];
+    struct ks_wire_field element = *field;
+    ks_bytes packed = field->bytes;
+    bool more = field->type == KS_WIRE_VARINT || packed.len > 0;
+    while (more) {
+        if (field->type == KS_WIRE_BYTES && ks_failed(ks_wire_varint(&packed, &element.value))) {
+            return; /* never: the scan has read it */
+        }
+        pass->counts[index]++;
+        pass->checked->present |= 1ULL << index;
+        ks_constraint_value(member, &element, pass->counts[index], pass->refusal);
+        more = packed.len > 0;
+    }
+}
+
 static void visit(void *user, const struct ks_wire_field *field, ks_bytes raw)
 {
     struct pass *pass = user;
@@ -56,9 +74,13 @@ static void visit(void *user, const struct ks_wire_field *field, ks_bytes raw)
         return;
     }
     size_t index = (size_t)(member - pass->operation->members);
+    keep_value(pass, index, field, raw);
+    if (member->type == KS_MEMBER_ENUMS) {
+        visit_enums(pass, index, field);
+        return;
+    }
     pass->counts[index]++;
     pass->checked->present |= 1ULL << index;
-    keep_value(pass, index, field, raw);
     ks_constraint_value(member, field, pass->counts[index], pass->refusal);
 }
 
@@ -128,6 +150,16 @@ static ks_result check_choices(struct pass *pass)
     return KS_RES(OK);
 }
 
+/* A number of elements that has a text of its own. */
+static ks_result check_count(struct pass *pass, size_t index)
+{
+    const struct ks_member *member = &pass->operation->members[index];
+    if (member->text && pass->counts[index] > (size_t)member->max) {
+        return ks_refusal_blame(pass->refusal, member->text_code, member->name, "%s", member->text);
+    }
+    return KS_RES(OK);
+}
+
 /* A range that has a text of its own. */
 static ks_result check_range(struct pass *pass, size_t index)
 {
@@ -149,8 +181,9 @@ static ks_result check_list(struct pass *pass, size_t index)
         return ks_lists_check_tags(member, run, pass->refusal);
     case KS_MEMBER_CONTEXT:
         return ks_lists_check_context(member, run, pass->refusal);
+    case KS_MEMBER_ENUMS:
     case KS_MEMBER_TEXTS:
-        return ks_lists_check_count(member, run, pass->refusal);
+        return check_count(pass, index);
     case KS_MEMBER_NUMBER:
         return member->text ? check_range(pass, index) : KS_RES(OK);
     default:

@@ -116,6 +116,17 @@ static void keep_enum(const struct ks_member *member, const struct ks_wire_field
     }
 }
 
+static void keep_enum_element(const struct ks_member *member, const struct ks_wire_field *field,
+                              size_t number, struct ks_refusal *refusal)
+{
+    int32_t value = (int32_t)(uint32_t)field->value;
+    if (value < 1 || value > member->value_max) {
+        ks_refusal_violate(refusal, member->name,
+                           "Value '%d' at '%s.%zu.member' " FAILED " satisfy enum value set: [%s]",
+                           value, member->name, number, member->values);
+    }
+}
+
 static void keep_element(const struct ks_member *member, const struct ks_wire_field *field,
                          size_t number, struct ks_refusal *refusal)
 {
@@ -165,11 +176,11 @@ typedef void (*keep_fn)(const struct ks_member *member, const struct ks_wire_fie
 
 /* NULL: one occurrence says nothing by itself. */
 static const keep_fn keepers[] = {
-    [KS_MEMBER_FLAG] = NULL,        [KS_MEMBER_TEXT] = keep_text,
-    [KS_MEMBER_BYTES] = keep_bytes, [KS_MEMBER_NUMBER] = keep_number,
-    [KS_MEMBER_ENUM] = keep_enum,   [KS_MEMBER_TEXTS] = keep_element,
-    [KS_MEMBER_TAGS] = keep_tag,    [KS_MEMBER_CONTEXT] = NULL,
-    [KS_MEMBER_ENTRIES] = NULL,
+    [KS_MEMBER_FLAG] = NULL,          [KS_MEMBER_TEXT] = keep_text,
+    [KS_MEMBER_BYTES] = keep_bytes,   [KS_MEMBER_NUMBER] = keep_number,
+    [KS_MEMBER_ENUM] = keep_enum,     [KS_MEMBER_ENUMS] = keep_enum_element,
+    [KS_MEMBER_TEXTS] = keep_element, [KS_MEMBER_TAGS] = keep_tag,
+    [KS_MEMBER_CONTEXT] = NULL,       [KS_MEMBER_ENTRIES] = NULL,
 };
 
 void ks_constraint_value(const struct ks_member *member, const struct ks_wire_field *field,
@@ -187,7 +198,8 @@ void ks_constraint_whole(const struct ks_member *member, size_t count, struct ks
                            member->name);
         return;
     }
-    bool list = member->type == KS_MEMBER_TEXTS || member->type == KS_MEMBER_ENTRIES;
+    bool list = member->type == KS_MEMBER_ENUMS || member->type == KS_MEMBER_TEXTS ||
+                member->type == KS_MEMBER_ENTRIES;
     if (list && !member->text && count > 0) {
         struct place place = {member, member->name, {NULL, 0}};
         keep_length(&place, count, member->min, member->max, refusal);

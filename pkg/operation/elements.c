@@ -21,6 +21,28 @@ bool ks_elements_next_text(const struct ks_member *member, ks_bytes *run, ks_byt
     return false;
 }
 
+bool ks_elements_next_number(const struct ks_member *member, struct ks_numbers *numbers,
+                             int32_t *ret_number)
+{
+    uint64_t value = 0;
+    while (numbers->packed.len == 0) {
+        struct ks_wire_field field;
+        if (numbers->run.len == 0 || ks_failed(ks_wire_next(&numbers->run, &field))) {
+            return false;
+        }
+        if (field.number == member->field && field.type == KS_WIRE_VARINT) {
+            *ret_number = (int32_t)(uint32_t)field.value;
+            return true;
+        }
+        numbers->packed = field.number == member->field ? field.bytes : (ks_bytes){0};
+    }
+    if (ks_failed(ks_wire_varint(&numbers->packed, &value))) {
+        return false;
+    }
+    *ret_number = (int32_t)(uint32_t)value;
+    return true;
+}
+
 bool ks_elements_next_pair(const struct ks_member *member, ks_bytes *run, struct ks_pair *ret_pair)
 {
     ks_bytes parts;

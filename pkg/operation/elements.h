@@ -25,6 +25,19 @@ struct ks_pair {
  */
 bool ks_elements_next_text(const struct ks_member *member, ks_bytes *run, ks_bytes *ret_text);
 
+/* What is left of a list of enum values: {.run = ...} is all of it. */
+struct ks_numbers {
+    ks_bytes run;
+    ks_bytes packed; /* values that stand in one field */
+};
+
+/*
+ * Takes the next value of a list of enum values. Returns false at the end of the list: ret_number
+ * is unchanged then.
+ */
+bool ks_elements_next_number(const struct ks_member *member, struct ks_numbers *numbers,
+                             int32_t *ret_number);
+
 /*
  * Takes the next element of a map or of a list of tags off the run; what the element leaves out is
  * empty. Returns false at the end of the run: ret_pair is unchanged then.

@@ -134,8 +134,8 @@ def type_of(field):
     kinds = {Field.TYPE_BOOL: "FLAG", Field.TYPE_STRING: "TEXT", Field.TYPE_BYTES: "BYTES",
              Field.TYPE_INT32: "NUMBER", Field.TYPE_ENUM: "ENUM"}
     kind = kinds.get(field.type)
-    if repeated and kind == "TEXT":
-        return "TEXTS"
+    if repeated and kind in ("TEXT", "ENUM"):
+        return kind + "S"
     if repeated or kind is None:
         raise Wrong(f"{field.full_name}: no member of a request has this type yet")
     return kind
@@ -162,7 +162,7 @@ class Member:
         self.form = files.enum["KeyForm"][self.option.key.form][len("KEY_FORM_"):]
         if self.type in ("TEXT", "BYTES", "TEXTS") and self.option.shape == 0:
             raise Wrong(f"{field.full_name}: it has no shape, so a client could grow it")
-        if self.type in ("NUMBER", "TAGS", "ENTRIES") and self.option.shape == 0:
+        if self.type in ("NUMBER", "ENUMS", "TAGS", "ENTRIES") and self.option.shape == 0:
             raise Wrong(f"{field.full_name}: it has no shape")
         if self.limits.min > self.limits.max:
             raise Wrong(f"{field.full_name}: its shape has a minimum above its maximum")
@@ -196,8 +196,9 @@ class Member:
         if not self.option.HasField("condition"):
             return 0
         keys = 2 if self.option.condition.names else 1
-        count = {"CONTEXT": CONTEXT_PAIRS, "TAGS": self.limits.max, "TEXTS": self.limits.max}
-        return keys * count.get(self.type, 1)
+        if self.type == "CONTEXT":
+            return keys * CONTEXT_PAIRS
+        return keys * (self.limits.max if self.type in ("TAGS", "TEXTS", "ENUMS") else 1)
 
     def row(self):
         limits = self.limits
@@ -214,7 +215,7 @@ class Member:
         if limits.pattern:
             parts += [f".pattern = {c_text(limits.pattern)}",
                       f".charset = {charset(limits.pattern)}"]
-        if self.type == "ENUM":
+        if self.type in ("ENUM", "ENUMS"):
             values, count = enum_values(self.field)
             parts += [f'.values = "{values}"', f".value_max = {count}"]
         if limits.text:
@@ -244,6 +245,8 @@ class Member:
             return 3 * limits.max, limits.max * (text + FIELD_HEAD)
         if self.type == "TEXTS":
             return limits.max, limits.max * (UTF8_LEN * limits.element_max + FIELD_HEAD)
+        if self.type == "ENUMS":
+            return 2 * limits.max, 2 * limits.max * FIELD_HEAD  # each packed by itself
         if self.type == "TEXT":
             return 1, UTF8_LEN * limits.max + FIELD_HEAD
         if self.type == "BYTES":

@@ -81,17 +81,6 @@ ks_result ks_lists_check_tags(const struct ks_member *member, ks_bytes run,
     return KS_RES(OK);
 }
 
-ks_result ks_lists_check_count(const struct ks_member *member, ks_bytes run,
-                               struct ks_refusal *refusal)
-{
-    size_t count = 0;
-    ks_bytes element;
-    while (ks_elements_next_text(member, &run, &element)) {
-        count++;
-    }
-    return member->text && count > (size_t)member->max ? refuse_many(member, refusal) : KS_RES(OK);
-}
-
 ks_result ks_lists_check_context(const struct ks_member *member, ks_bytes run,
                                  struct ks_refusal *refusal)
 {

@@ -17,14 +17,6 @@ KS_MUST_USE ks_result ks_lists_check_tags(const struct ks_member *member, ks_byt
                                           struct ks_refusal *refusal);
 
 /*
- * Checks that there are at most member->max texts in a run of fields, if the list has a text for it;
- * ks_constraint_whole has counted the others.
- * Fails: member->text_code (too many); refusal says why.
- */
-KS_MUST_USE ks_result ks_lists_check_count(const struct ks_member *member, ks_bytes run,
-                                           struct ks_refusal *refusal);
-
-/*
  * Checks that the fields in a run are an encryption context that pkg/blob can encode.
  * Fails: VALIDATION; refusal says why.
  */

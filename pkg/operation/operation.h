@@ -35,6 +35,7 @@ enum ks_member_type {
     KS_MEMBER_BYTES,   /* bytes: limits count bytes; the value is never shown */
     KS_MEMBER_NUMBER,  /* int32: limits bound the value */
     KS_MEMBER_ENUM,    /* 0 counts as absent; values lists the others */
+    KS_MEMBER_ENUMS,   /* repeated enum: limits count elements; 0 is no value */
     KS_MEMBER_TEXTS,   /* repeated string: limits count elements, element_* their characters */
     KS_MEMBER_TAGS,    /* repeated Tag */
     KS_MEMBER_CONTEXT, /* map of strings: an encryption context, whose limits are pkg/blob's */
@@ -79,8 +80,8 @@ struct ks_member {
     int32_t element_max;
     const char *pattern; /* of its characters, for the text; NULL: any */
     ks_charset charset;  /* the characters of pattern */
-    const char *values;  /* ENUM: "AES_256, AES_128" */
-    int32_t value_max;   /* ENUM: 1 to value_max are values */
+    const char *values;  /* ENUM, ENUMS: "AES_256, AES_128" */
+    int32_t value_max;   /* ENUM, ENUMS: 1 to value_max are values */
     const char *text;    /* what a client reads about its limits; NULL: AWS's sentence */
     ks_code text_code;   /* that comes with text */
     /* The text for a client that gave an alias in place of a key; NULL: that of an absent key. */

@@ -68,15 +68,16 @@ static void has_a_member_for_each_field(void **state)
 static const int types[] = {
     [KS_MEMBER_FLAG] = PROTOBUF_C_TYPE_BOOL,       [KS_MEMBER_TEXT] = PROTOBUF_C_TYPE_STRING,
     [KS_MEMBER_BYTES] = PROTOBUF_C_TYPE_BYTES,     [KS_MEMBER_NUMBER] = PROTOBUF_C_TYPE_INT32,
-    [KS_MEMBER_ENUM] = PROTOBUF_C_TYPE_ENUM,       [KS_MEMBER_TEXTS] = PROTOBUF_C_TYPE_STRING,
-    [KS_MEMBER_TAGS] = PROTOBUF_C_TYPE_MESSAGE,    [KS_MEMBER_CONTEXT] = PROTOBUF_C_TYPE_MESSAGE,
-    [KS_MEMBER_ENTRIES] = PROTOBUF_C_TYPE_MESSAGE,
+    [KS_MEMBER_ENUM] = PROTOBUF_C_TYPE_ENUM,       [KS_MEMBER_ENUMS] = PROTOBUF_C_TYPE_ENUM,
+    [KS_MEMBER_TEXTS] = PROTOBUF_C_TYPE_STRING,    [KS_MEMBER_TAGS] = PROTOBUF_C_TYPE_MESSAGE,
+    [KS_MEMBER_CONTEXT] = PROTOBUF_C_TYPE_MESSAGE, [KS_MEMBER_ENTRIES] = PROTOBUF_C_TYPE_MESSAGE,
 };
 
 static bool is_list(const struct ks_member *member)
 {
-    return member->type == KS_MEMBER_TEXTS || member->type == KS_MEMBER_TAGS ||
-           member->type == KS_MEMBER_CONTEXT || member->type == KS_MEMBER_ENTRIES;
+    return member->type == KS_MEMBER_ENUMS || member->type == KS_MEMBER_TEXTS ||
+           member->type == KS_MEMBER_TAGS || member->type == KS_MEMBER_CONTEXT ||
+           member->type == KS_MEMBER_ENTRIES;
 }
 
 static void assert_fits(const struct ks_operation *operation, const struct ks_member *member)
@@ -95,7 +96,7 @@ static void assert_fits(const struct ks_operation *operation, const struct ks_me
     if (member->type == KS_MEMBER_TEXT && member->min == 0 && member->required) {
         assert_true(in_oneof); /* an absent one is refused, an empty one is not */
     }
-    if (member->type == KS_MEMBER_ENUM) {
+    if (member->type == KS_MEMBER_ENUM || member->type == KS_MEMBER_ENUMS) {
         const ProtobufCEnumDescriptor *values = field->descriptor;
         assert_int_equal(values->n_values, member->value_max + 1);
         assert_int_equal(values->values[member->value_max].value, member->value_max);
@@ -120,8 +121,8 @@ static void bounds_every_text_and_every_run_of_bytes(void **state)
         for (size_t m = 0; m < ks_operations[i]->member_count; m++) {
             const struct ks_member *member = &ks_operations[i]->members[m];
             bool grows = member->type == KS_MEMBER_TEXT || member->type == KS_MEMBER_BYTES ||
-                         member->type == KS_MEMBER_TEXTS || member->type == KS_MEMBER_TAGS ||
-                         member->type == KS_MEMBER_ENTRIES;
+                         member->type == KS_MEMBER_ENUMS || member->type == KS_MEMBER_TEXTS ||
+                         member->type == KS_MEMBER_TAGS || member->type == KS_MEMBER_ENTRIES;
             assert_true(!grows || member->max > 0);
             assert_true(member->type != KS_MEMBER_TEXTS || member->element_max > 0);
         }

@@ -38,7 +38,7 @@ void ks_method_limits(const struct ks_command *command, const struct ks_option *
     if (member && member->type == KS_MEMBER_NUMBER && member->max > 0) {
         snprintf(ret_text, KS_LIMITS_LEN, "%d to %d", (int)member->min, (int)member->max);
     }
-    if (member && member->type == KS_MEMBER_ENUM) {
+    if (member && (member->type == KS_MEMBER_ENUM || member->type == KS_MEMBER_ENUMS)) {
         snprintf(ret_text, KS_LIMITS_LEN, "%s", member->values);
     }
 }
