@@ -22,8 +22,16 @@ struct ks_question {
     const struct ks_home *home;       /* where it is decided */
     ks_bytes account;                 /* of the caller */
     ks_bytes principal;               /* its ARN */
-    const struct ks_facts *keys;      /* of each of checked->keys: what is known of it */
+    /*
+     * checked->key_count of them, in the order of checked->keys: what is known of each key. One of
+     * which nothing is known counts as a key that is not there: of the caller's own account it is
+     * allowed, so that the caller is told that it is not there.
+     */
+    const struct ks_facts *keys;
 };
 
-/* Returns whether everything that the request asks for is allowed. */
+/*
+ * Returns whether everything that the request asks for is allowed. Every resource is decided on,
+ * even when one is denied already.
+ */
 bool ks_authorize(const struct ks_question *question);

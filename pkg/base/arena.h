@@ -13,10 +13,13 @@
 
 struct ks_arena_block;
 
-/* {.len_max = N} is an empty arena that hands out up to N bytes. */
+/*
+ * {.len_max = N} is an empty arena that hands out up to N bytes, each allocation rounded up to the
+ * alignment. N is at least 1: to use an arena without a bound ends the program.
+ */
 struct ks_arena {
-    struct ks_arena_block *newest;
-    size_t len;
+    struct ks_arena_block *newest; /* of the module alone */
+    size_t len;                    /* bytes handed out */
     size_t len_max;
 };
 

@@ -2,9 +2,9 @@
  * random: the only code that draws random bytes. Both generators are OpenSSL's CTR_DRBG with AES-256
  * (NIST SP 800-90A). Each thread has instances of its own, which the kernel seeds.
  *
- * After a failure ret_bytes is unspecified and must not be used.
+ * Lengths are the program's own and never a client's: one that is out of bounds ends the program.
  *
- * Threads: any thread; see ks_random_nonce.
+ * Threads: any thread, but ks_random_nonce only that of its struct ks_crypto.
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 #include "pkg/crypto/crypto.h"
 
 #define KS_RANDOM_MAX       4096U /* bytes a call */
-#define KS_RANDOM_NONCE_MAX 64U
+#define KS_RANDOM_NONCE_MAX 64U   /* the same */
 
 /*
  * Draws a secret of len bytes, 1 to KS_SECRET_MAX, from the generator for keys, which shares no state

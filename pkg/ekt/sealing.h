@@ -25,8 +25,8 @@ struct ks_sealing {
     struct ks_crypto *crypto;
     struct ks_mac *key;  /* the longer-lived one */
     ks_bytes label;      /* of labels.md */
-    ks_bytes derivation; /* stands behind the salt in the derivation's context */
-    ks_bytes aad;        /* stands behind the head */
+    ks_bytes derivation; /* follows the salt in the derivation's context; at most 32 bytes */
+    ks_bytes aad;        /* follows the head; with it at most KS_SEALING_AAD_MAX bytes */
 };
 
 /* A sealed form taken apart; borrowed from it. */
@@ -49,6 +49,9 @@ KS_MUST_USE ks_result ks_sealed_parse(ks_bytes bytes, struct ks_sealed *ret_seal
 /*
  * Seals a secret.
  *
+ * generation  of the longer-lived key; a valid one (pkg/ekt/generation.h).
+ * salt        KS_SEALING_SALT_LEN random bytes, drawn for this secret only.
+ * secret      1 to KS_SECRET_MAX bytes.
  * ret_sealed  KS_SEALING_HEAD_LEN + secret->len + KS_SEALING_TAG_LEN bytes, the caller's.
  *             Unspecified after a failure.
  *

@@ -26,7 +26,7 @@ struct ks_wrap_place {
 };
 
 /*
- * Writes KS_WRAP_LEN bytes.
+ * Wraps a domain key: writes KS_WRAP_LEN bytes.
  *
  * node         keyed with the node key.
  * domain_key   KS_DOMAIN_KEY_LEN bytes.
@@ -41,7 +41,7 @@ KS_MUST_USE ks_result ks_domain_key_wrap(struct ks_crypto *crypto, struct ks_mac
                                          uint8_t ret_wrapped[static KS_WRAP_LEN]);
 
 /*
- * Opens it.
+ * Opens what ks_domain_key_wrap wrote.
  * ret_domain_key  the caller's to wipe; written on success only.
  * Fails: VALIDATION (malformed place), INVALID_CIPHERTEXT (anything wrong with wrapped, node key,
  * place or generation), INTERNAL (OpenSSL).

@@ -10,6 +10,6 @@
 
 /*
  * Returns the arena in which an answer's parts are; never NULL. It is freed with the answer. Set
- * its len_max before the first use: it is 0, which refuses every allocation.
+ * its len_max before the first use: it is 0, with which an allocation ends the program.
  */
 struct ks_arena *ks_etcd_answer_arena(struct ks_etcd_answer *answer);

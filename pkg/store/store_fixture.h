@@ -23,11 +23,11 @@ struct ks_store *fixture_embedded(const char *folder);
 /* Removes a folder and all below it. */
 void fixture_remove(const char *folder);
 
-/* What a store told its owner through the callbacks of its options. */
+/* What a store told its owner through the callbacks of its options. It owns no memory. */
 struct fixture_events {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int64_t applied;
+    pthread_mutex_t lock;   /* guards the rest */
+    pthread_cond_t changed; /* signalled after each callback */
+    int64_t applied;        /* the revision that was applied last */
     size_t reload_count;
     size_t change_count;
     char keys[FIXTURE_CHANGE_MAX][64]; /* the newest ones; "-key" for a deletion */
@@ -36,12 +36,13 @@ void fixture_events_init(struct fixture_events *events);
 /* Sets the callbacks and user of options. */
 void fixture_listen(struct fixture_events *events, struct ks_store_options *options);
 
-/* An outcome that outlives its callback. */
+/* An outcome that outlives its callback; store.h says what each code means. */
 struct fixture_outcome {
     ks_code code;
     int64_t revision;
-    char stored[FIXTURE_VALUE_MAX];
+    char stored[FIXTURE_VALUE_MAX]; /* "" if there is nothing, or more than fits */
 };
+/* Commits, and waits until the store has called back, however long that takes. */
 struct fixture_outcome fixture_commit(struct ks_store *store,
                                       const struct ks_store_mutation *mutation);
 
