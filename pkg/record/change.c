@@ -56,6 +56,13 @@ void ks_change_delete(struct ks_change *change, ks_bytes key)
     add_op(change)->key = keep(change, key);
 }
 
+void ks_change_delete_prefix(struct ks_change *change, ks_bytes prefix)
+{
+    struct ks_store_mutation *mutation = &change->mutation;
+    assert(mutation->prefix_count < KS_STORE_PREFIXES_MAX);
+    mutation->prefixes[mutation->prefix_count++] = keep(change, prefix);
+}
+
 void ks_change_request(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record)
 {
     change->mutation.request_key = keep(change, key);

@@ -38,6 +38,9 @@ void ks_change_put(struct ks_change *change, ks_bytes key, const ProtobufCMessag
 /* Deletes the record; one that does not exist is fine. */
 void ks_change_delete(struct ks_change *change, ks_bytes key);
 
+/* Deletes all records whose keys start with prefix (struct ks_store_mutation says which may be). */
+void ks_change_delete_prefix(struct ks_change *change, ks_bytes prefix);
+
 /* Adds the record of exactly-once (struct ks_store_mutation). */
 void ks_change_request(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record);
 

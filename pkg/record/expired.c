@@ -11,6 +11,16 @@ struct walk {
     size_t looked_at;
 };
 
+/* There is room. */
+static void add(struct ks_expired *expired, const struct ks_store_record *record)
+{
+    assert(record->key.len <= KS_STORE_KEY_LEN_MAX);
+    char *key = expired->records[expired->count].key;
+    memcpy(key, record->key.ptr, record->key.len);
+    key[record->key.len] = '\0';
+    expired->records[expired->count++].revision = record->revision;
+}
+
 static bool visit(void *user, const struct ks_store_record *record)
 {
     struct walk *walk = user;
@@ -24,10 +34,7 @@ static bool visit(void *user, const struct ks_store_record *record)
     memcpy(walk->pass->after, record->key.ptr, record->key.len);
     walk->pass->after_len = record->key.len;
     if (walk->kind->is_due(record->value, walk->now_ms)) {
-        char *key = expired->records[expired->count].key;
-        memcpy(key, record->key.ptr, record->key.len);
-        key[record->key.len] = '\0';
-        expired->records[expired->count++].revision = record->revision;
+        add(expired, record);
     }
     return true;
 }
@@ -46,6 +53,28 @@ ks_result ks_expired_find(const struct ks_store_view *view, const struct ks_expi
     }
     if (!ret_expired->more) {
         *pass = (struct ks_expired_pass){.after_len = 0};
+    }
+    return result;
+}
+
+static bool add_due(void *user, const struct ks_store_record *record)
+{
+    struct ks_expired *expired = user;
+    if (expired->count == KS_EXPIRED_MAX) {
+        expired->more = true;
+        return false;
+    }
+    add(expired, record);
+    return true;
+}
+
+ks_result ks_expired_find_due(const struct ks_store_view *view, ks_bytes root, int64_t now_ms,
+                              struct ks_expired *ret_expired)
+{
+    *ret_expired = (struct ks_expired){.count = 0};
+    ks_result result = ks_store_scan_due(view, root, now_ms, add_due, ret_expired);
+    if (ks_failed(result)) {
+        *ret_expired = (struct ks_expired){.count = 0};
     }
     return result;
 }

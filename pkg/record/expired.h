@@ -53,6 +53,16 @@ KS_MUST_USE ks_result ks_expired_find(const struct ks_store_view *view,
                                       struct ks_expired_pass *pass, struct ks_expired *ret_expired);
 
 /*
+ * Finds the records below root that are due, the earliest first, by the index of the store
+ * (ks_store_scan_due): it looks at no other record.
+ * ret_expired  what is due, and whether more is. On failure it is empty.
+ *
+ * Fails: CORRUPT (the view can't be read), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_expired_find_due(const struct ks_store_view *view, ks_bytes root,
+                                          int64_t now_ms, struct ks_expired *ret_expired);
+
+/*
  * Adds the removal of as many records as one mutation takes, from index `from` on, to an empty
  * change. Returns the index of the first record that is left: expired->count at the end.
  */

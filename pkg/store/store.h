@@ -34,6 +34,7 @@
 #define KS_STORE_VALUE_LEN_MAX (256U * 1024U) /* a key record with policy and materials is 40 KiB */
 #define KS_STORE_COMPARES_MAX  8U
 #define KS_STORE_OPS_MAX       8U    /* of one mutation */
+#define KS_STORE_PREFIXES_MAX  4U    /* of one mutation */
 #define KS_STORE_PENDING_MAX   4096U /* mutations under way; beyond: THROTTLED */
 #define KS_STORE_KEYSTORES_MAX 16U   /* on the list of a cell */
 #define KS_STORE_WINDOW_MS     2000U /* D of the design */
@@ -50,11 +51,20 @@ enum ks_store_state {
     KS_STORE_REFUSED,   /* it can't go on; ks_store_status says what to do */
 };
 
+/*
+ * Returns when somebody must see to a record (milliseconds of wall time, above 0), as its key and
+ * value say; 0: never. Pure: the same arguments give the same time in every version of the program,
+ * because an index is kept of it.
+ */
+typedef int64_t ks_store_due_fn(ks_bytes key, ks_bytes value);
+
 struct ks_store_options {
     enum ks_store_engine engine;
     const char *folder; /* of the local copy; made if absent, locked while the store lives */
     uint64_t database_bytes_max;  /* 0: 16 GiB. A full copy refuses commits with LIMIT_EXCEEDED */
     const struct ks_clock *clock; /* NULL: ks_clock_system */
+
+    ks_store_due_fn *due_ms; /* NULL: no record is ever due */
 
     /* Replicated only. */
     const char *prefix;           /* of all keys in etcd, e.g. "/keystead/ap-seoul-1/" */
@@ -196,6 +206,16 @@ KS_MUST_USE ks_result ks_store_prefix(const struct ks_store_view *view, ks_bytes
                                       int64_t *ret_newest, uint64_t *ret_count);
 
 /*
+ * Calls `each` for the records below root, e.g. "request/", that options->due_ms says are due at
+ * until_ms or before, the earliest first, until it returns false. It looks at no other record. A
+ * record is borrowed for the call.
+ * Fails: CORRUPT, INTERNAL; `each` was then called for those before.
+ */
+KS_MUST_USE ks_result
+ks_store_scan_due(const struct ks_store_view *view, ks_bytes root, int64_t until_ms,
+                  bool (*each)(void *user, const struct ks_store_record *record), void *user);
+
+/*
  * Makes sure that no keystore serves a state older than `revision` any more, then calls done once.
  * Its result is OK, or UNAVAILABLE (that can't be known now, or too much is under way): the answer
  * must not go out then. done is called within this call, on the caller's thread, when the result is
@@ -220,14 +240,22 @@ struct ks_store_op {
 };
 
 /*
- * One mutation: if all of its compares hold, all of its ops are done, in one revision; otherwise
- * none is. Each op has another key.
+ * One mutation: if all of its compares hold, all of its ops are done, and all of its prefixes deleted,
+ * in one revision; otherwise nothing is. Each op has another key.
  */
 struct ks_store_mutation {
     struct ks_store_compare compares[KS_STORE_COMPARES_MAX];
     size_t compare_count;
     struct ks_store_op ops[KS_STORE_OPS_MAX];
     size_t op_count;
+    /*
+     * All records whose keys start with one of these are deleted, too. A prefix is a directory or
+     * goes on from one: "grant/<account>/<key>/", or what else the table of copy/index.c calls so.
+     * No op, and no other prefix, may be about a record there. Each record that goes is told by
+     * on_change.
+     */
+    ks_bytes prefixes[KS_STORE_PREFIXES_MAX];
+    size_t prefix_count;
     /*
      * The record that makes a request happen once. It is put with the mutation if there is none
      * under request_key; if there is one, nothing else is looked at, and that record is the answer.

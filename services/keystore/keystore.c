@@ -18,6 +18,7 @@
 #include "services/keystore/mirror/mirror.h"
 #include "services/keystore/operations/quota.h"
 #include "services/keystore/operations/table.h"
+#include "services/keystore/records/due.h"
 #include "services/keystore/serve/applied.h"
 #include "services/keystore/serve/execute_stream.h"
 #include "services/keystore/serve/operators.h"
@@ -220,6 +221,7 @@ static ks_result open_store(struct ks_keystore *keystore)
         .ca_file = settings->etcd_ca_file,
         .cert_file = settings->etcd_cert_file,
         .key_file = settings->etcd_key_file,
+        .due_ms = ks_record_due_ms,
         .name = settings->name,
         .zone = settings->zone,
         .address = address,

@@ -23,6 +23,7 @@ struct ks_copy {
     ks_lmdb_db list;
     ks_lmdb_db meta;
     struct ks_index index;
+    ks_store_due_fn *due_ms;
     atomic_bool damaged;
     atomic_uint forgiven;
 };
@@ -127,6 +128,7 @@ ks_result ks_copy_open(const struct ks_copy_options *options, struct ks_copy **r
     KS_TRY(ks_lmdb_open(&lmdb, &env));
     struct ks_copy *copy = ks_alloc(1, sizeof(*copy));
     copy->env = env;
+    copy->due_ms = options->due_ms;
     ks_result opened = open_databases(copy);
     if (ks_failed(opened)) {
         ks_copy_close(copy);
@@ -264,6 +266,44 @@ ks_result ks_snapshot_prefix(const struct ks_snapshot *snapshot, ks_bytes prefix
     return KS_RES(OK);
 }
 
+static int64_t due_of(const struct ks_copy *copy, ks_bytes key, ks_bytes value)
+{
+    return copy->due_ms ? copy->due_ms(key, value) : 0;
+}
+
+/* One look at what is due. */
+struct due_scan {
+    const struct ks_snapshot *snapshot;
+    int64_t until_ms;
+    ks_snapshot_each *each;
+    void *user;
+    ks_result result;
+};
+
+/* What the index has of a record that was damaged when it was replaced may be out of date. */
+static bool visit_due(void *user, ks_bytes key)
+{
+    struct due_scan *due = user;
+    struct ks_store_record record;
+    ks_result found = ks_snapshot_get(due->snapshot, key, &record);
+    bool is_due =
+        !ks_failed(found) && due_of(due->snapshot->copy, key, record.value) <= due->until_ms;
+    if (found.code == KS_NOT_FOUND || (!ks_failed(found) && !is_due)) {
+        return true;
+    }
+    due->result = found;
+    return !ks_failed(found) && due->each(due->user, &record);
+}
+
+ks_result ks_snapshot_scan_due(const struct ks_snapshot *snapshot, ks_bytes root, int64_t until_ms,
+                               ks_snapshot_each *each, void *user)
+{
+    struct due_scan due = {snapshot, until_ms, each, user, KS_RES(OK)};
+    KS_TRY(noted_in(snapshot, ks_index_scan_due(&snapshot->copy->index, snapshot->read, root,
+                                                until_ms, visit_due, &due)));
+    return due.result;
+}
+
 ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each, void *user)
 {
     struct ks_lmdb_span all = {0};
@@ -302,15 +342,32 @@ static ks_result note(struct ks_copy_write *write, ks_bytes key, enum ks_index_e
                          &write->position.floor);
 }
 
+/*
+ * What the index has of a record as it stands. A damaged one has lost its due time: the copy is
+ * condemned, and what the index keeps of it is passed over by who looks.
+ * Fails: NOT_FOUND (there is no record), CORRUPT (LMDB found damage), INTERNAL.
+ */
+static ks_result due_before(struct ks_copy_write *write, ks_bytes key, int64_t *ret_due_ms)
+{
+    ks_bytes stored;
+    struct ks_store_record record;
+    KS_TRY(ks_lmdb_write_get(write->txn, write->copy->data, key, &stored));
+    ks_result decoded = noted(write->copy, ks_stored_decode(key, stored, &record));
+    *ret_due_ms = ks_failed(decoded) ? 0 : due_of(write->copy, key, record.value);
+    return KS_RES(OK);
+}
+
 ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value, int64_t revision)
 {
     struct ks_store_record record = {key, value, revision};
-    ks_bytes before;
-    ks_result found = ks_lmdb_write_get(write->txn, write->copy->data, key, &before);
+    int64_t before_ms = 0;
+    ks_result found = due_before(write, key, &before_ms);
     if (ks_failed(found) && found.code != KS_NOT_FOUND) {
         return found;
     }
     KS_TRY(put(write, write->copy->data, &record));
+    KS_TRY(ks_index_note_due(&write->copy->index, write->txn, key, before_ms,
+                             due_of(write->copy, key, value)));
     return note(write, key, ks_failed(found) ? KS_INDEX_ADDED : KS_INDEX_CHANGED, revision);
 }
 
@@ -328,9 +385,31 @@ static ks_result fine_if_absent(ks_result deleted)
 
 ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision)
 {
-    ks_result deleted = ks_lmdb_delete(write->txn, write->copy->data, key);
-    return ks_failed(deleted) ? fine_if_absent(deleted)
-                              : note(write, key, KS_INDEX_REMOVED, revision);
+    int64_t before_ms = 0;
+    ks_result found = due_before(write, key, &before_ms);
+    if (ks_failed(found)) {
+        return fine_if_absent(found);
+    }
+    KS_TRY(ks_lmdb_delete(write->txn, write->copy->data, key));
+    KS_TRY(ks_index_note_due(&write->copy->index, write->txn, key, before_ms, 0));
+    return note(write, key, KS_INDEX_REMOVED, revision);
+}
+
+ks_result ks_copy_delete_prefix(struct ks_copy_write *write, ks_bytes prefix, int64_t revision,
+                                void (*each)(void *user, ks_bytes key), void *user)
+{
+    for (;;) {
+        ks_bytes first;
+        uint8_t key[KS_LMDB_KEY_MAX];
+        ks_result found = ks_lmdb_write_first(write->txn, write->copy->data, prefix, &first);
+        if (ks_failed(found)) {
+            return fine_if_absent(found);
+        }
+        memcpy(key, first.ptr, first.len);
+        const ks_bytes copied = {key, first.len};
+        KS_TRY(ks_copy_delete(write, copied, revision));
+        each(user, copied);
+    }
 }
 
 ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes id)

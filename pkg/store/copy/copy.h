@@ -3,7 +3,8 @@
  *
  *   "data"  key               -> mod revision 8 bytes | checksum 4 bytes | value
  *   "list"  keystore id       -> the same form; the value is a KeystoreRecord
- *   "prefix", "empty"            what is known of the records under a prefix (index.h)
+ *   "prefix", "empty", "due"     what is known of the records under a prefix, and which of them are
+ *                                due when (index.h)
  *   "meta"  "position"        -> struct ks_position; "source" -> struct ks_copy_source
  *
  * Integers are big-endian. The checksum covers key, revision and value. Position and records
@@ -60,7 +61,8 @@ struct ks_copy_source {
 struct ks_copy_options {
     const char *folder; /* exists */
     uint64_t bytes_max;
-    bool no_sync; /* commits reach the disk by ks_copy_sync only */
+    bool no_sync;            /* commits reach the disk by ks_copy_sync only */
+    ks_store_due_fn *due_ms; /* as in struct ks_store_options */
 };
 
 /*
@@ -155,6 +157,14 @@ KS_MUST_USE ks_result ks_snapshot_prefix(const struct ks_snapshot *snapshot, ks_
                                          int64_t *ret_newest, uint64_t *ret_count);
 
 /*
+ * Calls `each` for the records below root that are due at until_ms or before, as
+ * ks_store_scan_due does.
+ * Fails: as the scan does.
+ */
+KS_MUST_USE ks_result ks_snapshot_scan_due(const struct ks_snapshot *snapshot, ks_bytes root,
+                                           int64_t until_ms, ks_snapshot_each *each, void *user);
+
+/*
  * Calls `each` for every keystore record, whose key is the keystore's id. Fails as the scan does.
  */
 KS_MUST_USE ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each,
@@ -195,6 +205,15 @@ KS_MUST_USE ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id,
  */
 KS_MUST_USE ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision);
 KS_MUST_USE ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes id);
+
+/*
+ * Deletes the records of a directory (ks_index_directory) whose keys start with prefix, at revision,
+ * and calls `each` with the key of every one, borrowed for the call. The index follows.
+ * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
+ */
+KS_MUST_USE ks_result ks_copy_delete_prefix(struct ks_copy_write *write, ks_bytes prefix,
+                                            int64_t revision,
+                                            void (*each)(void *user, ks_bytes key), void *user);
 
 /*
  * Looks up a record as this change has left it. A failure does not end the change.

@@ -7,22 +7,24 @@
 
 #define COUNT_LEN     8U
 #define REVISION_LEN  8U
+#define DUE_LEN       8U
 #define FORGOTTEN_MAX 2U /* of one change: twice what it can have emptied */
 
 /* The prefix that ends with the depth-th slash of the keys that start with root. */
 struct level {
     const char *root;
     size_t depth;
+    bool is_directory;
 };
 
 static const struct level levels[] = {
-    {"key/", 1},      /* how many keys the cell has */
-    {"key/", 2},      /* an account's keys */
-    {"alias/", 2},    /* an account's aliases */
-    {"keyalias/", 3}, /* a key's aliases */
-    {"grant/", 3},    /* a key's grants */
-    {"grantee/", 3},  /* a grantee's grants */
-    {"material/", 3}, /* a key's older materials */
+    {"key/", 1, false},     /* how many keys the cell has */
+    {"key/", 2, false},     /* an account's keys */
+    {"alias/", 2, false},   /* an account's aliases */
+    {"keyalias/", 3, true}, /* a key's aliases */
+    {"grant/", 3, true},    /* a key's grants */
+    {"grantee/", 3, true},  /* a grantee's grants */
+    {"material/", 3, true}, /* a key's older materials */
 };
 
 /* Gives the prefix of key at a level; false: it has none, or is no longer than it. */
@@ -66,11 +68,22 @@ bool ks_index_keeps(ks_bytes prefix)
     return false;
 }
 
+bool ks_index_directory(ks_bytes key, ks_bytes *ret_directory)
+{
+    for (size_t i = 0; i < KS_COUNT(levels); i++) {
+        if (levels[i].is_directory && prefix_at(key, &levels[i], ret_directory)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 ks_result ks_index_open(struct ks_lmdb *env, struct ks_index *ret_index)
 {
     struct ks_index index;
     KS_TRY(ks_lmdb_database(env, "prefix", &index.prefixes));
     KS_TRY(ks_lmdb_database(env, "empty", &index.empty));
+    KS_TRY(ks_lmdb_database(env, "due", &index.due));
     *ret_index = index;
     return KS_RES(OK);
 }
@@ -78,7 +91,8 @@ ks_result ks_index_open(struct ks_lmdb *env, struct ks_index *ret_index)
 ks_result ks_index_clear(const struct ks_index *index, struct ks_lmdb_write *write)
 {
     KS_TRY(ks_lmdb_clear(write, index->prefixes));
-    return ks_lmdb_clear(write, index->empty);
+    KS_TRY(ks_lmdb_clear(write, index->empty));
+    return ks_lmdb_clear(write, index->due);
 }
 
 /* ---- One entry ---- */
@@ -226,4 +240,77 @@ ks_result ks_index_note(const struct ks_index *index, struct ks_lmdb_write *writ
         KS_TRY(note_prefix(index, write, prefixes[i], event, revision));
     }
     return forget(index, write, revision, floor);
+}
+
+/* ---- Due times ---- */
+
+static size_t root_len_of(ks_bytes key)
+{
+    size_t len = 0;
+    while (len < key.len && key.ptr[len] != '/') {
+        len++;
+    }
+    return len < key.len ? len + 1 : len;
+}
+
+/* The key in "due"; room is for the longest. */
+static ks_bytes due_key(ks_bytes key, int64_t due_ms, uint8_t room[KS_LMDB_KEY_MAX])
+{
+    size_t root_len = root_len_of(key);
+    assert(DUE_LEN + key.len <= KS_LMDB_KEY_MAX && root_len > 0 && due_ms > 0);
+
+    memcpy(room, key.ptr, root_len);
+    ks_stored_put_u64(room + root_len, (uint64_t)due_ms);
+    memcpy(room + root_len + DUE_LEN, key.ptr + root_len, key.len - root_len);
+    return (ks_bytes){room, DUE_LEN + key.len};
+}
+
+ks_result ks_index_note_due(const struct ks_index *index, struct ks_lmdb_write *write, ks_bytes key,
+                            int64_t before_ms, int64_t after_ms)
+{
+    uint8_t room[KS_LMDB_KEY_MAX];
+    if (before_ms == after_ms) {
+        return KS_RES(OK);
+    }
+    if (before_ms > 0) {
+        ks_result removed = ks_lmdb_delete(write, index->due, due_key(key, before_ms, room));
+        if (ks_failed(removed) && removed.code != KS_NOT_FOUND) {
+            return removed;
+        }
+    }
+    return after_ms > 0
+               ? ks_lmdb_put(write, index->due, due_key(key, after_ms, room), (ks_bytes){0})
+               : KS_RES(OK);
+}
+
+ks_result ks_index_scan_due(const struct ks_index *index, struct ks_lmdb_read *read, ks_bytes root,
+                            int64_t until_ms, bool (*each)(void *user, ks_bytes key), void *user)
+{
+    assert(root.len > 0 && root_len_of(root) == root.len);
+
+    struct ks_lmdb_span span = {.prefix = root};
+    KS_LMDB_WALK_AUTO *walk = NULL;
+    KS_TRY(ks_lmdb_walk_begin(read, index->due, &span, &walk));
+    for (;;) {
+        ks_bytes at;
+        ks_bytes nothing;
+        uint8_t key[KS_LMDB_KEY_MAX];
+        ks_result next = ks_lmdb_walk_next(walk, &at, &nothing);
+        if (next.code == KS_NOT_FOUND) {
+            return KS_RES(OK);
+        }
+        KS_TRY(next);
+        if (at.len < root.len + DUE_LEN) {
+            return KS_RES(CORRUPT);
+        }
+        if ((int64_t)ks_stored_get_u64(at.ptr + root.len) > until_ms) {
+            return KS_RES(OK);
+        }
+        size_t rest_len = at.len - root.len - DUE_LEN;
+        memcpy(key, root.ptr, root.len);
+        memcpy(key + root.len, at.ptr + root.len + DUE_LEN, rest_len);
+        if (!each(user, (ks_bytes){key, root.len + rest_len})) {
+            return KS_RES(OK);
+        }
+    }
 }

@@ -5,6 +5,8 @@
  *
  *   "prefix"  prefix            -> newest revision 8 bytes | checksum 4 bytes | count 8 bytes
  *   "empty"   newest 8 | prefix -> nothing: the prefixes with a count of 0, the oldest first
+ *   "due"     the key up to its first slash | due time 8 | the rest of the key -> nothing: the records
+ *             that somebody must see to at a time, the earliest first
  *
  * Integers are big-endian. A prefix ends a path level that the table of index.c names; of other
  * prefixes nothing is kept.
@@ -37,6 +39,7 @@
 struct ks_index {
     ks_lmdb_db prefixes;
     ks_lmdb_db empty;
+    ks_lmdb_db due;
 };
 
 /* What is known of a prefix; zero: nothing. */
@@ -53,6 +56,13 @@ size_t ks_index_prefixes_of(ks_bytes key, ks_bytes ret_prefixes[KS_INDEX_LEVELS_
 
 /* Returns whether something is kept of that prefix. */
 bool ks_index_keeps(ks_bytes prefix);
+
+/*
+ * Gives the directory of a key: the prefix of a kind of records of which one key, or one grantee, has
+ * many, which are kept together and can be deleted by one op. Returns false if it has none.
+ * ret_directory  borrows key; untouched if there is none.
+ */
+bool ks_index_directory(ks_bytes key, ks_bytes *ret_directory);
 
 /*
  * Makes the index's databases if they are absent. Fails: as ks_lmdb_database; ret_index is
@@ -75,6 +85,23 @@ enum ks_index_event { KS_INDEX_ADDED, KS_INDEX_CHANGED, KS_INDEX_REMOVED };
 KS_MUST_USE ks_result ks_index_note(const struct ks_index *index, struct ks_lmdb_write *write,
                                     ks_bytes key, enum ks_index_event event, int64_t revision,
                                     int64_t *floor);
+
+/*
+ * Notes that the record `key`, which was due at before_ms, is due at after_ms; 0: never.
+ * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL; write can then only be aborted.
+ */
+KS_MUST_USE ks_result ks_index_note_due(const struct ks_index *index, struct ks_lmdb_write *write,
+                                        ks_bytes key, int64_t before_ms, int64_t after_ms);
+
+/*
+ * Calls `each` with the keys of the records below root, which ends with the only slash in it, that
+ * are due at until_ms or before, the earliest first, until it returns false. A key is borrowed for
+ * the call.
+ * Fails: CORRUPT, INTERNAL; `each` was then called for those before.
+ */
+KS_MUST_USE ks_result ks_index_scan_due(const struct ks_index *index, struct ks_lmdb_read *read,
+                                        ks_bytes root, int64_t until_ms,
+                                        bool (*each)(void *user, ks_bytes key), void *user);
 
 /*
  * Reads what is known of a prefix, without regard to the floor.

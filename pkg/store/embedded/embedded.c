@@ -15,6 +15,7 @@
 #define BATCH_MAX        128U
 #define FIRST_GENERATION 1U
 #define FIRST_REVISION   1
+#define DELETED_LEN_MAX  (64U << 20) /* keys that one mutation deletes by their prefix */
 
 #define ALARM_FULL                                                                                 \
     "the disk or the database of this node is full: free space or raise the database limit; "      \
@@ -32,7 +33,8 @@ struct embedded {
 struct batch {
     struct ks_pending *pendings[BATCH_MAX];
     struct ks_store_outcome outcomes[BATCH_MAX];
-    char *stored[BATCH_MAX]; /* what outcomes borrow; owned */
+    char *stored[BATCH_MAX];             /* what outcomes borrow; owned */
+    struct ks_buffer deleted[BATCH_MAX]; /* keys that went with a prefix, each with a NUL */
     size_t count;
 };
 
@@ -98,13 +100,42 @@ static ks_result compare(struct ks_copy_write *write, const struct ks_store_muta
     return KS_RES(OK);
 }
 
+/* Keys that were deleted, as far as there is room. */
+struct deletion {
+    struct ks_buffer *keys;
+    ks_result result;
+};
+
+static void note_deleted(void *user, ks_bytes key)
+{
+    struct deletion *deletion = user;
+    if (!ks_failed(deletion->result)) {
+        deletion->result = ks_buffer_append(deletion->keys, key);
+    }
+    if (!ks_failed(deletion->result)) {
+        deletion->result = ks_buffer_append(deletion->keys, KS_LITERAL("\0"));
+    }
+}
+
+static ks_result delete_prefix(struct ks_copy_write *write, ks_bytes prefix, int64_t revision,
+                               struct ks_buffer *deleted)
+{
+    struct deletion deletion = {deleted, KS_RES(OK)};
+    deleted->len_max = DELETED_LEN_MAX;
+    KS_TRY(ks_copy_delete_prefix(write, prefix, revision, note_deleted, &deletion));
+    return deletion.result;
+}
+
 static ks_result change(struct ks_copy_write *write, const struct ks_store_mutation *mutation,
-                        int64_t revision)
+                        int64_t revision, struct ks_buffer *deleted)
 {
     for (size_t i = 0; i < mutation->op_count; i++) {
         const struct ks_store_op *op = &mutation->ops[i];
         KS_TRY(op->value.ptr ? ks_copy_put(write, op->key, op->value, revision)
                              : ks_copy_delete(write, op->key, revision));
+    }
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        KS_TRY(delete_prefix(write, mutation->prefixes[i], revision, deleted));
     }
     if (mutation->request_key.len > 0) {
         KS_TRY(ks_copy_put(write, mutation->request_key, mutation->request_value, revision));
@@ -152,7 +183,7 @@ static ks_result apply_one(struct ks_copy_write *write, struct batch *batch, siz
     int64_t revision = write->position.applied + 1;
     if (!ks_failed(compared)) {
         batch->outcomes[index].revision = revision;
-        return change(write, mutation, revision);
+        return change(write, mutation, revision, &batch->deleted[index]);
     }
     batch->outcomes[index].result = compared;
     return compared.code == KS_CONFLICT ? KS_RES(OK) : compared;
@@ -165,6 +196,8 @@ static void forget_outcomes(struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         ks_free(batch->stored[i]);
         batch->stored[i] = NULL;
+        ks_buffer_done(&batch->deleted[i]);
+        batch->deleted[i] = (struct ks_buffer){.len = 0};
         batch->outcomes[i] = (struct ks_store_outcome){0};
     }
 }
@@ -186,21 +219,35 @@ static ks_result try_batch(struct ks_store *store, struct batch *batch)
     return KS_RES(OK);
 }
 
-static void tell_changes(const struct ks_store *store, const struct ks_pending *pending,
-                         int64_t revision)
+static void tell_deleted(const struct ks_store_options *options, ks_bytes keys, int64_t revision)
+{
+    for (size_t at = 0; at < keys.len;) {
+        ks_bytes key = ks_bytes_of((const char *)keys.ptr + at);
+        options->on_change(options->user, key, (ks_bytes){0}, revision);
+        at += key.len + 1;
+    }
+}
+
+static void tell_changes(const struct ks_store *store, const struct batch *batch, size_t index)
 {
     const struct ks_store_options *options = &store->options;
-    for (size_t i = 0; options->on_change && i < pending->mutation.op_count; i++) {
-        const struct ks_store_op *op = &pending->mutation.ops[i];
+    const struct ks_store_mutation *mutation = &batch->pendings[index]->mutation;
+    int64_t revision = batch->outcomes[index].revision;
+    if (!options->on_change) {
+        return;
+    }
+    for (size_t i = 0; i < mutation->op_count; i++) {
+        const struct ks_store_op *op = &mutation->ops[i];
         options->on_change(options->user, op->key, op->value, revision);
     }
+    tell_deleted(options, ks_buffer_bytes(&batch->deleted[index]), revision);
 }
 
 static void answer_batch(struct ks_store *store, struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         if (!ks_failed(batch->outcomes[i].result)) {
-            tell_changes(store, batch->pendings[i], batch->outcomes[i].revision);
+            tell_changes(store, batch, i);
         }
     }
     if (store->options.on_applied) {

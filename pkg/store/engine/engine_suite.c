@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,11 +22,24 @@ struct bench {
     struct ks_store *store;
 };
 
+/* The values of this suite that begin with "due " go on with a time. */
+static int64_t due_ms(ks_bytes key, ks_bytes value)
+{
+    char text[32] = "";
+    if (!ks_bytes_starts_with(key, KS_LITERAL("request/")) ||
+        !ks_bytes_starts_with(value, KS_LITERAL("due ")) || value.len >= sizeof(text)) {
+        return 0;
+    }
+    memcpy(text, value.ptr, value.len);
+    return strtoll(text + strlen("due "), NULL, 10);
+}
+
 static void bench_open(struct bench *bench)
 {
     struct ks_store_options options = {0};
     suite->prepare(&options, bench->test_name);
     options.folder = bench->folder;
+    options.due_ms = due_ms;
     fixture_listen(&bench->events, &options);
     assert_int_equal(ks_store_new(&options, &bench->store).code, KS_OK);
 }
@@ -128,6 +142,122 @@ static void knows_the_count_and_the_newest_change_under_a_prefix(void **state)
     assert_prefix(bench, "key/A/", a.revision, 1);
     assert_prefix(bench, "key/B/", deleted.revision, 1);
     assert_prefix(bench, "key/", deleted.revision, 2);
+}
+
+/* Puts so many records of a directory. */
+static void put_many(struct bench *bench, const char *directory, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char key[64];
+        snprintf(key, sizeof(key), "%s%02u", directory, i);
+        assert_int_equal(fixture_put(bench->store, key, "x", 0).code, KS_OK);
+    }
+}
+
+static size_t count_told(struct fixture_events *events, const char *prefix)
+{
+    size_t told = 0;
+    pthread_mutex_lock(&events->lock);
+    size_t kept =
+        events->change_count < FIXTURE_CHANGE_MAX ? events->change_count : FIXTURE_CHANGE_MAX;
+    for (size_t i = 0; i < kept; i++) {
+        told += strncmp(events->keys[i], prefix, strlen(prefix)) == 0;
+    }
+    pthread_mutex_unlock(&events->lock);
+    return told;
+}
+
+/* At one revision; each record that goes is told, and nothing beside the prefix goes. */
+static void deletes_a_directory_at_once(void **state)
+{
+    struct bench *bench = *state;
+    put_many(bench, "grant/A/k/", 20);
+    put_many(bench, "grant/A/k1/", 2);
+    struct ks_store_mutation mutation = {
+        .ops = {{KS_LITERAL("key/A/k"), KS_LITERAL("gone")}},
+        .op_count = 1,
+        .prefixes = {KS_LITERAL("grant/A/k/")},
+        .prefix_count = 1,
+    };
+
+    struct fixture_outcome outcome = fixture_commit(bench->store, &mutation);
+
+    assert_int_equal(outcome.code, KS_OK);
+    assert_string_equal(fixture_read(bench->store, "key/A/k"), "gone");
+    assert_string_equal(fixture_read(bench->store, "grant/A/k/07"), "");
+    assert_prefix(bench, "grant/A/k/", outcome.revision, 0);
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    int64_t newest = 0;
+    uint64_t count = 0;
+    assert_int_equal(ks_store_prefix(&view, KS_LITERAL("grant/A/k1/"), &newest, &count).code,
+                     KS_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(count_told(&bench->events, "-grant/A/k/"), 20);
+    assert_int_equal(count_told(&bench->events, "-grant/A/k1/"), 0);
+}
+
+/* A part of a directory, for those who must not delete too much at a time; and one that is empty. */
+static void deletes_a_part_of_a_directory(void **state)
+{
+    struct bench *bench = *state;
+    put_many(bench, "grant/A/k/", 12);
+    struct ks_store_mutation mutation = {.prefixes = {KS_LITERAL("grant/A/k/0")},
+                                         .prefix_count = 1};
+
+    assert_int_equal(fixture_commit(bench->store, &mutation).code, KS_OK);
+    assert_string_equal(fixture_read(bench->store, "grant/A/k/09"), "");
+    assert_string_equal(fixture_read(bench->store, "grant/A/k/10"), "x");
+    assert_int_equal(fixture_commit(bench->store, &mutation).code, KS_OK);
+}
+
+struct due {
+    char keys[8][32];
+    size_t count;
+    size_t count_max;
+};
+
+static bool note_due(void *user, const struct ks_store_record *record)
+{
+    struct due *due = user;
+    snprintf(due->keys[due->count++], sizeof(due->keys[0]), "%.*s", (int)record->key.len,
+             (const char *)record->key.ptr);
+    return due->count < due->count_max;
+}
+
+static struct due find_due(struct bench *bench, int64_t until_ms, size_t count_max)
+{
+    struct due due = {.count_max = count_max};
+    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
+    assert_int_equal(
+        ks_store_scan_due(&view, KS_LITERAL("request/"), until_ms, note_due, &due).code, KS_OK);
+    return due;
+}
+
+/* Both sides of the time, in the order of time; a change and a deletion take their old place away. */
+static void finds_what_is_due(void **state)
+{
+    struct bench *bench = *state;
+    fixture_put(bench->store, "request/A/1", "due 3000", 0);
+    struct fixture_outcome two = fixture_put(bench->store, "request/A/2", "due 1000", 0);
+    struct fixture_outcome three = fixture_put(bench->store, "request/B/3", "due 2000", 0);
+    fixture_put(bench->store, "request/B/4", "never", 0);
+    fixture_put(bench->store, "other/B/5", "due 1", 0);
+
+    assert_int_equal(find_due(bench, 999, 8).count, 0);
+    struct due due = find_due(bench, 2000, 8);
+    assert_int_equal(due.count, 2);
+    assert_string_equal(due.keys[0], "request/A/2");
+    assert_string_equal(due.keys[1], "request/B/3");
+    assert_int_equal(find_due(bench, 5000, 1).count, 1);
+
+    fixture_put(bench->store, "request/A/2", NULL, two.revision);
+    fixture_put(bench->store, "request/B/3", "due 4000", three.revision);
+    ks_store_free(bench->store);
+    bench_open(bench);
+    due = find_due(bench, 5000, 8);
+    assert_int_equal(due.count, 2);
+    assert_string_equal(due.keys[0], "request/A/1");
+    assert_string_equal(due.keys[1], "request/B/3");
 }
 
 static void keeps_an_empty_value(void **state)
@@ -414,6 +544,9 @@ int engine_suite_run(const struct engine_suite *which)
         TEST(refuses_another_revision),
         TEST(deletes),
         TEST(knows_the_count_and_the_newest_change_under_a_prefix),
+        TEST(deletes_a_directory_at_once),
+        TEST(deletes_a_part_of_a_directory),
+        TEST(finds_what_is_due),
         TEST(keeps_an_empty_value),
         TEST(does_all_or_nothing),
         TEST(does_a_request_once),

@@ -16,6 +16,9 @@ static void visit(struct ks_store_mutation *mutation, void (*each)(void *user, k
         each(user, &mutation->ops[i].key);
         each(user, &mutation->ops[i].value);
     }
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        each(user, &mutation->prefixes[i]);
+    }
     each(user, &mutation->request_key);
     each(user, &mutation->request_value);
 }
@@ -39,6 +42,22 @@ static void copy_bytes(void *user, ks_bytes *bytes)
     *place += bytes->len;
 }
 
+/* Whether nothing else is about a record that a prefix deletes: etcd refuses such a transaction. */
+static bool is_sound(const struct ks_store_mutation *mutation)
+{
+    bool sound = true;
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        for (size_t j = 0; j < mutation->op_count; j++) {
+            sound = sound && !ks_bytes_starts_with(mutation->ops[j].key, mutation->prefixes[i]);
+        }
+        for (size_t j = 0; j < mutation->prefix_count; j++) {
+            sound = sound &&
+                    (i == j || !ks_bytes_starts_with(mutation->prefixes[j], mutation->prefixes[i]));
+        }
+    }
+    return sound;
+}
+
 static bool fits(const struct ks_store_mutation *mutation)
 {
     for (size_t i = 0; i < mutation->compare_count; i++) {
@@ -49,6 +68,11 @@ static bool fits(const struct ks_store_mutation *mutation)
     for (size_t i = 0; i < mutation->op_count; i++) {
         if (mutation->ops[i].key.len > KS_STORE_KEY_LEN_MAX ||
             mutation->ops[i].value.len > KS_STORE_VALUE_LEN_MAX) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        if (mutation->prefixes[i].len > KS_STORE_KEY_LEN_MAX) {
             return false;
         }
     }
@@ -68,6 +92,8 @@ struct ks_pending *ks_pending_new(const struct ks_store_mutation *mutation)
 {
     assert(mutation->compare_count <= KS_STORE_COMPARES_MAX);
     assert(mutation->op_count <= KS_STORE_OPS_MAX);
+    assert(mutation->prefix_count <= KS_STORE_PREFIXES_MAX);
+    assert(is_sound(mutation));
 
     if (!fits(mutation)) {
         return ks_pending_refused(KS_LIMIT_EXCEEDED);

@@ -65,7 +65,8 @@ static ks_result open_copy(struct ks_store *store)
 {
     KS_AUTO_FREE char *path = ks_folder_path(&store->folder, "copy");
     struct ks_copy_options options = {.folder = path,
-                                      .bytes_max = store->options.database_bytes_max};
+                                      .bytes_max = store->options.database_bytes_max,
+                                      .due_ms = store->options.due_ms};
     if (store->options.engine == KS_STORE_EMBEDDED) {
         return ks_copy_open(&options, &store->copy);
     }

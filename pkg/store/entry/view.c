@@ -84,6 +84,14 @@ ks_result ks_store_prefix(const struct ks_store_view *view, ks_bytes prefix, int
     return ks_snapshot_prefix(&parts->snapshot, prefix, ret_newest, ret_count);
 }
 
+ks_result ks_store_scan_due(const struct ks_store_view *view, ks_bytes root, int64_t until_ms,
+                            bool (*each)(void *user, const struct ks_store_record *record),
+                            void *user)
+{
+    const struct ks_view_parts *parts = view->snapshot;
+    return ks_snapshot_scan_due(&parts->snapshot, root, until_ms, each, user);
+}
+
 static ks_result need_mirror(struct ks_view_parts *parts)
 {
     return parts->mirror ? KS_RES(OK) : ks_mirror_view_open(parts->store->mirror, &parts->mirror);

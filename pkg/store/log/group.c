@@ -10,8 +10,8 @@
 #define OP_OVERHEAD         64U /* bytes of one op or compare in etcd's binary form, at most */
 #define BASE_LEN            2048U
 #define COMPARES_PER_MEMBER (KS_STORE_COMPARES_MAX + 1U)
-#define CHANGES_PER_MEMBER  (KS_STORE_OPS_MAX + 1U)
-#define TOUCHED_PER_ENTRY   (KS_STORE_COMPARES_MAX + KS_STORE_OPS_MAX + 1U)
+#define CHANGES_PER_MEMBER  (KS_STORE_OPS_MAX + KS_STORE_PREFIXES_MAX + 1U)
+#define TOUCHED_PER_ENTRY   (KS_STORE_COMPARES_MAX + CHANGES_PER_MEMBER)
 #define ENTRIES_MAX         (KS_ETCD_OPS_MAX - 8U) /* compares, or changes, of a plain transaction */
 #define ARENA_LEN_MAX       (64U << 20)            /* both forms: keys, values and arrays */
 
@@ -22,6 +22,7 @@ struct touched {
     uint64_t hash;
     ks_bytes key;
     bool is_changed;
+    bool is_prefix; /* all keys that start with it */
 };
 
 struct ks_group {
@@ -74,13 +75,21 @@ static uint64_t hash_of(ks_bytes key)
     return hash;
 }
 
+static bool overlap(const struct touched *one, const struct touched *other)
+{
+    if (!one->is_prefix && !other->is_prefix) {
+        return one->hash == other->hash && ks_bytes_equal(one->key, other->key);
+    }
+    return (one->is_prefix && ks_bytes_starts_with(other->key, one->key)) ||
+           (other->is_prefix && ks_bytes_starts_with(one->key, other->key));
+}
+
 /* Two members may look at the same key; none may touch what another one changes. */
 static bool collides(const struct ks_group *group, const struct touched *wanted)
 {
     for (size_t i = 0; i < group->touched_count; i++) {
         const struct touched *other = &group->touched[i];
-        if (other->hash == wanted->hash && (other->is_changed || wanted->is_changed) &&
-            ks_bytes_equal(other->key, wanted->key)) {
+        if ((other->is_changed || wanted->is_changed) && overlap(other, wanted)) {
             return true;
         }
     }
@@ -96,6 +105,10 @@ static size_t keys_of(const struct ks_store_mutation *mutation,
     }
     for (size_t i = 0; i < mutation->op_count; i++) {
         ret_keys[count++] = (struct touched){.key = mutation->ops[i].key, .is_changed = true};
+    }
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        ret_keys[count++] =
+            (struct touched){.key = mutation->prefixes[i], .is_changed = true, .is_prefix = true};
     }
     if (mutation->request_key.len > 0) {
         ret_keys[count++] = (struct touched){.key = mutation->request_key, .is_changed = true};
@@ -114,8 +127,9 @@ static size_t request_len(const struct ks_group *group, const struct ks_pending 
     for (size_t i = 0; i < mutation->op_count; i++) {
         values_len += mutation->ops[i].value.len;
     }
-    size_t keys_len = pending->len - values_len;
-    size_t entries = mutation->compare_count + 2 * (mutation->op_count + 1);
+    size_t keys_len = pending->len - values_len; /* a prefix is sent as two of them */
+    size_t entries =
+        mutation->compare_count + 2 * (mutation->op_count + mutation->prefix_count + 1);
     return values_len + 2 * keys_len + entries * (OP_OVERHEAD + strlen(group->layout->prefix));
 }
 
@@ -192,6 +206,15 @@ static ks_bytes keep(struct ks_group *group, ks_bytes value)
     return (ks_bytes){(const uint8_t *)copy, value.len};
 }
 
+/* The op of etcd that deletes all of a prefix, or shows whether there is something (RANGE). */
+static struct ks_etcd_op prefix_op(struct ks_group *group, enum ks_etcd_op_kind kind,
+                                   ks_bytes prefix)
+{
+    struct ks_etcd_op op = {.kind = kind, .limit = kind == KS_ETCD_RANGE ? 1 : 0};
+    ks_layout_prefix_range(group->layout, &group->arena, prefix, &op.key, &op.range_end);
+    return op;
+}
+
 /* The member's compares, at places that have room for them. */
 static size_t put_compares(struct ks_group *group, const struct ks_pending *pending,
                            struct ks_etcd_compare *places)
@@ -220,6 +243,9 @@ static size_t put_changes(struct ks_group *group, const struct ks_pending *pendi
                                               .key = data_key(group, op->key),
                                               .value = keep(group, op->value)};
     }
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        places[count++] = prefix_op(group, KS_ETCD_DELETE, mutation->prefixes[i]);
+    }
     if (has_request(pending)) {
         places[count++] = (struct ks_etcd_op){.kind = KS_ETCD_PUT,
                                               .key = data_key(group, mutation->request_key),
@@ -233,12 +259,19 @@ static void build_failure(struct ks_group *group, const struct ks_pending *pendi
                           struct ks_etcd_txn *txn)
 {
     const struct ks_store_mutation *mutation = &pending->mutation;
-    bool by_request = has_request(pending);
-    size_t count = by_request ? 1 : mutation->op_count;
-    struct ks_etcd_op *ops = make(group, count + 1, sizeof(*ops));
-    for (size_t i = 0; i < count; i++) {
-        ks_bytes key = by_request ? mutation->request_key : mutation->ops[i].key;
-        ops[i] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE, .key = data_key(group, key)};
+    struct ks_etcd_op *ops = make(group, CHANGES_PER_MEMBER, sizeof(*ops));
+    size_t count = 0;
+    if (has_request(pending)) {
+        ops[count++] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
+                                           .key = data_key(group, mutation->request_key)};
+    } else {
+        for (size_t i = 0; i < mutation->op_count; i++) {
+            ops[count++] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
+                                               .key = data_key(group, mutation->ops[i].key)};
+        }
+        for (size_t i = 0; i < mutation->prefix_count; i++) {
+            ops[count++] = prefix_op(group, KS_ETCD_RANGE, mutation->prefixes[i]);
+        }
     }
     txn->failure = ops;
     txn->failure_count = count;
@@ -379,8 +412,14 @@ static struct ks_store_outcome by_keys(const struct ks_pending *pending,
     const struct ks_store_mutation *mutation = &pending->mutation;
     struct ks_store_outcome conflict = {.result = KS_RES(CONFLICT)};
     struct ks_store_outcome done = {.revision = 0};
-    if (txn->op_count != mutation->op_count) {
+    if (txn->op_count != mutation->op_count + mutation->prefix_count) {
         return conflict;
+    }
+    for (size_t i = 0; i < mutation->prefix_count; i++) {
+        if (found(&txn->ops[mutation->op_count + i])) {
+            return conflict;
+        }
+        done.revision = now_revision;
     }
     for (size_t i = 0; i < mutation->op_count; i++) {
         const struct ks_etcd_kv *kv = found(&txn->ops[i]);

@@ -89,6 +89,48 @@ static void nobody_joins_who_touches_what_another_changes(void **state)
     assert_int_equal(ks_group_count(group), 2);
 }
 
+static struct ks_pending *prefix_deletion(const char *prefix)
+{
+    struct ks_store_mutation mutation = {.prefixes = {ks_bytes_of(prefix)}, .prefix_count = 1};
+    struct ks_pending *pending = ks_pending_new(&mutation);
+    pending->done = ignore;
+    return pending;
+}
+
+/* etcd refuses a transaction that puts a key and deletes a range with it. */
+static void nobody_joins_who_touches_what_a_prefix_deletes(void **state)
+{
+    (void)state;
+    assert_int_equal(add(prefix_deletion("grant/A/k/")), KS_GROUP_ADDED);
+
+    assert_int_equal(add(mutation(NULL, "grant/A/k/1", NULL)), KS_GROUP_NOT_NOW);
+    assert_int_equal(add(mutation("grant/A/k/1", "other", NULL)), KS_GROUP_NOT_NOW);
+    assert_int_equal(add(prefix_deletion("grant/A/k/1")), KS_GROUP_NOT_NOW);
+    assert_int_equal(add(prefix_deletion("grant/A/k/")), KS_GROUP_NOT_NOW);
+    assert_int_equal(add(mutation(NULL, "grant/A/k1/1", NULL)), KS_GROUP_ADDED);
+    assert_int_equal(add(prefix_deletion("grant/A/k1/")), KS_GROUP_NOT_NOW);
+    assert_int_equal(add(prefix_deletion("grant/A/k2/")), KS_GROUP_ADDED);
+}
+
+/* Repeated without a request's record, it is done if nothing is there: one record would show. */
+static void a_prefix_is_deleted_as_a_range(void **state)
+{
+    (void)state;
+    assert_int_equal(add(prefix_deletion("grant/A/k/")), KS_GROUP_ADDED);
+    const struct ks_etcd_op *op = &ks_group_txn(group, &nonce)->success[2];
+    assert_int_equal(op->kind, KS_ETCD_DELETE);
+    assert_true(ks_bytes_compare(op->key, op->range_end) < 0);
+    assert_int_equal(op->key.len, op->range_end.len);
+
+    ks_group_make_careful(group);
+    const struct ks_etcd_txn *txn = ks_group_txn(group, &nonce)->success[2].txn;
+    assert_int_equal(txn->success[0].kind, KS_ETCD_DELETE);
+    assert_true(txn->success[0].range_end.len > 0);
+    assert_int_equal(txn->failure[0].kind, KS_ETCD_RANGE);
+    assert_true(txn->failure[0].range_end.len > 0);
+    assert_int_equal(txn->failure[0].limit, 1);
+}
+
 static void holds_so_many_members(void **state)
 {
     (void)state;
@@ -313,6 +355,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(nobody_joins_who_touches_what_another_changes),
+        TEST(nobody_joins_who_touches_what_a_prefix_deletes),
+        TEST(a_prefix_is_deleted_as_a_range),
         TEST(holds_so_many_members),
         TEST(holds_so_many_compares_and_changes),
         TEST(holds_so_many_bytes),

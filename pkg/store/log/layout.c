@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pkg/store/copy/index.h"
+
 #define DATA          "d/"
 #define DATA_HEAD_LEN 5U /* "d/hh/" */
 #define KEYSTORES     "ks/"
@@ -38,8 +40,10 @@ ks_result ks_layout_init(struct ks_layout *layout, const char *prefix)
 unsigned ks_layout_bucket(ks_bytes key)
 {
     uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < key.len; i++) {
-        hash = (hash ^ key.ptr[i]) * 16777619U;
+    ks_bytes hashed = key;
+    (void)ks_index_directory(key, &hashed);
+    for (size_t i = 0; i < hashed.len; i++) {
+        hash = (hash ^ hashed.ptr[i]) * 16777619U;
     }
     hash ^= hash >> 16;
     return (hash ^ hash >> 8) & 0xff;
@@ -62,6 +66,20 @@ ks_bytes ks_layout_data_key(const struct ks_layout *layout, struct ks_arena *are
     char head[KS_LAYOUT_PREFIX_LEN_MAX + 16];
     snprintf(head, sizeof(head), "%s" DATA "%02x/", layout->prefix, ks_layout_bucket(key));
     return join(arena, head, key);
+}
+
+void ks_layout_prefix_range(const struct ks_layout *layout, struct ks_arena *arena, ks_bytes prefix,
+                            ks_bytes *ret_from, ks_bytes *ret_to)
+{
+    ks_bytes directory;
+    assert(ks_index_directory(prefix, &directory));
+
+    ks_bytes from = ks_layout_data_key(layout, arena, prefix);
+    char *to = ks_arena_dup(arena, from);
+    assert(to);
+    to[from.len - 1]++; /* printable ASCII: it never wraps */
+    *ret_from = from;
+    *ret_to = (ks_bytes){(const uint8_t *)to, from.len};
 }
 
 ks_bytes ks_layout_keystore_key(const struct ks_layout *layout, struct ks_arena *arena,

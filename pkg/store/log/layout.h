@@ -2,7 +2,9 @@
  * layout: the keys under which a cell's records are in etcd.
  *
  *   <prefix>d/<hh>/<key>   a record; hh, two hex digits, is a hash of the key, so that the records
- *                          fall into 256 ranges of about the same size, loaded one by one
+ *                          fall into 256 ranges of about the same size, loaded one by one. The
+ *                          records of a directory (copy/index.h) have that of the directory, so
+ *                          that they are one range
  *   <prefix>ks/<id>        a keystore's record
   *   <prefix>rev            the revision record: put first by every transaction (apply.h); its value
  *                          is 16 random bytes, others each time (copy.h, struct ks_nonce)
@@ -39,7 +41,7 @@ struct ks_layout {
  */
 KS_MUST_USE ks_result ks_layout_init(struct ks_layout *layout, const char *prefix);
 
-/* Returns the bucket of a record's key: its FNV-1a hash, folded to eight bits. */
+/* Returns the bucket of a record's key: the FNV-1a hash of its directory, or else of it, folded. */
 unsigned ks_layout_bucket(ks_bytes key);
 
 /*
@@ -49,6 +51,13 @@ unsigned ks_layout_bucket(ks_bytes key);
 ks_bytes ks_layout_data_key(const struct ks_layout *layout, struct ks_arena *arena, ks_bytes key);
 ks_bytes ks_layout_keystore_key(const struct ks_layout *layout, struct ks_arena *arena,
                                 const char *id);
+
+/*
+ * Gives the etcd keys between which the records lie whose keys start with prefix, which is a
+ * directory or goes on from one. Both live in the arena, which must have room for them.
+ */
+void ks_layout_prefix_range(const struct ks_layout *layout, struct ks_arena *arena, ks_bytes prefix,
+                            ks_bytes *ret_from, ks_bytes *ret_to);
 
 /* The range of one bucket's records: keys in [from, to). */
 struct ks_layout_range {

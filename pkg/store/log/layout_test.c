@@ -84,6 +84,33 @@ static void keys_spread_evenly(void **state)
     }
 }
 
+/* What a range delete rests on: all that starts with a directory is one range of etcd. */
+static void a_directory_is_one_range(void **state)
+{
+    (void)state;
+    struct ks_layout layout;
+    KS_ARENA_AUTO arena = {.len_max = 1U << 20};
+    ks_bytes from;
+    ks_bytes to;
+    assert_int_equal(ks_layout_init(&layout, "/p/").code, KS_OK);
+    ks_layout_prefix_range(&layout, &arena, KS_LITERAL("grant/A/k/"), &from, &to);
+
+    for (unsigned i = 0; i < 500; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "grant/A/k/%u/x", i);
+        ks_bytes key = ks_layout_data_key(&layout, &arena, ks_bytes_of(text));
+        assert_true(ks_bytes_compare(from, key) < 0 && ks_bytes_compare(key, to) < 0);
+        snprintf(text, sizeof(text), "grant/A/k%u/x", i);
+        key = ks_layout_data_key(&layout, &arena, ks_bytes_of(text));
+        assert_false(ks_bytes_compare(from, key) < 0 && ks_bytes_compare(key, to) < 0);
+    }
+    ks_layout_prefix_range(&layout, &arena, KS_LITERAL("grant/A/k/7"), &from, &to);
+    ks_bytes in = ks_layout_data_key(&layout, &arena, KS_LITERAL("grant/A/k/7x"));
+    ks_bytes out = ks_layout_data_key(&layout, &arena, KS_LITERAL("grant/A/k/8"));
+    assert_true(ks_bytes_compare(from, in) < 0 && ks_bytes_compare(in, to) < 0);
+    assert_true(ks_bytes_compare(out, to) >= 0);
+}
+
 static void refuses_a_prefix_of_no_form(void **state)
 {
     (void)state;
@@ -107,6 +134,7 @@ int main(void)
         cmocka_unit_test(every_cut_of_a_key_is_no_record),
         cmocka_unit_test(a_bucket_holds_its_keys),
         cmocka_unit_test(keys_spread_evenly),
+        cmocka_unit_test(a_directory_is_one_range),
         cmocka_unit_test(refuses_a_prefix_of_no_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

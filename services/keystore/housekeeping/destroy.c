@@ -12,15 +12,26 @@
 
 /* Each alias takes a compare and two ops of a mutation, and the key a compare. */
 #define ALIASES_A_STEP (KS_STORE_OPS_MAX / 2 - 1)
-#define STEPS_MAX      (KS_QUOTA_ALIASES / ALIASES_A_STEP + 2)
 
-/* A key in one view, with some of its aliases. */
+/*
+ * Grants that go in one revision with the key; a key with more loses them before, those whose ids
+ * begin with the same hex digit at a time: 50,000 are 16 steps. A revision is one event for each
+ * record, and every keystore applies it as a whole.
+ */
+#define GRANTS_A_STEP 4096U
+#define GRANT_STEPS   16U
+#define STEPS_MAX     (KS_QUOTA_ALIASES / ALIASES_A_STEP + 1 + GRANT_STEPS + 1)
+
+/* A key in one view, with some of its aliases and the first of its grants. */
 struct doomed {
     struct ks_arena arena;
     STORED(KeyRecord) * key;
     int64_t key_revision;
     const char *aliases[ALIASES_A_STEP];
     size_t alias_count;
+    struct ks_name grants; /* the prefix, */
+    uint64_t grant_count;
+    struct ks_name first_grants; /* and that of those with the first digit */
     ks_result result;
 };
 
@@ -40,6 +51,27 @@ static bool add_alias(void *user, const struct ks_store_record *record)
     return true;
 }
 
+static bool take_first_grant(void *user, const struct ks_store_record *record)
+{
+    struct doomed *doomed = user;
+    struct ks_name *first = &doomed->first_grants;
+    *first = doomed->grants;
+    if (record->key.len > first->len && first->len + 1 < sizeof(first->text)) {
+        first->text[first->len] = (char)record->key.ptr[first->len];
+        first->text[++first->len] = '\0';
+    }
+    return false;
+}
+
+static ks_result read_grants(const struct ks_store_view *view, struct doomed *doomed)
+{
+    int64_t newest;
+    doomed->grants = ks_name_grants(doomed->key->account, doomed->key->key_id);
+    ks_bytes prefix = ks_name_bytes(&doomed->grants);
+    KS_TRY(ks_store_prefix(view, prefix, &newest, &doomed->grant_count));
+    return ks_store_scan(view, prefix, (ks_bytes){0}, take_first_grant, doomed);
+}
+
 /* With the compares of what it found. */
 static ks_result read_doomed(const struct ks_store_view *view, const struct ks_name *name,
                              struct doomed *doomed, struct ks_change *change)
@@ -49,6 +81,7 @@ static ks_result read_doomed(const struct ks_store_view *view, const struct ks_n
     KS_TRY(ks_record_read_key(record.value, &doomed->arena, &doomed->key));
     ks_change_compare(change, ks_name_bytes(name), record.revision);
 
+    KS_TRY(read_grants(view, doomed));
     struct ks_name prefix = ks_name_key_aliases(doomed->key->account, doomed->key->key_id);
     KS_TRY(ks_store_scan(view, ks_name_bytes(&prefix), (ks_bytes){0}, add_alias, doomed));
     KS_TRY(doomed->result);
@@ -84,14 +117,39 @@ static void delete_key(struct doomed *doomed, const struct ks_name *name, int64_
         ids[destroyed.n_material_ids++] = key->materials[i]->material_id;
     }
     struct ks_name tomb = ks_name_destroyed(key->account, key->key_id);
-    struct ks_name aliases = ks_name_key_aliases(key->account, key->key_id);
-    struct ks_name gate = ks_name_gate(&aliases);
+    const struct ks_name directories[] = {
+        ks_name_key_aliases(key->account, key->key_id),
+        doomed->grants,
+        ks_name_materials(key->account, key->key_id),
+    };
+    for (size_t i = 0; i < KS_COUNT(directories); i++) {
+        ks_change_delete_prefix(change, ks_name_bytes(&directories[i]));
+    }
+    struct ks_name gate = ks_name_gate(&directories[0]);
+    struct ks_name policy = ks_name_policy(key->account, key->key_id);
     ks_change_delete(change, ks_name_bytes(name));
     ks_change_delete(change, ks_name_bytes(&gate));
+    ks_change_delete(change, ks_name_bytes(&policy));
     ks_change_put(change, ks_name_bytes(&tomb), &destroyed.base);
 }
 
-/* Aliases, or the key itself once it has none. ret_done: it was the key. */
+/* Adds what the present step deletes. Returns whether that is the key. */
+static bool delete_next(struct doomed *doomed, const struct ks_name *name, int64_t now_ms,
+                        struct ks_change *change)
+{
+    if (doomed->alias_count > 0) {
+        delete_aliases(doomed, change);
+        return false;
+    }
+    if (doomed->grant_count > GRANTS_A_STEP) {
+        ks_change_delete_prefix(change, ks_name_bytes(&doomed->first_grants));
+        return false;
+    }
+    delete_key(doomed, name, now_ms, change);
+    return true;
+}
+
+/* Aliases, many grants, or the key itself once it has none. ret_done: it was the key. */
 static ks_result take_step(struct ks_store *store, const struct ks_name *name, int64_t now_ms,
                            bool *ret_done)
 {
@@ -109,12 +167,7 @@ static ks_result take_step(struct ks_store *store, const struct ks_name *name, i
         result = KS_RES(INVALID_STATE);
     }
     if (!ks_failed(result)) {
-        *ret_done = doomed.alias_count == 0;
-        if (*ret_done) {
-            delete_key(&doomed, name, now_ms, &change);
-        } else {
-            delete_aliases(&doomed, &change);
-        }
+        *ret_done = delete_next(&doomed, name, now_ms, &change);
         result = ks_sync_commit(store, &change, NULL);
     }
     if (!ks_failed(result) && *ret_done) {

@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "pkg/attempt/attempt.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
@@ -34,28 +33,9 @@ struct ks_housekeeping {
         reloaded; /* or the hsm was not told of a key: a pass begins when none is under way */
     struct telling telling;
     struct ks_clock clock;
-    struct ks_expired_pass passes[KIND_COUNT];
-    int64_t next_pass_ns[KIND_COUNT]; /* boot clock; a pass that has begun goes on before */
+    int64_t next_pass_ns[KIND_COUNT]; /* boot clock; while more is due, steps follow each other */
     atomic_uint_fast64_t key_count;
 };
-
-static bool key_is_due(ks_bytes value, int64_t now_ms)
-{
-    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
-    STORED(KeyRecord) *key = NULL;
-    return !ks_failed(ks_record_read_key(value, &arena, &key)) &&
-           key->state == STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION) &&
-           key->deletion_at_ms <= now_ms;
-}
-
-static bool destroyed_is_due(ks_bytes value, int64_t now_ms)
-{
-    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
-    ProtobufCMessage *message = NULL;
-    return !ks_failed(ks_record_read(STORED_TYPE(destroyed_key_record), value, &arena, &message)) &&
-           now_ms - ((const STORED(DestroyedKeyRecord) *)message)->destroyed_at_ms >
-               KS_DESTROYED_KEPT_MS;
-}
 
 /* Records that nobody rests on any more. What is not removed is found by the next pass. */
 static void remove_records(struct ks_store *store, const struct ks_expired *expired)
@@ -81,19 +61,15 @@ static ks_result destroy_one(void *user, const struct ks_name *name)
     return ks_destroy_key(destruction->store, name, destruction->now_ms);
 }
 
-static const struct ks_expired_kind kinds[KIND_COUNT] = {
-    [REQUESTS] = {{(const uint8_t *)"request/", 8}, ks_attempt_record_is_due},
-    [KEYS] = {{(const uint8_t *)"key/", 4}, key_is_due},
-    [DESTROYED] = {{(const uint8_t *)"destroyed/", 10}, destroyed_is_due},
-};
-
 /* Fills expired with what is due next. Fails: UNAVAILABLE, CORRUPT; expired is empty then. */
-static ks_result find_due(struct ks_housekeeping *housekeeping, enum kind kind, int64_t now_ms,
-                          struct ks_expired *expired)
+static ks_result find_due(const struct ks_housekeeping *housekeeping, enum kind kind,
+                          int64_t now_ms, struct ks_expired *expired)
 {
+    const ks_bytes roots[KIND_COUNT] = {
+        [REQUESTS] = KS_NAME_REQUESTS, [KEYS] = KS_NAME_KEYS, [DESTROYED] = KS_NAME_DESTROYED};
     KS_STORE_VIEW_AUTO view = {0};
     KS_TRY(ks_store_peek(housekeeping->store, &view));
-    return ks_expired_find(&view, &kinds[kind], now_ms, &housekeeping->passes[kind], expired);
+    return ks_expired_find_due(&view, roots[kind], now_ms, expired);
 }
 
 static void step(struct ks_housekeeping *housekeeping, enum kind kind)

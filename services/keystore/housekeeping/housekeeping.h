@@ -21,7 +21,6 @@
 #include "services/keystore/hsmlink/link.h"
 
 #define KS_HOUSEKEEPING_PAUSE_MS 60000 /* between the end of a pass over all records and the next */
-#define KS_DESTROYED_KEPT_MS     (24LL * 3600 * 1000)
 
 struct ks_housekeeping;
 struct ks_worker;

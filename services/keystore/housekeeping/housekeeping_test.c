@@ -13,6 +13,7 @@
 #include "services/keystore/fixture/cell_fixture.h"
 #include "services/keystore/housekeeping/destroy.h"
 #include "services/keystore/housekeeping/housekeeping.h"
+#include "services/keystore/records/due.h"
 #include "services/keystore/records/name.h"
 #include "tests/harness/gauge.h"
 
@@ -282,6 +283,48 @@ static void keys_are_counted(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+#define GRANTS 5000U /* more than go in one step */
+
+/* Grants of a key, with ids of hex digits, as they will be. */
+static void put_grants(const char *id, unsigned grant_count)
+{
+    for (unsigned i = 0; i < grant_count;) {
+        struct ks_name names[KS_STORE_OPS_MAX];
+        struct ks_store_mutation mutation = {.op_count = 0};
+        for (size_t j = 0; j < KS_STORE_OPS_MAX && i < grant_count; j++, i++) {
+            char grant[17];
+            snprintf(grant, sizeof(grant), "%08x", i * 2654435761U);
+            names[j] = ks_name_grant(CELL_ACCOUNT, id, grant);
+            mutation.ops[mutation.op_count++] =
+                (struct ks_store_op){ks_name_bytes(&names[j]), KS_LITERAL("a grant")};
+        }
+        assert_int_equal(fixture_commit(cell.store, &mutation).code, KS_OK);
+    }
+}
+
+/* Neither grants nor policy nor materials stay behind, and nothing of another key goes. */
+static void a_destroyed_key_takes_all_its_records_along(void **state)
+{
+    (void)state;
+    char other[37];
+    cell_create_key(&cell, other);
+    put_grants(key_id, GRANTS);
+    put_grants(other, 3);
+    struct ks_name policy = ks_name_policy(CELL_ACCOUNT, key_id);
+    struct ks_name material = ks_name_material(CELL_ACCOUNT, key_id, "aa");
+    assert_int_equal(fixture_put(cell.store, policy.text, "a policy", 0).code, KS_OK);
+    assert_int_equal(fixture_put(cell.store, material.text, "a material", 0).code, KS_OK);
+    schedule_deletion();
+
+    cell.ahead_ms = 31 * MS_PER_DAY;
+    keep_house();
+
+    assert_int_equal(count("grant/"), 3);
+    assert_int_equal(count("policy/") + count("material/"), 0);
+    assert_int_equal(count("key/"), 1);
+    assert_int_equal(count("destroyed/"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +336,7 @@ int main(void)
         TEST(an_eviction_that_failed_is_noted),
         cmocka_unit_test(a_failure_of_the_store_ends_the_step_and_one_of_a_key_does_not),
         TEST(a_key_whose_deletion_was_cancelled_stays),
+        TEST(a_destroyed_key_takes_all_its_records_along),
         TEST(keys_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
