@@ -13,14 +13,16 @@
 #define LINGER_NS        (1 * KS_NS_PER_MS)
 #define LINGER_BESIDE_NS (5 * KS_NS_PER_MS) /* while another flight is under way */
 #define WORTH_A_FLIGHT   32U /* mutations; a larger group costs etcd hardly less for each */
-#define PASSED_OVER_MAX  64U /* mutations that collide with a group before it is sent as it is */
+#define BLOCKED_NS       (1 * KS_NS_PER_MS) /* between two looks at a queue of which nothing can go */
 
 static const struct ks_store_outcome unavailable = {.result = {KS_UNAVAILABLE}};
 
 /* ---- A flight ends ---- */
 
-static void free_flight(struct ks_flight *flight)
+/* What waits for the keys that it changes waits until the copy has applied revision; 0: no more. */
+static void free_flight(struct ks_flight *flight, int64_t revision)
 {
+    ks_queue_done(flight->engine->queue, flight->number, revision);
     ks_group_free(flight->group);
     *flight = (struct ks_flight){.engine = flight->engine};
 }
@@ -34,7 +36,7 @@ static void answer_members(struct ks_flight *flight, const struct ks_store_outco
             ks_store_answer(flight->engine->store, pending, outcome);
         }
     }
-    free_flight(flight);
+    free_flight(flight, 0);
 }
 
 /* Each member's outcome, and with it the list as of the transaction, goes on to be settled. */
@@ -51,7 +53,7 @@ static void settle_members(struct ks_flight *flight, const struct ks_etcd_answer
             ks_acks_add(engine, ks_group_take(group, i), &outcome, &list);
         }
     }
-    free_flight(flight);
+    free_flight(flight, answer->header.revision);
 }
 
 /* Causes after which the same transaction would fail again. */
@@ -147,90 +149,46 @@ static void send_group(struct ks_flight *flight, int64_t now_ns)
     }
 }
 
-/* Whether the copy, which may be old, shows that a compare won't hold or the request was done. */
-static bool looks_stale(const struct ks_snapshot *snapshot, const struct ks_pending *pending)
+static void refuse(void *user, struct ks_pending *pending, ks_code code)
 {
-    const struct ks_store_mutation *mutation = &pending->mutation;
+    struct ks_replicated *engine = user;
+    const struct ks_store_outcome outcome = {.result = {code}};
+    ks_store_answer(engine->store, pending, &outcome);
+}
+
+static int64_t revision_of(void *user, ks_bytes key)
+{
     struct ks_store_record record;
-    for (size_t i = 0; i < mutation->compare_count; i++) {
-        ks_result found = ks_snapshot_get(snapshot, mutation->compares[i].key, &record);
-        int64_t revision = ks_failed(found) ? 0 : record.revision;
-        if (revision != mutation->compares[i].revision) {
-            return true;
-        }
-    }
-    return mutation->request_key.len > 0 &&
-           !ks_failed(ks_snapshot_get(snapshot, mutation->request_key, &record));
+    return ks_failed(ks_snapshot_get(user, key, &record)) ? 0 : record.revision;
 }
 
-/* The first member decides which form the group has; those that need the other one wait. */
-static enum ks_group_add add_member(struct ks_group *group, const struct ks_snapshot *snapshot,
-                                    struct ks_pending *pending)
+/* Returns the group's number. */
+static uint64_t fill_group(struct ks_replicated *engine, struct ks_group *group)
 {
-    bool needs_care = looks_stale(snapshot, pending);
-    if (ks_group_count(group) == 0 && needs_care) {
-        ks_group_make_careful(group);
-    }
-    if (needs_care != ks_group_is_careful(group)) {
-        return KS_GROUP_NOT_NOW;
-    }
-    return ks_group_add(group, pending);
-}
-
-/* Moves what fits from the queue to the group; what does not stays in front, in its order. */
-static void fill_group(struct ks_replicated *engine, struct ks_group *group)
-{
-    struct ks_pending_list left = {.count = 0};
-    struct ks_pending *pending;
     KS_SNAPSHOT_AUTO snapshot = {0};
     if (ks_failed(ks_copy_snapshot(engine->store->copy, &snapshot))) {
-        return;
+        return 0;
     }
-    while (ks_group_count(group) < KS_GROUP_MEMBERS_MAX && left.count < PASSED_OVER_MAX &&
-           (pending = ks_pending_pop(&engine->queue)) != NULL) {
-        enum ks_group_add added = add_member(group, &snapshot, pending);
-        if (added == KS_GROUP_NOT_NOW) {
-            ks_pending_push(&left, pending);
-        } else if (added == KS_GROUP_NEVER) {
-            const struct ks_store_outcome too_large = {.result = KS_RES(LIMIT_EXCEEDED)};
-            ks_store_answer(engine->store, pending, &too_large);
-        }
-    }
-    while ((pending = ks_pending_pop(&engine->queue)) != NULL) {
-        ks_pending_push(&left, pending);
-    }
-    engine->queue = left;
+    const struct ks_queue_copy copy = {snapshot.position.applied, revision_of, &snapshot};
+    return ks_queue_fill(engine->queue, &copy, group, refuse, engine);
 }
 
 static void begin_flight(struct ks_replicated *engine, struct ks_flight *flight, int64_t now_ns)
 {
     struct ks_group *group = ks_group_new(&engine->layout, engine->source.epoch_revision);
-    fill_group(engine, group);
+    uint64_t number = fill_group(engine, group);
+    engine->queued_ns = now_ns;
     if (ks_group_count(group) == 0) {
         ks_group_free(group);
+        engine->queued_ns += BLOCKED_NS;
         return;
     }
-    *flight = (struct ks_flight){.engine = engine, .group = group};
+    *flight = (struct ks_flight){.engine = engine, .group = group, .number = number};
     engine->answered_count = 0;
-    engine->queued_ns = now_ns;
     send_group(flight, now_ns);
 }
 
 /* ---- Deadlines ---- */
-
-static void expire_queue(struct ks_replicated *engine, int64_t now_ns)
-{
-    struct ks_pending_list left = {.count = 0};
-    struct ks_pending *pending;
-    while ((pending = ks_pending_pop(&engine->queue)) != NULL) {
-        if (now_ns >= pending->deadline_ns) {
-            ks_store_answer(engine->store, pending, &unavailable);
-        } else {
-            ks_pending_push(&left, pending);
-        }
-    }
-    engine->queue = left;
-}
 
 /*
  * A member whose time is up is answered; the transaction stays as it is while others wait for it.
@@ -247,7 +205,7 @@ static void expire_flight(struct ks_flight *flight, int64_t now_ns)
         }
     }
     if (left == 0 && !flight->is_calling) {
-        free_flight(flight);
+        free_flight(flight, 0);
     }
 }
 
@@ -255,7 +213,7 @@ static void expire(struct ks_replicated *engine, int64_t now_ns, int64_t *next_n
 {
     if (now_ns >= engine->expire_ns) {
         engine->expire_ns = now_ns + EXPIRE_NS;
-        expire_queue(engine, now_ns);
+        ks_queue_expire(engine->queue, now_ns, refuse, engine);
         for (size_t i = 0; i < KS_FLIGHTS_MAX; i++) {
             if (engine->flights[i].group) {
                 expire_flight(&engine->flights[i], now_ns);
@@ -281,7 +239,7 @@ static bool any_flight(const struct ks_replicated *engine)
  */
 static int64_t departure_ns(const struct ks_replicated *engine)
 {
-    size_t count = engine->queue.count;
+    size_t count = ks_queue_count(engine->queue);
     if (count == 0) {
         return INT64_MAX;
     }
@@ -316,20 +274,17 @@ void ks_commit_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_
     for (size_t i = 0; i < KS_FLIGHTS_MAX; i++) {
         flight_tick(&engine->flights[i], now_ns, next_ns);
     }
-    if (engine->queue.count > 0 || any_flight(engine)) {
+    if (ks_queue_count(engine->queue) > 0 || any_flight(engine)) {
         expire(engine, now_ns, next_ns);
     }
 }
 
 void ks_commit_end(struct ks_replicated *engine)
 {
-    struct ks_pending *pending;
     for (size_t i = 0; i < KS_FLIGHTS_MAX; i++) {
         if (engine->flights[i].group) {
             answer_members(&engine->flights[i], &unavailable);
         }
     }
-    while ((pending = ks_pending_pop(&engine->queue)) != NULL) {
-        ks_store_answer(engine->store, pending, &unavailable);
-    }
+    ks_queue_expire(engine->queue, INT64_MAX, refuse, engine);
 }

@@ -56,6 +56,7 @@ static ks_result start(struct ks_store *store)
     struct ks_replicated *engine = ks_alloc(1, sizeof(*engine));
     store->state = engine;
     engine->store = store;
+    engine->queue = ks_queue_new();
     pthread_mutex_init(&engine->published_lock, NULL);
     KS_TRY(check_options(options));
     KS_TRY(ks_layout_init(&engine->layout, options->prefix));
@@ -93,6 +94,7 @@ static void end(struct ks_store *store)
         ks_free(engine->load.pages[i].after);
     }
     pthread_mutex_destroy(&engine->published_lock);
+    ks_queue_free(engine->queue);
     ks_free(engine);
     store->state = NULL;
 }
@@ -120,10 +122,10 @@ static void take_commit(struct ks_replicated *engine, struct ks_message *message
         ks_store_answer(engine->store, pending, &outcome);
         return;
     }
-    if (engine->queue.count == 0) {
+    if (ks_queue_count(engine->queue) == 0) {
         engine->queued_ns = ks_now(engine);
     }
-    ks_pending_push(&engine->queue, pending);
+    ks_queue_push(engine->queue, pending);
 }
 
 static void take_settle(struct ks_replicated *engine, struct ks_message *message)

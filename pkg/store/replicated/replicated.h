@@ -21,6 +21,7 @@
 #include "pkg/store/engine/engine.h"
 #include "pkg/store/log/group.h"
 #include "pkg/store/log/layout.h"
+#include "pkg/store/log/queue.h"
 #include "pkg/store/replicated/phase.h"
 #include "pkg/store/window/list.h"
 #include "pkg/store/window/settle.h"
@@ -41,6 +42,7 @@ struct ks_replicated;
 struct ks_flight {
     struct ks_replicated *engine;
     struct ks_group *group; /* NULL: the flight is free */
+    uint64_t number;        /* of the group, for the queue */
     bool is_calling;
     unsigned attempts; /* calls made */
     bool may_be_done;  /* some attempt's outcome is unknown */
@@ -113,9 +115,9 @@ struct ks_replicated {
     bool is_proven;   /* the watch has brought the copy's anchor (apply.h); it does so once */
     int64_t watch_ns; /* when it is started again, if it is NULL */
 
-    struct ks_pending_list queue; /* mutations that wait for a flight */
-    int64_t queued_ns;            /* when the oldest of them came */
-    size_t answered_count;        /* mutations answered since the last flight began */
+    struct ks_queue *queue; /* mutations that wait for a flight */
+    int64_t queued_ns;      /* when the oldest of them came, or when they are looked at again */
+    size_t answered_count;  /* mutations answered since the last flight began */
     struct ks_flight flights[KS_FLIGHTS_MAX];
     int64_t expire_ns; /* when deadlines are looked at again */
 
