@@ -32,13 +32,23 @@ static bool is_list(const struct ks_member *member)
            member->type == KS_MEMBER_TAGS || member->type == KS_MEMBER_CONTEXT;
 }
 
+/*
+ * The number that whoever unpacks the message reads: protobuf-c reads a bool from all bits of its
+ * varint, and takes the low 32 bits of any other number.
+ */
+static int32_t number_of(const struct ks_member *member, const struct ks_wire_field *field)
+{
+    return member->type == KS_MEMBER_FLAG ? field->value != 0 : (int32_t)(uint32_t)field->value;
+}
+
 /* The value of a single member, or the run of fields from a list's first element to its last. */
 static void keep_value(struct pass *pass, size_t index, const struct ks_wire_field *field,
                        ks_bytes raw)
 {
     ks_bytes *value = &pass->checked->values[index];
-    pass->checked->numbers[index] = (int32_t)(uint32_t)field->value;
-    if (!is_list(&pass->operation->members[index])) {
+    const struct ks_member *member = &pass->operation->members[index];
+    pass->checked->numbers[index] = number_of(member, field);
+    if (!is_list(member)) {
         *value = field->bytes;
     } else if (!value->ptr) {
         *value = raw;

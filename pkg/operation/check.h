@@ -42,7 +42,8 @@ struct ks_checked {
     uint64_t present; /* a bit for each member by its index */
     /* Of texts and bytes the value; of a list or map the run of fields that holds its elements. */
     ks_bytes values[KS_OPERATION_MEMBERS_MAX];
-    int32_t numbers[KS_OPERATION_MEMBERS_MAX];        /* of flags, numbers and enums the value */
+    /* Of flags, numbers and enums the value that the unpacked request has; of a flag 0 or 1. */
+    int32_t numbers[KS_OPERATION_MEMBERS_MAX];
     struct ks_key_naming keys[KS_OPERATION_KEYS_MAX]; /* in the order of the resources */
     size_t key_count;
     ks_bytes request_id; /* empty: none was given */
