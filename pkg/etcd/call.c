@@ -29,7 +29,7 @@ static const struct method disarm_method = {"/etcdserverpb.Maintenance/Alarm", K
 static const struct method members_method = {"/etcdserverpb.Cluster/MemberList",
                                              KS_ETCD_WIRE_MEMBERS, true};
 static const struct method defragment_method = {"/etcdserverpb.Maintenance/Defragment",
-                                                KS_ETCD_WIRE_HEADER, false};
+                                                KS_ETCD_WIRE_NOTHING, false};
 
 struct call {
     struct ks_etcd *client;

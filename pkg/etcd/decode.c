@@ -217,18 +217,15 @@ static ks_result read_range(ks_bytes message, struct ks_arena *arena, struct ks_
     return from.result;
 }
 
-/* Reads a transaction's answer; its header goes to ret_header. */
 static ks_result read_txn(ks_bytes message, struct ks_arena *arena, read_op_fn *read_op,
-                          struct ks_etcd_header *ret_header, struct ks_etcd_op_answer *ret)
+                          struct ks_etcd_op_answer *ret)
 {
     struct ks_etcd_op_answer *ops;
     KS_TRY(alloc_list(arena, message, TXN_ANSWER_RESPONSES, sizeof(*ops), &ops, &ret->op_count));
     struct reader from = {.rest = message};
     ret->ops = ops;
     while (next(&from)) {
-        if (from.field.number == ANSWER_HEADER) {
-            take_header(&from, ret_header);
-        } else if (from.field.number == TXN_ANSWER_SUCCEEDED) {
+        if (from.field.number == TXN_ANSWER_SUCCEEDED) {
             take_bool(&from, &ret->succeeded);
         } else if (is_element(&from, TXN_ANSWER_RESPONSES)) {
             from.result = read_op(from.field.bytes, arena, ops++);
@@ -283,37 +280,59 @@ static ks_result read_outer_op(ks_bytes message, struct ks_arena *arena,
                                struct ks_etcd_op_answer *ret)
 {
     struct ks_wire_field field;
-    struct ks_etcd_header ignored = {0};
     KS_TRY(find_op(message, &field));
     if (field.number != OP_TXN) {
         return read_op_of(&field, arena, ret);
     }
     ret->kind = KS_ETCD_TXN;
-    return read_txn(field.bytes, arena, read_plain_op, &ignored, ret);
+    return read_txn(field.bytes, arena, read_plain_op, ret);
 }
 
 typedef ks_result read_answer_fn(ks_bytes message, struct ks_arena *arena,
                                  struct ks_etcd_answer *answer);
 
-/* For answers of which the header is wanted, and for the header of others. */
-static ks_result read_answer_header(ks_bytes message, struct ks_arena *arena,
-                                    struct ks_etcd_answer *answer)
+/* What an answer's header must say, so that something can rest on the answer. */
+enum header_need {
+    NO_HEADER,   /* etcd sends none */
+    NO_REVISION, /* there is one, and its revision is not filled in */
+    REVISION,    /* there is one, and it says which revision the answer is of */
+};
+
+/*
+ * The header, which etcd puts into every answer that anything rests on. A message without it is no
+ * answer of etcd: an empty one would be a transaction whose compares did not hold, at revision 0.
+ */
+static ks_result read_answer_header(ks_bytes message, enum header_need need,
+                                    struct ks_etcd_header *ret)
 {
-    (void)arena;
     struct reader from = {.rest = message};
+    bool is_there = false;
     while (next(&from)) {
         if (from.field.number == ANSWER_HEADER) {
-            take_header(&from, &answer->header);
+            take_header(&from, ret);
+            is_there = true;
         }
     }
-    return from.result;
+    KS_TRY(from.result);
+    bool is_enough = need == NO_HEADER || (is_there && (need == NO_REVISION || ret->revision > 0));
+    return is_enough ? KS_RES(OK) : KS_RES(VALIDATION);
+}
+
+/* Nothing but the header is of interest. */
+static ks_result read_header_answer(ks_bytes message, struct ks_arena *arena,
+                                    struct ks_etcd_answer *answer)
+{
+    (void)message;
+    (void)arena;
+    (void)answer;
+    return KS_RES(OK);
 }
 
 static ks_result read_txn_answer(ks_bytes message, struct ks_arena *arena,
                                  struct ks_etcd_answer *answer)
 {
     struct ks_etcd_op_answer txn = {0};
-    KS_TRY(read_txn(message, arena, read_outer_op, &answer->header, &txn));
+    KS_TRY(read_txn(message, arena, read_outer_op, &txn));
     answer->ops = txn.ops;
     answer->op_count = txn.op_count;
     answer->succeeded = txn.succeeded;
@@ -330,7 +349,6 @@ static ks_result read_range_answer(ks_bytes message, struct ks_arena *arena,
     op->kind = KS_ETCD_RANGE;
     answer->ops = op;
     answer->op_count = 1;
-    KS_TRY(read_answer_header(message, arena, answer));
     return read_range(message, arena, op);
 }
 
@@ -384,8 +402,8 @@ static void take_status_field(struct reader *from, struct ks_etcd_status *status
 static ks_result read_status_answer(ks_bytes message, struct ks_arena *arena,
                                     struct ks_etcd_answer *answer)
 {
+    (void)arena;
     struct ks_etcd_status *status = &answer->status;
-    KS_TRY(read_answer_header(message, arena, answer));
     struct reader from = {.rest = message};
     while (next(&from)) {
         take_status_field(&from, status);
@@ -414,7 +432,6 @@ static ks_result read_alarms_answer(ks_bytes message, struct ks_arena *arena,
                                     struct ks_etcd_answer *answer)
 {
     struct ks_etcd_alarm *alarms;
-    KS_TRY(read_answer_header(message, arena, answer));
     KS_TRY(
         alloc_list(arena, message, ALARMS_ALARMS, sizeof(*alarms), &alarms, &answer->alarm_count));
     struct reader from = {.rest = message};
@@ -458,7 +475,6 @@ static ks_result read_members_answer(ks_bytes message, struct ks_arena *arena,
                                      struct ks_etcd_answer *answer)
 {
     struct ks_etcd_member *members;
-    KS_TRY(read_answer_header(message, arena, answer));
     KS_TRY(alloc_list(arena, message, MEMBERS_MEMBERS, sizeof(*members), &members,
                       &answer->member_count));
     struct reader from = {.rest = message};
@@ -474,10 +490,18 @@ static ks_result read_members_answer(ks_bytes message, struct ks_arena *arena,
 ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes message,
                               struct ks_etcd_answer **ret_answer)
 {
-    static read_answer_fn *const readers[KS_ETCD_WIRE_KIND_COUNT] = {
-        [KS_ETCD_WIRE_HEADER] = read_answer_header, [KS_ETCD_WIRE_TXN] = read_txn_answer,
-        [KS_ETCD_WIRE_RANGE] = read_range_answer,   [KS_ETCD_WIRE_STATUS] = read_status_answer,
-        [KS_ETCD_WIRE_ALARMS] = read_alarms_answer, [KS_ETCD_WIRE_MEMBERS] = read_members_answer,
+    static const struct {
+        read_answer_fn *read;
+        enum header_need need;
+    } kinds[KS_ETCD_WIRE_KIND_COUNT] = {
+        [KS_ETCD_WIRE_NOTHING] = {read_header_answer, NO_HEADER},
+        [KS_ETCD_WIRE_HEADER] = {read_header_answer, REVISION},
+        [KS_ETCD_WIRE_TXN] = {read_txn_answer, REVISION},
+        [KS_ETCD_WIRE_RANGE] = {read_range_answer, REVISION},
+        [KS_ETCD_WIRE_STATUS] = {read_status_answer, REVISION},
+        /* Of etcd 3.4: api/v3rpc/maintenance.go and, with ids and term alone, member.go. */
+        [KS_ETCD_WIRE_ALARMS] = {read_alarms_answer, NO_HEADER},
+        [KS_ETCD_WIRE_MEMBERS] = {read_members_answer, NO_REVISION},
     };
     assert(kind < KS_ETCD_WIRE_KIND_COUNT);
 
@@ -489,7 +513,9 @@ ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes message,
     if (!copy) {
         return KS_RES(LIMIT_EXCEEDED);
     }
-    KS_TRY(readers[kind]((ks_bytes){(const uint8_t *)copy, message.len}, arena, answer));
+    const ks_bytes whole = {(const uint8_t *)copy, message.len};
+    KS_TRY(read_answer_header(whole, kinds[kind].need, &answer->header));
+    KS_TRY(kinds[kind].read(whole, arena, answer));
     *ret_answer = answer;
     answer = NULL;
     return KS_RES(OK);
@@ -579,8 +605,9 @@ ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
     struct ks_etcd_wire_watched out = {0};
     struct watch_flags flags = {0};
     KS_TRY(read_watch_flags(message, &out.message, &flags));
-    if (flags.is_part) {
-        return KS_RES(VALIDATION); /* we have not asked for parts */
+    bool is_of_etcd = out.message.header.revision > 0 || flags.is_cancelled;
+    if (flags.is_part || !is_of_etcd) {
+        return KS_RES(VALIDATION); /* we have not asked for parts; etcd says its revision always */
     }
     if (flags.is_cancelled) {
         /* Compacted history has a revision, anything else has a reason in words. */

@@ -22,7 +22,11 @@ KS_MUST_USE ks_result ks_etcd_wire_disarm(struct ks_buffer *buffer,
 KS_MUST_USE ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes to,
                                          int64_t start_revision);
 
-/* What an answer is. HEADER: only the header is of interest. */
+/*
+ * What an answer is. NOTHING: etcd 3.4 says nothing in it, not even a header (Defragment). HEADER:
+ * only the header is of interest. ALARMS: it has no header either, so that an empty message means
+ * "no alarms"; what is to be relied on is in STATUS.
+ */
 enum ks_etcd_wire_kind {
     KS_ETCD_WIRE_HEADER,
     KS_ETCD_WIRE_TXN,
@@ -30,6 +34,7 @@ enum ks_etcd_wire_kind {
     KS_ETCD_WIRE_STATUS,
     KS_ETCD_WIRE_ALARMS,
     KS_ETCD_WIRE_MEMBERS,
+    KS_ETCD_WIRE_NOTHING,
     KS_ETCD_WIRE_KIND_COUNT,
 };
 
@@ -47,7 +52,9 @@ struct ks_etcd_answer *ks_etcd_answer_new(enum ks_etcd_cause cause, ks_bytes det
  * ret_answer  has cause DONE and one reference, the caller's to unref. It holds a copy of what it
  *             needs of the message. Untouched after a failure.
  *
- * Fails: VALIDATION (not of this form), LIMIT_EXCEEDED (more than ks_etcd_wire_arena_max allows).
+ * Fails: VALIDATION (not of this form; without the header, or without the revision in it, that etcd
+ * sends in each answer of this kind: an empty message is no answer), LIMIT_EXCEEDED (more than
+ * ks_etcd_wire_arena_max allows).
  */
 KS_MUST_USE ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes message,
                                           struct ks_etcd_answer **ret_answer);
@@ -66,7 +73,8 @@ struct ks_etcd_wire_watched {
  *
  * ret_watched  borrowed from arena and message; untouched after a failure.
  *
- * Fails: VALIDATION (not of this form; part of a revision only; revisions that go back),
+ * Fails: VALIDATION (not of this form; without etcd's revision, unless it is the end; part of a
+ * revision only; revisions that go back),
  * LIMIT_EXCEEDED (arena's cap).
  */
 KS_MUST_USE ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,

@@ -28,7 +28,8 @@
 
 /* header { cluster_id: 17237436991929493444 member_id: 9372538179322589801 revision: 7
    raft_term: 2 } */
-#define HEADER "0a1a08c4cf8ab1dcb3eb9bef0110e9e4bcb28fbafc88820118072002"
+#define HEADER     "0a1a08c4cf8ab1dcb3eb9bef0110e9e4bcb28fbafc88820118072002"
+#define HEADER_LEN 28U /* bytes */
 
 /* { key: "a" create_revision: 2 mod_revision: 7 version: 3 value: "\000\377" }, with its length */
 #define KV "0d0a01611002180720032a0200ff"
@@ -240,7 +241,7 @@ static void reads_a_transaction(void **state)
 static void absent_fields_are_false_zero_and_empty(void **state)
 {
     (void)state;
-    KS_ETCD_ANSWER_AUTO *txn = read_answer(KS_ETCD_WIRE_TXN, "");
+    KS_ETCD_ANSWER_AUTO *txn = read_answer(KS_ETCD_WIRE_TXN, HEADER);
     KS_ETCD_ANSWER_AUTO *range = read_answer(KS_ETCD_WIRE_RANGE, HEADER);
     KS_ETCD_ANSWER_AUTO *alarms = read_answer(KS_ETCD_WIRE_ALARMS, HEADER);
     assert_false(txn->succeeded);
@@ -280,7 +281,7 @@ static void reads_alarms_and_members(void **state)
     KS_ETCD_ANSWER_AUTO *alarms =
         read_answer(KS_ETCD_WIRE_ALARMS, HEADER "120408051001120210021200");
     KS_ETCD_ANSWER_AUTO *members =
-        read_answer(KS_ETCD_WIRE_MEMBERS,
+        read_answer(KS_ETCD_WIRE_MEMBERS, HEADER
                     "1227080512026d301a0968747470733a2f2f701a0968747470733a2f2f71220968747470733a2f"
                     "2f63120408062801");
     assert_int_equal(alarms->alarm_count, 3);
@@ -303,27 +304,53 @@ static void refuses_answers_of_another_form(void **state)
         enum ks_etcd_wire_kind kind;
         const char *hex;
     } cases[] = {
-        {KS_ETCD_WIRE_HEADER, "0a05"},          /* cut short */
-        {KS_ETCD_WIRE_HEADER, "0801"},          /* the header is a number */
-        {KS_ETCD_WIRE_HEADER, "0a021a00"},      /* its revision is bytes */
-        {KS_ETCD_WIRE_HEADER, "00"},            /* a field of number 0 */
-        {KS_ETCD_WIRE_TXN, "1200"},             /* succeeded is bytes */
-        {KS_ETCD_WIRE_TXN, "1801"},             /* a response is a number */
-        {KS_ETCD_WIRE_TXN, "1a00"},             /* a response of no kind */
-        {KS_ETCD_WIRE_TXN, "1a022a00"},         /* of a kind that nobody asked for */
-        {KS_ETCD_WIRE_TXN, "1a061a0412021800"}, /* deleted is bytes, within */
-        {KS_ETCD_WIRE_TXN, "1a0622041a022200"}, /* nested twice */
-        {KS_ETCD_WIRE_RANGE, "1202080a"},       /* a key is a number */
-        {KS_ETCD_WIRE_RANGE, "120308"},         /* cut within */
-        {KS_ETCD_WIRE_RANGE, "1002"},           /* kvs is a number */
-        {KS_ETCD_WIRE_STATUS, "1201ff"},        /* version is not UTF-8 */
-        {KS_ETCD_WIRE_MEMBERS, "1203120100"},   /* a name with a NUL */
-        {KS_ETCD_WIRE_RANGE, "0b0c"},           /* a group */
+        {KS_ETCD_WIRE_HEADER, "0a05"},                 /* cut short */
+        {KS_ETCD_WIRE_HEADER, "0801"},                 /* the header is a number */
+        {KS_ETCD_WIRE_HEADER, "0a021a00"},             /* its revision is bytes */
+        {KS_ETCD_WIRE_HEADER, "00"},                   /* a field of number 0 */
+        {KS_ETCD_WIRE_TXN, HEADER "1200"},             /* succeeded is bytes */
+        {KS_ETCD_WIRE_TXN, HEADER "1801"},             /* a response is a number */
+        {KS_ETCD_WIRE_TXN, HEADER "1a00"},             /* a response of no kind */
+        {KS_ETCD_WIRE_TXN, HEADER "1a022a00"},         /* of a kind that nobody asked for */
+        {KS_ETCD_WIRE_TXN, HEADER "1a061a0412021800"}, /* deleted is bytes, within */
+        {KS_ETCD_WIRE_TXN, HEADER "1a0622041a022200"}, /* nested twice */
+        {KS_ETCD_WIRE_RANGE, HEADER "1202080a"},       /* a key is a number */
+        {KS_ETCD_WIRE_RANGE, HEADER "120308"},         /* cut within */
+        {KS_ETCD_WIRE_RANGE, HEADER "1002"},           /* kvs is a number */
+        {KS_ETCD_WIRE_STATUS, HEADER "1201ff"},        /* version is not UTF-8 */
+        {KS_ETCD_WIRE_MEMBERS, HEADER "1203120100"},   /* a name with a NUL */
+        {KS_ETCD_WIRE_RANGE, HEADER "0b0c"},           /* a group */
     };
     for (size_t i = 0; i < KS_COUNT(cases); i++) {
         struct ks_etcd_answer *answer = NULL;
         assert_int_equal(try_answer(cases[i].kind, cases[i].hex, &answer).code, KS_VALIDATION);
         assert_null(answer);
+    }
+}
+
+/*
+ * An empty message with status 0, from a proxy or from a member that is broken, would be a
+ * transaction whose compares did not hold, at revision 0.
+ */
+static void refuses_answers_that_say_no_revision(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {
+        "",             /* nothing */
+        "1001",         /* a transaction that succeeded, or another field of the other kinds */
+        "0a00",         /* a header that says nothing */
+        "0a0208050a00", /* all but the revision */
+    };
+    for (size_t kind = 0; kind < KS_ETCD_WIRE_KIND_COUNT; kind++) {
+        for (size_t i = 0; i < KS_COUNT(answers); i++) {
+            bool header = i >= 2;
+            bool bare = kind == KS_ETCD_WIRE_NOTHING || (kind == KS_ETCD_WIRE_ALARMS && i != 1);
+            bool good = bare || (kind == KS_ETCD_WIRE_MEMBERS && header);
+            KS_ETCD_ANSWER_AUTO *answer = NULL;
+            ks_code code = try_answer((enum ks_etcd_wire_kind)kind, answers[i], &answer).code;
+            assert_int_equal(code, good ? KS_OK : KS_VALIDATION);
+            assert_int_equal(answer != NULL, good);
+        }
     }
 }
 
@@ -404,14 +431,17 @@ static void refuses_watch_messages_that_cannot_be_whole(void **state)
 {
     (void)state;
     static const char *const messages[] = {
-        HEADER "3801",                    /* a fragment */
-        "5a00",                           /* an event without a kv */
-        "5a0512030a0161",                 /* without a revision */
-        "5a0412021801",                   /* without a key */
-        "5a11080212" KV,                  /* of an unknown type */
-        "5a0f12" KV "5a0712050a01621806", /* the revisions go back */
-        "5801",                           /* events is a number */
-        "1a00",                           /* created is bytes */
+        HEADER "3801",                           /* a fragment */
+        "",                                      /* nothing: not even etcd's revision */
+        "1801",                                  /* made, at no revision */
+        "5a0f12" KV,                             /* an event, at no revision */
+        HEADER "5a00",                           /* an event without a kv */
+        HEADER "5a0512030a0161",                 /* without a revision */
+        HEADER "5a0412021801",                   /* without a key */
+        HEADER "5a11080212" KV,                  /* of an unknown type */
+        HEADER "5a0f12" KV "5a0712050a01621806", /* the revisions go back */
+        HEADER "5801",                           /* events is a number */
+        HEADER "1a00",                           /* created is bytes */
     };
     for (size_t i = 0; i < KS_COUNT(messages); i++) {
         struct bytes message;
@@ -454,9 +484,12 @@ static void the_arena_is_large_enough(void **state)
         uint8_t tag;
     } lists[] = {
         {KS_ETCD_WIRE_RANGE, 0x12}, {KS_ETCD_WIRE_MEMBERS, 0x12}, {KS_ETCD_WIRE_ALARMS, 0x12}};
-    static uint8_t many[100000];
+    const struct bytes header = from_hex(HEADER);
+    static uint8_t many[HEADER_LEN + 100000];
+    assert_int_equal(header.len, HEADER_LEN);
+    memcpy(many, header.bytes, HEADER_LEN);
     for (size_t i = 0; i < KS_COUNT(lists); i++) {
-        for (size_t at = 0; at < sizeof(many); at += 2) {
+        for (size_t at = HEADER_LEN; at < sizeof(many); at += 2) {
             many[at] = lists[i].tag;
             many[at + 1] = 0;
         }
@@ -464,13 +497,13 @@ static void the_arena_is_large_enough(void **state)
         ks_bytes message = {many, sizeof(many)};
         assert_int_equal(ks_etcd_wire_answer(lists[i].kind, message, &answer).code, KS_OK);
     }
-    for (size_t at = 0; at < sizeof(many); at += 4) { /* responses { response_put { } } */
+    for (size_t at = HEADER_LEN; at < sizeof(many); at += 4) { /* responses { response_put { } } */
         memcpy(many + at, "\x1a\x02\x12\x00", 4);
     }
     KS_ETCD_ANSWER_AUTO *txn = NULL;
     ks_bytes message = {many, sizeof(many)};
     assert_int_equal(ks_etcd_wire_answer(KS_ETCD_WIRE_TXN, message, &txn).code, KS_OK);
-    assert_int_equal(txn->op_count, sizeof(many) / 4);
+    assert_int_equal(txn->op_count, (sizeof(many) - HEADER_LEN) / 4);
 }
 
 /* ---- How calls end ---- */
@@ -687,6 +720,7 @@ int main(void)
         cmocka_unit_test(reads_a_status),
         cmocka_unit_test(reads_alarms_and_members),
         cmocka_unit_test(refuses_answers_of_another_form),
+        cmocka_unit_test(refuses_answers_that_say_no_revision),
         cmocka_unit_test(each_cause_has_a_result_and_words),
         cmocka_unit_test(reads_what_a_watch_brings),
         cmocka_unit_test(reads_how_a_watch_ends),

@@ -45,6 +45,11 @@ def answer(connection, calls):
     return b"\x0a" + varint(len(header)) + header
 
 
+def at(revision, *parts):
+    """A watch's message, with etcd's header."""
+    return frame(answer(revision, 1) + b"".join(parts))
+
+
 CREATED = b"\x18\x01"
 
 
@@ -168,7 +173,8 @@ def trickle(call):
         time.sleep(0.02)
 
 
-EVENTS = frame(CREATED) + frame(event(b"a", 5) + event(b"b", 5)) + frame(event(b"c", 7))
+BEGUN = at(4, CREATED)
+EVENTS = BEGUN + at(5, event(b"a", 5), event(b"b", 5)) + at(7, event(b"c", 7))
 
 CASES = {
     "ok": lambda call: call.unary(frame(call.good)),
@@ -181,6 +187,7 @@ CASES = {
     "two_messages": lambda call: call.unary(frame(call.good) * 2),
     "part_of_message": lambda call: call.unary(frame(call.good)[:-1]),
     "compressed": lambda call: call.unary(b"\x01" + frame(call.good)[1:]),
+    "empty_message": lambda call: call.unary(frame(b"")),
     "not_a_message": lambda call: call.unary(frame(b"\xff" * 5)),
     "too_long": lambda call: call.unary(frame(b"\0" * 8000)),
     "long_frame": lambda call: call.unary(frame(b"\0" * 100000)),
@@ -202,11 +209,12 @@ CASES = {
     "watch_no_status": lambda call: (call.headers(), call.data(EVENTS, end=True)),
     "watch_alone": lambda call: call.end_alone("14", "etcdserver: no leader"),
     "watch_open": watch(EVENTS),
-    "watch_compressed": watch(frame(CREATED), b"\x01" + frame(event(b"a", 5))[1:]),
-    "watch_long": watch(frame(CREATED), struct.pack(">BI", 0, 0xFFFFFFFF)),
-    "watch_back": watch(EVENTS, frame(event(b"d", 7))),
-    "watch_fragment": watch(frame(CREATED), frame(b"\x38\x01" + event(b"a", 5))),
-    "watch_compacted": watch(frame(CREATED), frame(b"\x20\x01\x28\x09")),
+    "watch_compressed": watch(BEGUN, b"\x01" + at(5, event(b"a", 5))[1:]),
+    "watch_long": watch(BEGUN, struct.pack(">BI", 0, 0xFFFFFFFF)),
+    "watch_back": watch(EVENTS, at(7, event(b"d", 7))),
+    "watch_fragment": watch(BEGUN, at(5, b"\x38\x01", event(b"a", 5))),
+    "watch_compacted": watch(BEGUN, at(9, b"\x20\x01\x28\x09")),
+    "watch_empty": watch(BEGUN, frame(b"")),
     "watch_cancelled": watch(frame(b"\x20\x01\x32\x03why")),
     "watch_closed": lambda call: (call.headers(), call.data(EVENTS), time.sleep(CALM_S),
                                   call.socket.close()),
