@@ -5,6 +5,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "pkg/crypto/random.h"
 #include "pkg/rcu/rcu.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
@@ -19,6 +20,7 @@ struct ks_frontend {
     const struct ks_frontend_settings *settings;
     const struct ks_keystore_places *places;
     struct ks_home home;
+    struct ks_hash_key hash_key;
     struct ks_rcu *identities;
     struct ks_service service;
     struct ks_rpc_method methods[KS_OPERATION_COUNT];
@@ -56,6 +58,7 @@ static ks_result open_lane(struct ks_frontend *frontend, size_t index)
         .keystore_count = frontend->places->count,
         .tls = process_tls(settings),
         .view_count_max = (size_t)settings->views,
+        .hash_key = frontend->hash_key,
         .patience_ms = settings->patience_ms,
         .mutation_patience_ms = settings->mutation_patience_ms,
     };
@@ -117,8 +120,14 @@ static ks_result opened(ks_result r, const char *what, const char *hint)
     return r;
 }
 
+static ks_result draw_hash_key(struct ks_frontend *frontend)
+{
+    return ks_random_private((uint8_t *)&frontend->hash_key, sizeof(frontend->hash_key));
+}
+
 static ks_result open_all(struct ks_frontend *frontend)
 {
+    KS_TRY(opened(draw_hash_key(frontend), "random numbers", "the system gives none"));
     KS_TRY(opened(open_lanes(frontend), "streams to keystores",
                   "see process_ca_file, process_cert_file and process_key_file"));
     KS_TRY(opened(open_server(frontend), "listener",

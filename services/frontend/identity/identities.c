@@ -61,7 +61,7 @@ void ks_identity_draft_free(struct ks_identity_draft *draft)
     }
 }
 
-/* FNV-1a: keys are ours and not chosen by clients. */
+/* FNV-1a: operators name accounts and users, and control draws serials; no client chooses a key. */
 uint64_t ks_identity_hash(ks_bytes key)
 {
     uint64_t hash = 0xcbf29ce484222325U;

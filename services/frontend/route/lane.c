@@ -210,7 +210,7 @@ ks_result ks_lane_new(const struct ks_lane_options *options, struct ks_lane **re
     lane->router = (struct ks_router){
         .home = options->home,
         .clock = options->clock,
-        .views = ks_views_new(options->view_count_max),
+        .views = ks_views_new(options->view_count_max, &options->hash_key),
         .send = send_item,
         .upstream = lane->upstream,
     };

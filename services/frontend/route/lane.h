@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pkg/base/hash.h"
 #include "pkg/base/result.h"
 #include "pkg/rpc/tls.h"
 #include "services/frontend/route/request.h"
@@ -31,6 +32,7 @@ struct ks_lane_options {
     size_t keystore_count; /* 1 to KS_UPSTREAM_PEERS_MAX */
     struct ks_rpc_tls tls; /* of the process root */
     size_t view_count_max;
+    struct ks_hash_key hash_key; /* of the process: for tables that clients choose names of */
     int64_t patience_ms;
     int64_t mutation_patience_ms;
 };

@@ -85,7 +85,7 @@ static int setup(void **state)
     router = (struct ks_router){
         .home = &fixture_home,
         .clock = &fake_clock,
-        .views = ks_views_new(64),
+        .views = ks_views_new(64, &(struct ks_hash_key){1, 2}),
         .send = fake_send,
         .upstream = &keystore,
     };

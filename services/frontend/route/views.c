@@ -46,6 +46,7 @@ struct ks_views {
     size_t bytes_max;
     size_t count;
     size_t bytes;
+    struct ks_hash_key hash_key;
     size_t bucket_count; /* a power of two */
     struct entry **buckets;
     struct link all;
@@ -84,12 +85,13 @@ static void link_add_newest(struct link *head, struct link *link)
 
 /* ---- Life ---- */
 
-struct ks_views *ks_views_new(size_t count_max)
+struct ks_views *ks_views_new(size_t count_max, const struct ks_hash_key *hash_key)
 {
     assert(count_max >= COUNT_MIN);
 
     struct ks_views *views = ks_alloc(1, sizeof(*views));
     views->count_max = count_max;
+    views->hash_key = *hash_key;
     views->bytes_max = count_max * KS_VIEW_BYTES;
     views->bucket_count = 1;
     while (views->bucket_count < count_max) {
@@ -121,19 +123,11 @@ void ks_views_free(struct ks_views *views)
 
 /* ---- One view ---- */
 
-static uint64_t add_to_hash(uint64_t hash, ks_bytes text)
+/* Names of aliases are their owner's choice: a bucket is not, as nobody outside knows the key. */
+static uint64_t hash_of(const struct ks_views *views, ks_bytes account, ks_bytes name)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ text.ptr[i]) * 0x100000001b3U;
-    }
-    return hash;
-}
-
-/* FNV-1a. Names that exist are not their owner's choice, so that buckets stay short. */
-static uint64_t hash_of(ks_bytes account, ks_bytes name)
-{
-    uint64_t hash = add_to_hash(add_to_hash(0xcbf29ce484222325U, account), name);
-    return hash ^ (hash >> 29);
+    const ks_bytes parts[] = {account, name};
+    return ks_hash(&views->hash_key, parts, KS_COUNT(parts));
 }
 
 static ks_bytes account_of(const struct entry *entry)
@@ -165,7 +159,7 @@ static size_t size_of(const struct entry *entry)
 /* Where the name stands in its bucket, or would stand: then what is returned points to NULL. */
 static struct entry **place_of(const struct ks_views *views, ks_bytes account, ks_bytes name)
 {
-    uint64_t hash = hash_of(account, name);
+    uint64_t hash = hash_of(views, account, name);
     struct entry **place = &views->buckets[hash & (views->bucket_count - 1)];
     while (*place && !((*place)->hash == hash && ks_bytes_equal(name_of(*place), name) &&
                        ks_bytes_equal(account_of(*place), account))) {
@@ -186,6 +180,19 @@ bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
     return true;
 }
 
+size_t ks_views_bucket_max(const struct ks_views *views)
+{
+    size_t max = 0;
+    for (size_t i = 0; i < views->bucket_count; i++) {
+        size_t count = 0;
+        for (const struct entry *entry = views->buckets[i]; entry; entry = entry->chain) {
+            count++;
+        }
+        max = count > max ? count : max;
+    }
+    return max;
+}
+
 static uint8_t *put(uint8_t *place, ks_bytes text)
 {
     if (text.len > 0) {
@@ -194,11 +201,12 @@ static uint8_t *put(uint8_t *place, ks_bytes text)
     return place + text.len;
 }
 
-static struct entry *entry_new(ks_bytes account, ks_bytes name, const struct ks_view *view)
+static struct entry *entry_new(const struct ks_views *views, ks_bytes account, ks_bytes name,
+                               const struct ks_view *view)
 {
     struct entry *entry =
         ks_alloc(1, sizeof(*entry) + account.len + name.len + view->version.len + view->facts.len);
-    entry->hash = hash_of(account, name);
+    entry->hash = hash_of(views, account, name);
     entry->revision = view->revision;
     entry->account_len = account.len;
     entry->name_len = name.len;
@@ -326,7 +334,7 @@ void ks_views_put(struct ks_views *views, ks_bytes account, ks_bytes name,
     if (!wanted) {
         return;
     }
-    struct entry *entry = entry_new(account, name, view);
+    struct entry *entry = entry_new(views, account, name, view);
     size_t size = size_of(entry);
     if (size > views->bytes_max / ENTRY_PART) {
         ks_free(entry);

@@ -19,6 +19,7 @@
 
 #include "pkg/authorize/facts.h"
 #include "pkg/base/bytes.h"
+#include "pkg/base/hash.h"
 #include "services/frontend/route/upstream.h"
 
 #define KS_VIEW_NAME_MAX    256U /* bytes of a key id or alias */
@@ -34,8 +35,10 @@ struct ks_views;
 /*
  * Makes a table with room for count_max views, at least 4, and for count_max times KS_VIEW_BYTES;
  * never NULL. Free with ks_views_free.
+ * hash_key  random and secret, so that the owner of many aliases cannot choose names that are slow
+ *           to look up. Copied.
  */
-struct ks_views *ks_views_new(size_t count_max);
+struct ks_views *ks_views_new(size_t count_max, const struct ks_hash_key *hash_key);
 
 /* Frees a table. NULL is fine. */
 void ks_views_free(struct ks_views *views);
@@ -46,6 +49,12 @@ void ks_views_free(struct ks_views *views);
  */
 bool ks_views_find(struct ks_views *views, ks_bytes account, ks_bytes name,
                    struct ks_view *ret_view);
+
+/*
+ * Returns how many views share a place of the table at most, which is what a look-up may walk over.
+ * It looks at the whole table: for tests and measurements.
+ */
+size_t ks_views_bucket_max(const struct ks_views *views);
 
 /*
  * Remembers a copy of the view in the place of the name's older one. It counts for the account's

@@ -11,6 +11,10 @@
 #include "pkg/base/mem.h"
 #include "pkg/operation/operation_fixture.h"
 
+#define PLACES 1024U /* a power of two, so that a table has as many places as views */
+
+static const struct ks_hash_key hash_key = {0x0706050403020100U, 0x0f0e0d0c0b0a0908U};
+
 static ks_bytes bytes(const char *text)
 {
     return ks_bytes_of(text);
@@ -34,7 +38,7 @@ static int version_of(struct ks_views *views, const char *account, const char *n
 static void remembers_all_of_a_view(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     struct ks_view put = view_of(7);
     struct ks_view got = {0};
 
@@ -49,7 +53,7 @@ static void remembers_all_of_a_view(void **state)
 static void keeps_accounts_and_names_apart(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     struct ks_view put = view_of(7);
     ks_views_put(views, bytes(OWN), bytes("alias/x"), &put);
 
@@ -64,7 +68,7 @@ static void keeps_accounts_and_names_apart(void **state)
 static void replaces_what_was_known(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     for (uint8_t version = 1; version <= 20; version++) {
         struct ks_view put = view_of(version);
         ks_views_put(views, bytes(OWN), bytes(KEY_ID), &put);
@@ -77,7 +81,7 @@ static void replaces_what_was_known(void **state)
 static void forgets_what_names_nothing(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     struct ks_view there = view_of(7);
     struct ks_view absent = {0};
 
@@ -114,7 +118,7 @@ static size_t count_kept(struct ks_views *views, const char *account, int count)
 static void stays_within_its_bound_and_drops_what_was_not_used(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     put_many(views, OWN, 1000);
 
     assert_int_equal(version_of(views, OWN, "alias/0"), 7);
@@ -128,7 +132,7 @@ static void stays_within_its_bound_and_drops_what_was_not_used(void **state)
 static void a_tenant_with_many_keys_leaves_others_theirs(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(256);
+    struct ks_views *views = ks_views_new(256, &hash_key);
     put_many(views, OWN, PART);
     put_many(views, OTHER, 1000);
 
@@ -141,7 +145,7 @@ static void a_tenant_with_many_keys_leaves_others_theirs(void **state)
 static void a_tenant_alone_has_all_the_room_until_others_come(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(256);
+    struct ks_views *views = ks_views_new(256, &hash_key);
     put_many(views, OTHER, 1000);
     assert_int_equal(count_kept(views, OTHER, 1000), 256);
 
@@ -158,7 +162,7 @@ static void stays_within_its_bound_of_bytes(void **state)
     (void)state;
     static const uint8_t facts[4096];
     const struct ks_view large = {.version = KS_LITERAL("v"), .facts = {facts, sizeof(facts)}};
-    struct ks_views *views = ks_views_new(256);
+    struct ks_views *views = ks_views_new(256, &hash_key);
     put_many(views, OWN, 10);
     for (int i = 0; i < 256; i++) {
         char name[32];
@@ -184,7 +188,7 @@ static void does_not_keep_what_takes_too_much(void **state)
     (void)state;
     static const uint8_t facts[64 * KS_VIEW_BYTES / 4];
     const struct ks_view large = {.version = KS_LITERAL("v"), .facts = {facts, sizeof(facts)}};
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     put_many(views, OWN, 10);
 
     ks_views_put(views, bytes(OWN), bytes(KEY_ID), &large);
@@ -205,7 +209,7 @@ static void put_at(struct ks_views *views, uint8_t version, int64_t revision)
 static void an_older_view_does_not_replace_a_newer_one(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     struct ks_view absent = {.revision = 9};
     put_at(views, 2, 10);
 
@@ -224,7 +228,7 @@ static void an_older_view_does_not_replace_a_newer_one(void **state)
 static void views_that_are_older_again_and_again_are_believed(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(64);
+    struct ks_views *views = ks_views_new(64, &hash_key);
     put_at(views, 2, 10);
     for (unsigned i = 0; i < KS_VIEW_DOUBTS_MAX; i++) {
         put_at(views, 1, 9);
@@ -240,7 +244,7 @@ static void views_that_are_older_again_and_again_are_believed(void **state)
 static void works_in_the_smallest_size(void **state)
 {
     (void)state;
-    struct ks_views *views = ks_views_new(4);
+    struct ks_views *views = ks_views_new(4, &hash_key);
     struct ks_view put = view_of(7);
     for (int i = 0; i < 10; i++) {
         char name[32];
@@ -250,6 +254,45 @@ static void works_in_the_smallest_size(void **state)
     }
     assert_int_equal(version_of(views, OWN, "alias/5"), -1);
     assert_int_equal(version_of(views, OWN, "alias/6"), 7);
+    ks_views_free(views);
+}
+
+/* FNV-1a, as anybody can compute it. */
+static uint64_t hash_without_a_key(const char *account, const char *name)
+{
+    const char *const parts[] = {account, name};
+    uint64_t hash = 0xcbf29ce484222325U;
+    for (size_t i = 0; i < KS_COUNT(parts); i++) {
+        for (const char *c = parts[i]; *c; c++) {
+            hash = (hash ^ (uint8_t)*c) * 0x100000001b3U;
+        }
+    }
+    return hash ^ (hash >> 29);
+}
+
+/*
+ * A tenant chooses the names of its aliases. Those that would stand in one place of a table whose
+ * hash it knows are found in a moment, and each look-up of one would walk over all of them, on the
+ * loop that answers everybody.
+ */
+static void nobody_can_choose_names_that_share_a_place(void **state)
+{
+    (void)state;
+    struct ks_views *views = ks_views_new(PLACES, &hash_key);
+    struct ks_view put = view_of(1);
+    size_t chosen = 0;
+    for (unsigned i = 0; chosen < PLACES / 4 && i < PLACES * PLACES; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "alias/%u", i);
+        if ((hash_without_a_key(OWN, name) & (PLACES - 1)) == 0) {
+            ks_views_put(views, bytes(OWN), bytes(name), &put);
+            chosen++;
+        }
+    }
+    assert_int_equal(chosen, PLACES / 4);
+
+    /* A quarter as many names as places: eight in one place are less likely than 1 in 10^8. */
+    assert_in_range(ks_views_bucket_max(views), 1, 8);
     ks_views_free(views);
 }
 
@@ -268,6 +311,7 @@ int main(void)
         cmocka_unit_test(an_older_view_does_not_replace_a_newer_one),
         cmocka_unit_test(views_that_are_older_again_and_again_are_believed),
         cmocka_unit_test(works_in_the_smallest_size),
+        cmocka_unit_test(nobody_can_choose_names_that_share_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
