@@ -16,13 +16,14 @@
  * The fields that may be in a log: none holds content that a client chose, and none opens anything.
  */
 static const char *const allowed[] = {
-    "account",    "address",    "applied", "attempt",   "bytes",       "cause",    "cluster",
-    "code",       "command",    "config",  "count",     "duration_ms", "endpoint", "epoch",
-    "file",       "generation", "hint",    "http",      "key_id",      "life",     "limit",
-    "line",       "member",     "method",  "mode",      "name",        "node",     "not_after",
-    "peer",       "pid",        "port",    "principal", "purpose",     "reason",   "region",
-    "request_id", "revision",   "serial",  "signal",    "size",        "state",    "status",
-    "trace",      "user",       "version", "window_ms", "zone",
+    "account", "address",   "answered",   "applied",  "attempt", "bytes",       "cause",
+    "cluster", "code",      "command",    "config",   "count",   "duration_ms", "endpoint",
+    "epoch",   "file",      "generation", "guilty",   "hint",    "http",        "key_id",
+    "life",    "limit",     "line",       "member",   "method",  "mode",        "name",
+    "node",    "not_after", "peer",       "pid",      "port",    "principal",   "purpose",
+    "reason",  "region",    "request_id", "revision", "serial",  "signal",      "size",
+    "state",   "status",    "streams",    "suspects", "trace",   "unanswered",  "user",
+    "version", "window_ms", "zone",
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};

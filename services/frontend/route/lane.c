@@ -81,6 +81,18 @@ static void on_writable(void *user, struct ks_rpc_stream *stream)
     ks_upstream_writable(link->lane->upstream, link->index, now_of(link->lane));
 }
 
+/* Totals of the lane: what becomes of the items of this end shows at the next one. */
+static void log_counts(const struct ks_lane *lane)
+{
+    const struct ks_upstream_counts *counts = ks_upstream_counts(lane->upstream);
+    if (counts->streams > 0) {
+        ks_log(INFO, "streams to keystores have ended under items",
+               KS_NUMBER("streams", counts->streams), KS_NUMBER("suspects", counts->suspects),
+               KS_NUMBER("answered", counts->answered), KS_NUMBER("unanswered", counts->unanswered),
+               KS_NUMBER("guilty", counts->guilty));
+    }
+}
+
 static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
 {
     (void)stream;
@@ -90,7 +102,11 @@ static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_r
            KS_TEXT("address", lane->options.keystores[link->index].address),
            KS_TEXT("code", ks_code_name(error->code)));
     link->stream = NULL;
+    uint64_t before = ks_upstream_counts(lane->upstream)->streams;
     ks_upstream_closed(lane->upstream, link->index, now_of(lane));
+    if (ks_upstream_counts(lane->upstream)->streams > before) {
+        log_counts(lane);
+    }
     if (lane->closing) {
         return;
     }
@@ -253,6 +269,7 @@ void ks_lane_free(struct ks_lane *lane)
     for (size_t i = 0; i < lane->options.keystore_count; i++) {
         ks_rpc_channel_free(lane->links[i].channel);
     }
+    log_counts(lane);
     ks_views_free(lane->router.views);
     ks_upstream_free(lane->upstream);
     ks_free(lane);

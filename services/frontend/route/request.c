@@ -5,6 +5,7 @@
 
 #include "pkg/authorize/authorize.h"
 #include "pkg/base/clock.h"
+#include "pkg/base/log.h"
 #include "pkg/crypto/random.h"
 #include "pkg/form/names.h"
 
@@ -145,9 +146,20 @@ static void tell_request_id(struct ks_request *request)
     }
 }
 
+/* Who sends such requests is for an operator to know: nothing here is held against an account. */
+static void tell_of_guilt(const struct ks_request *request)
+{
+    ks_log(WARN, "keystores have failed under a request; it is given up, ignoring",
+           KS_TEXT("account", request->account), KS_TEXT("principal", request->principal),
+           KS_TEXT("method", request->operation->name));
+}
+
 static void on_result(struct ks_upstream_item *outgoing, const struct ks_item_result *result)
 {
     struct ks_request *request = outgoing->user;
+    if (ks_upstream_is_guilty(outgoing)) {
+        tell_of_guilt(request);
+    }
     if (result->code == KS_STALE_VIEW) {
         ks_result again = decide_again(request, result);
         if (!ks_failed(again)) {

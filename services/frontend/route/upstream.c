@@ -6,8 +6,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/mem.h"
 #include "services/frontend/route/item.h"
-
-#define NO_PEER (-1)
+#include "services/frontend/route/queue.h"
 
 /* What makes a keystore less welcome, counted in items that it would have to have under way. */
 #define FAR_SCORE        KS_UPSTREAM_SPILL /* in another zone */
@@ -20,18 +19,17 @@
 #define PAUSE_FIRST_NS  (20 * KS_NS_PER_MS)   /* when all keystores were tried in vain */
 #define PAUSE_DOUBLINGS 4U                    /* up to 320 ms */
 
+/* Frontends that have lost the same keystores must not turn to the next one at the same moment. */
+#define TRIAL_PAUSE_NS (KS_UPSTREAM_TRIAL_PAUSE_MS * KS_NS_PER_MS)
+#define TRIAL_STEPS    8U
+#define TRIAL_STEP_NS  (KS_UPSTREAM_TICK_MS * KS_NS_PER_MS)
+
 /* How long a message may keep others waiting: one that takes longer waits for something else. */
 #define COLLECT_NS (KS_UPSTREAM_TICK_MS * KS_NS_PER_MS)
 
 /* Halvings of the largest message down to one item, the deaths that it has alone, four to spare. */
 static_assert(KS_EXECUTE_ITEMS_MAX <= 1U << 8, "eight halvings");
 static_assert(8U + KS_UPSTREAM_LONE_DEATHS_MAX + 4U == KS_UPSTREAM_DEATHS_MAX, "derived");
-
-/* What is to be written to a keystore. */
-struct ks_upstream_queue {
-    struct ks_upstream_item *first;
-    struct ks_upstream_item *last;
-};
 
 struct peer {
     bool usable;         /* there is a stream */
@@ -57,6 +55,7 @@ struct ks_upstream {
     struct peer peers[KS_UPSTREAM_PEERS_MAX];
     unsigned holds; /* reasons to collect and not to send yet */
     bool armed;
+    struct ks_upstream_counts counts;
     size_t count;
     struct ks_upstream_item *first; /* all items, oldest first */
     struct ks_upstream_item *last;
@@ -93,6 +92,16 @@ void ks_upstream_free(struct ks_upstream *upstream)
 size_t ks_upstream_count(const struct ks_upstream *upstream)
 {
     return upstream->count;
+}
+
+const struct ks_upstream_counts *ks_upstream_counts(const struct ks_upstream *upstream)
+{
+    return &upstream->counts;
+}
+
+bool ks_upstream_is_guilty(const struct ks_upstream_item *item)
+{
+    return item->lone_deaths >= KS_UPSTREAM_LONE_DEATHS_MAX;
 }
 
 static uint32_t bit_of(size_t peer)
@@ -148,41 +157,6 @@ static struct ks_upstream_queue *queue_of(struct peer *peer, const struct ks_ups
     return item->mutating ? &peer->mutations : &peer->others;
 }
 
-static void queue_push(struct ks_upstream_queue *queue, int index, struct ks_upstream_item *item)
-{
-    assert(item->queued_at == NO_PEER);
-    assert(!queue->first || queue->last);
-
-    item->queue_next = NULL;
-    item->queued_at = index;
-    *(queue->first ? &queue->last->queue_next : &queue->first) = item;
-    queue->last = item;
-}
-
-static struct ks_upstream_item *queue_pop(struct ks_upstream_queue *queue)
-{
-    struct ks_upstream_item *item = queue->first;
-    queue->first = item->queue_next;
-    item->queued_at = NO_PEER;
-    return item;
-}
-
-/* Items leave the middle of a queue when it is stuck, the oldest first: they stand in front. */
-static void queue_remove(struct ks_upstream_queue *queue, struct ks_upstream_item *item)
-{
-    struct ks_upstream_item *before = NULL;
-    struct ks_upstream_item **link = &queue->first;
-    while (*link != item) {
-        before = *link;
-        link = &before->queue_next;
-    }
-    *link = item->queue_next;
-    if (queue->last == item) {
-        queue->last = before;
-    }
-    item->queued_at = NO_PEER;
-}
-
 /* ---- Messages ---- */
 
 /* A message that is being filled. */
@@ -211,7 +185,7 @@ static void draft_reserve(struct draft *draft, const struct ks_upstream_queue *q
 /* Moves the first item of the queue to the message. */
 static void draft_add(struct draft *draft, struct ks_upstream_queue *queue)
 {
-    const struct ks_upstream_item *item = queue_pop(queue);
+    const struct ks_upstream_item *item = ks_upstream_queue_pop(queue);
     ks_result added = ks_item_add(item->tag, ks_buffer_bytes(&item->body), &draft->bytes);
     assert(!ks_failed(added)); /* no body is longer than KS_EXECUTE_BODY_MAX */
     draft->count++;
@@ -354,7 +328,7 @@ static bool end_attempt(struct ks_upstream *upstream, size_t index, struct ks_up
     item->awaiting &= ~bit_of(index);
     peer->outstanding--;
     if (item->queued_at == (int)index) {
-        queue_remove(queue_of(peer, item), item);
+        ks_upstream_queue_remove(queue_of(peer, item), item);
         return false;
     }
     assert(peer->written > 0);
@@ -372,9 +346,20 @@ static void forget_attempt(struct ks_upstream *upstream, size_t index,
     }
 }
 
+/* What became of an item that streams had ended under. */
+static void count_suspect(struct ks_upstream_counts *counts, const struct ks_upstream_item *item,
+                          ks_code code)
+{
+    uint64_t *unproved = code == KS_UNAVAILABLE ? &counts->unanswered : &counts->answered;
+    ++*(ks_upstream_is_guilty(item) ? &counts->guilty : unproved);
+}
+
 static void finish(struct ks_upstream *upstream, struct ks_upstream_item *item,
                    const struct ks_item_result *result)
 {
+    if (item->deaths > 0) {
+        count_suspect(&upstream->counts, item, result->code);
+    }
     for (size_t i = 0; item->awaiting; i++) {
         if (item->awaiting & bit_of(i)) {
             forget_attempt(upstream, i, item);
@@ -399,11 +384,11 @@ static uint64_t score_of(const struct ks_upstream *upstream, size_t index, int64
     return score;
 }
 
-/* The best keystore that the item was not sent to yet; NO_PEER if there is none. */
+/* The best keystore that the item was not sent to yet; KS_NO_PEER if there is none. */
 static int choose(const struct ks_upstream *upstream, const struct ks_upstream_item *item,
                   int64_t now_ns)
 {
-    int best = NO_PEER;
+    int best = KS_NO_PEER;
     uint64_t best_score = UINT64_MAX;
     for (size_t i = 0; i < upstream->options.peer_count; i++) {
         if (!upstream->peers[i].usable || ((item->tried | item->awaiting) & bit_of(i))) {
@@ -423,7 +408,7 @@ static void send_to(struct ks_upstream *upstream, size_t index, struct ks_upstre
 {
     struct peer *peer = &upstream->peers[index];
     /* It can wait in one queue only; where it waits in vain, it need not be sent any more. */
-    if (item->queued_at != NO_PEER) {
+    if (item->queued_at != KS_NO_PEER) {
         forget_attempt(upstream, (size_t)item->queued_at, item);
     }
     item->attempts++;
@@ -431,7 +416,7 @@ static void send_to(struct ks_upstream *upstream, size_t index, struct ks_upstre
     item->awaiting |= bit_of(index);
     item->sent_at_ns = now_ns;
     peer->outstanding++;
-    queue_push(queue_of(peer, item), (int)index, item);
+    ks_upstream_queue_push(queue_of(peer, item), (int)index, item);
     flush(upstream, index, now_ns);
 }
 
@@ -447,7 +432,7 @@ static void pause_item(struct ks_upstream_item *item, int64_t now_ns)
 static void dispatch(struct ks_upstream *upstream, struct ks_upstream_item *item, int64_t now_ns)
 {
     int peer = choose(upstream, item, now_ns);
-    if (peer == NO_PEER) {
+    if (peer == KS_NO_PEER) {
         pause_item(item, now_ns);
     } else {
         send_to(upstream, (size_t)peer, item, now_ns);
@@ -487,9 +472,10 @@ ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item
     item->attempts = 0;
     item->deaths = 0;
     item->lone_deaths = 0;
+    item->on_last_trial = false;
     item->company_max = KS_EXECUTE_ITEMS_MAX;
     item->rounds = 0;
-    item->queued_at = NO_PEER;
+    item->queued_at = KS_NO_PEER;
     item_link(upstream, item);
     dispatch(upstream, item, now_ns);
     arm(upstream);
@@ -520,7 +506,8 @@ void ks_upstream_opened(struct ks_upstream *upstream, size_t index, int64_t now_
     upstream->peers[index].clearing = false;
     /* These items waited only because no keystore could be reached. Now one can. */
     for (struct ks_upstream_item *item = upstream->first; item; item = item->next) {
-        if (!item->awaiting) {
+        bool pauses = item->on_last_trial && now_ns < item->retry_at_ns;
+        if (!item->awaiting && !pauses) {
             dispatch(upstream, item, now_ns);
         }
     }
@@ -555,7 +542,7 @@ static bool may_still_happen(const struct ks_upstream_item *item, size_t index, 
         return false;
     }
     uint32_t elsewhere = item->awaiting & ~bit_of(index);
-    if (item->queued_at != NO_PEER) {
+    if (item->queued_at != KS_NO_PEER) {
         elsewhere &= ~bit_of((size_t)item->queued_at);
     }
     return item->loose || elsewhere != 0;
@@ -587,7 +574,9 @@ static void receive(struct ks_upstream *upstream, size_t index, const struct ks_
         finish(upstream, item, result);
         return;
     }
-    forget_attempt(upstream, index, item);
+    /* It has answered, so there is no ghost; but it may have begun, and others may still do it. */
+    (void)end_attempt(upstream, index, item);
+    item->loose = true;
     shun(upstream, index, now_ns + SHUN_BRIEF_NS);
     if (!item->awaiting) {
         dispatch(upstream, item, now_ns);
@@ -624,27 +613,42 @@ struct loss {
 static void suspect(struct ks_upstream *upstream, struct ks_upstream_item *item,
                     const struct loss *loss)
 {
+    bool alone = loss->written + loss->ghosts == 1;
+    bool last = item->lone_deaths == KS_UPSTREAM_LONE_DEATHS_MAX - 1;
+    upstream->counts.suspects += item->deaths == 0 ? 1 : 0;
     item->deaths++;
-    item->lone_deaths += loss->written + loss->ghosts == 1 ? 1 : 0;
+    item->lone_deaths += alone && (!last || item->on_last_trial) ? 1 : 0;
     int queued_at = item->queued_at;
-    if (queued_at != NO_PEER) {
-        queue_remove(queue_of(&upstream->peers[queued_at], item), item);
+    if (queued_at != KS_NO_PEER) {
+        ks_upstream_queue_remove(queue_of(&upstream->peers[queued_at], item), item);
     }
     uint32_t company = item->company_max;
     company = (loss->written < company ? (uint32_t)loss->written : company) / 2;
     item->company_max = company > 1 ? company : 1;
-    if (queued_at != NO_PEER) {
-        queue_push(queue_of(&upstream->peers[queued_at], item), queued_at, item);
+    if (queued_at != KS_NO_PEER) {
+        ks_upstream_queue_push(queue_of(&upstream->peers[queued_at], item), queued_at, item);
     }
 }
 
 /* Whether the item has cost streams enough; ret_code then says how it ends. */
 static bool is_spent(const struct ks_upstream_item *item, ks_code *ret_code)
 {
-    bool guilty = item->lone_deaths >= KS_UPSTREAM_LONE_DEATHS_MAX;
+    bool guilty = ks_upstream_is_guilty(item);
     /* Whether a mutation was done is not known. Anything else that is guilty was not done. */
     *ret_code = guilty && !item->mutating ? KS_INTERNAL : KS_UNAVAILABLE;
     return guilty || item->deaths >= KS_UPSTREAM_DEATHS_MAX;
+}
+
+/* Nobody has the item, and a stream has just ended: it goes on, or pauses before its last trial. */
+static void go_on(struct ks_upstream *upstream, struct ks_upstream_item *item, int64_t now_ns)
+{
+    if (item->lone_deaths < KS_UPSTREAM_LONE_DEATHS_MAX - 1 || item->on_last_trial) {
+        dispatch(upstream, item, now_ns);
+        return;
+    }
+    int64_t step = (int64_t)(item->tag / KS_UPSTREAM_ITEMS_MAX % TRIAL_STEPS);
+    item->on_last_trial = true;
+    item->retry_at_ns = now_ns + TRIAL_PAUSE_NS + step * TRIAL_STEP_NS;
 }
 
 /* A stream has ended that had the item, written or still in its queue. */
@@ -660,7 +664,7 @@ static void lose(struct ks_upstream *upstream, size_t index, struct ks_upstream_
     if (is_spent(item, &code)) {
         finish(upstream, item, &(struct ks_item_result){.code = code});
     } else if (!item->awaiting) {
-        dispatch(upstream, item, now_ns);
+        go_on(upstream, item, now_ns);
     }
 }
 
@@ -670,6 +674,7 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
 
     struct peer *peer = &upstream->peers[index];
     const struct loss loss = {peer->accepted ? peer->written : 0, peer->ghosts};
+    upstream->counts.streams += loss.written > 0 ? 1 : 0;
     hold(upstream);
     peer->usable = false;
     peer->accepted = false;
@@ -692,11 +697,11 @@ void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_
 static void hedge(struct ks_upstream *upstream, struct ks_upstream_item *item, int64_t now_ns)
 {
     int peer = choose(upstream, item, now_ns);
-    if (peer == NO_PEER) {
+    if (peer == KS_NO_PEER) {
         item->tried = 0;
         peer = choose(upstream, item, now_ns);
     }
-    if (peer == NO_PEER) {
+    if (peer == KS_NO_PEER) {
         item->sent_at_ns = now_ns;
         return;
     }

@@ -29,7 +29,10 @@
  * is given up. It is not alone beside a ghost: an item that nobody waits for any more, as its
  * deadline is over or another keystore was faster, and that the keystore has not answered. The
  * first such end may be chance: when a keystore fails, its items travel in halves
- * once and are cleared.
+ * once and are cleared. On an idle frontend a read is alone from the start, and loses two keystores
+ * when they are restarted one after the other, or when they fail under an item of another frontend.
+ * Therefore an item pauses for KS_UPSTREAM_TRIAL_PAUSE_MS before the last keystore gets it alone: by
+ * then the others are back, and another frontend has found its item, too.
  *
  * The upstream knows nothing of connections. Its owner tells it what happens on them, and it sends
  * by the function `send`. In this way it is tested with neither network nor clock.
@@ -50,8 +53,9 @@
 #define KS_UPSTREAM_SHARES          4096U  /* accounts are spread over them; a power of two */
 #define KS_UPSTREAM_SHARE_MAX       1024U  /* items of one share under way: ten full batches */
 #define KS_UPSTREAM_ATTEMPTS_MAX    256U   /* of one item */
-#define KS_UPSTREAM_LONE_DEATHS_MAX 2U     /* streams that may end while they have an item alone */
-#define KS_UPSTREAM_DEATHS_MAX      14U    /* streams that may end while they have an item */
+#define KS_UPSTREAM_LONE_DEATHS_MAX 3U     /* streams that may end while they have an item alone */
+#define KS_UPSTREAM_DEATHS_MAX      15U    /* streams that may end while they have an item */
+#define KS_UPSTREAM_TRIAL_PAUSE_MS  500    /* before the last of the lone ones may have it */
 #define KS_UPSTREAM_SPILL           512U /* items that a keystore of our zone has, before others get any */
 #define KS_UPSTREAM_TICK_MS         20
 
@@ -83,6 +87,7 @@ struct ks_upstream_item {
     uint32_t attempts;
     uint32_t deaths;      /* streams that have ended while they had it */
     uint32_t lone_deaths; /* of them, those that had nothing else */
+    bool on_last_trial;   /* it has paused, or pauses, before the last keystore gets it alone */
     uint32_t company_max; /* items of a message that it may travel in, itself counted */
     uint32_t rounds;      /* how often all keystores were tried in vain */
     bool loose;           /* a keystore that got it and was given up may still do it; stays set */
@@ -117,6 +122,24 @@ void ks_upstream_free(struct ks_upstream *upstream);
 
 /* Returns how many items are under way. */
 size_t ks_upstream_count(const struct ks_upstream *upstream);
+
+/*
+ * What has become of the items under which streams have ended, since the upstream was made. An item
+ * whose stream never was accepted is not among them.
+ */
+struct ks_upstream_counts {
+    uint64_t streams;    /* that ended while they had items */
+    uint64_t suspects;   /* items that they had, each counted once */
+    uint64_t answered;   /* of them, those that a keystore has answered afterwards */
+    uint64_t unanswered; /* those that ended as UNAVAILABLE, and that nothing is proved of */
+    uint64_t guilty;     /* those that KS_UPSTREAM_LONE_DEATHS_MAX streams have ended under */
+};
+
+/* Returns the counts, which last as long as the upstream. */
+const struct ks_upstream_counts *ks_upstream_counts(const struct ks_upstream *upstream);
+
+/* Returns whether so many keystores have failed under the item that it must be the reason. */
+bool ks_upstream_is_guilty(const struct ks_upstream_item *item);
 
 /*
  * Returns the share of an account. Two accounts may have the same share and then have less room,
