@@ -12,6 +12,7 @@
 #include "pkg/codec/codec.h"
 #include "services/control/admin.h"
 #include "services/control/control_fixture.h"
+#include "tests/harness/errors_page.h"
 
 #define ACCOUNT        "111122223333"
 #define SERVICE        "/keystead.admin.v1.AdminService/"
@@ -287,6 +288,27 @@ static void what_is_no_message_is_refused(void **state)
     assert_int_equal(send_bytes(*state, SERVICE "ListAccounts", KS_LITERAL("")), KS_OK);
 }
 
+/*
+ * docs/errors.md lists the methods that an empty message changes something through: none of these.
+ * A method without a request_id commits nothing (admin.c).
+ */
+static void the_page_says_what_an_empty_message_changes(void **state)
+{
+    const ProtobufCServiceDescriptor *service = &keystead__admin__v1__admin_service__descriptor;
+    assert_int_equal(service->n_methods, KS_ADMIN_METHOD_COUNT);
+    size_t found = 0;
+    for (unsigned i = 0; i < service->n_methods; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof(path), SERVICE "%s", service->methods[i].name);
+        bool commits = protobuf_c_message_descriptor_get_field_by_name(service->methods[i].input,
+                                                                       "request_id") != NULL;
+        bool changes = commits && send_bytes(*state, path, KS_LITERAL("")) == KS_OK;
+        assert_int_equal(errors_page_lists(path), changes);
+        found += changes ? 1 : 0;
+    }
+    assert_int_equal(errors_page_count(SERVICE), found);
+}
+
 static void an_oversized_request_is_refused(void **state)
 {
     struct control_fixture *fixture = *state;
@@ -319,6 +341,7 @@ int main(void)
         cmocka_unit_test(one_request_sent_many_times_at_once_is_done_once),
         cmocka_unit_test(of_many_who_want_a_name_one_gets_it),
         cmocka_unit_test(what_is_no_message_is_refused),
+        cmocka_unit_test(the_page_says_what_an_empty_message_changes),
         cmocka_unit_test(an_oversized_request_is_refused),
         cmocka_unit_test(a_method_that_is_none_is_unsupported),
     };

@@ -75,10 +75,9 @@ ks_result ks_command_rotate(struct ks_store *store, uint32_t from, uint32_t *ret
         return KS_RES(UNAVAILABLE);
     }
     uint32_t current = ((const STORED(CurrentDomainKey) *)message)->generation;
-    uint32_t wanted = from == 0 ? current : from;
     *ret_current = current;
-    if (wanted != current) {
-        return wanted > current ? KS_RES(VALIDATION) : KS_RES(OK);
+    if (from != current) {
+        return from == 0 || from > current ? KS_RES(VALIDATION) : KS_RES(OK);
     }
     int64_t revision = 0;
     KS_TRY(read_record(store, KS_NAME_DOMAIN_ROTATE, STORED_TYPE(rotate_domain_key), &arena,

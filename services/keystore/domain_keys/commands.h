@@ -24,11 +24,11 @@ KS_MUST_USE ks_result ks_command_put_roster(struct ks_store *store, struct ks_hs
                                             uint64_t number, ks_bytes roster);
 
 /*
- * Notes that a generation after `from` is wanted (0: after the current one), which the keepers then
- * bring about. If a later one is current already, nothing is noted.
+ * Notes that a generation after `from` is wanted, which the keepers then bring about. If a later one
+ * is current already, nothing is noted.
  * ret_current  the generation that is current; also written with VALIDATION, otherwise unspecified
  *              after a failure.
- * Fails: VALIDATION (from is later than the current one), UNAVAILABLE (none is current yet, no
+ * Fails: VALIDATION (from is 0, or later than the current one), UNAVAILABLE (none is current yet, no
  * store, or another writer was faster: ask again).
  */
 KS_MUST_USE ks_result ks_command_rotate(struct ks_store *store, uint32_t from,

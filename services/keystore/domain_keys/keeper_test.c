@@ -431,6 +431,7 @@ static void a_rotation_reseals_every_key_and_drops_the_old_generation(void **sta
     }
     uint32_t current = 0;
     assert_int_equal(ks_command_rotate(store, 2, &current).code, KS_VALIDATION);
+    assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_VALIDATION);
     assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
     assert_int_equal(current, 1);
 
@@ -463,7 +464,7 @@ static void nothing_is_retired_while_a_key_is_sealed_under_it(void **state)
     uint32_t current = 0;
     ks_fake_hsm_fail(zones[0].hsm, 0, 1000000, KS_CORRUPT);
     ks_fake_hsm_fail(zones[1].hsm, 0, 1000000, KS_CORRUPT);
-    assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_OK);
+    assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
 
     assert_true(settle(2));
     run_both(20);
@@ -480,7 +481,7 @@ static void nothing_is_retired_while_a_key_cannot_be_read(void **state)
     make_key(0);
     fixture_put(store, "key/" ACCOUNT "/broken", "?", 0);
     uint32_t current = 0;
-    assert_int_equal(ks_command_rotate(store, 0, &current).code, KS_OK);
+    assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
 
     assert_true(settle(2));
     run_both(20);
