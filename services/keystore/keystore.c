@@ -246,6 +246,7 @@ static void make_parts(struct ks_keystore *keystore)
         .link = keystore->link,
         .region = settings->region,
         .zone = settings->zone,
+        .name = settings->name,
         .min_zones = min_zones_of(settings),
         .rotation_ms = settings->rotation_ms,
     };

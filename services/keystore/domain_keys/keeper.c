@@ -26,7 +26,7 @@
 
 /* A challenge that our hsm has refused to answer. */
 struct refusal {
-    char zone[KS_DOMAIN_ZONE_LEN];
+    struct ks_domain_node node;
     int64_t revision;
 };
 
@@ -41,7 +41,7 @@ struct ks_keeper {
     uint64_t refused_roster; /* number of the one that this life of the hsm refuses; 0: none */
     struct ks_domain_records records;
     struct ks_domain_self self;
-    struct refusal refusals[KS_DOMAIN_ZONES_MAX];
+    struct refusal refusals[KS_DOMAIN_NODES_MAX];
     size_t refusal_count;
     int64_t newest_revision;
     int64_t newest_since_ns;
@@ -70,11 +70,11 @@ static ks_result read_status(struct ks_keeper *keeper)
     const INTERNAL(HsmReply) *reply = NULL;
     KS_TRY(ks_request_status(keeper->options.link, &arena, &reply));
     const INTERNAL(HsmStatus) *status = reply->status;
-    if (!status || strlen(status->node_id) >= sizeof(keeper->self.node_id) ||
+    if (!status || strlen(status->node_id) >= sizeof(keeper->self.node.node_id) ||
         strcmp(status->zone, keeper->options.zone) != 0) {
         return KS_RES(CONFLICT);
     }
-    snprintf(keeper->self.node_id, sizeof(keeper->self.node_id), "%s", status->node_id);
+    snprintf(keeper->self.node.node_id, sizeof(keeper->self.node.node_id), "%s", status->node_id);
     keeper->roster_number = status->roster_number;
     keeper->self.held_count = 0;
     for (size_t i = 0; i < status->n_generations && i < KS_DOMAIN_HELD_MAX; i++) {
@@ -159,7 +159,7 @@ static bool is_refused(const struct ks_keeper *keeper, const struct ks_domain_tr
 {
     for (size_t i = 0; i < keeper->refusal_count; i++) {
         if (keeper->refusals[i].revision == transit->revision &&
-            strcmp(keeper->refusals[i].zone, transit->zone) == 0) {
+            strcmp(keeper->refusals[i].node.node_id, transit->node.node_id) == 0) {
             return true;
         }
     }
@@ -172,9 +172,9 @@ static void look_at_list(struct ks_keeper *keeper)
     ks_store_get_status(keeper->options.store, &status);
     struct ks_domain_self *self = &keeper->self;
     self->listed_count = 0;
-    for (size_t i = 0; i < status.listed_count && i < KS_DOMAIN_ZONES_MAX; i++) {
-        snprintf(self->listed[self->listed_count++], KS_DOMAIN_ZONE_LEN, "%s",
-                 status.listed[i].zone);
+    for (size_t i = 0; i < status.listed_count && i < KS_DOMAIN_NODES_MAX; i++) {
+        snprintf(self->listed[self->listed_count++], KS_DOMAIN_KEYSTORE_LEN, "%s",
+                 status.listed[i].name);
     }
 }
 
@@ -232,7 +232,8 @@ static ks_result load(struct ks_keeper *keeper, const struct ks_domain_step *ste
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     ProtobufCMessage *message = NULL;
-    KS_TRY(read_record(keeper, ks_name_domain_copy(step->generation, keeper->options.zone),
+    const struct ks_domain_node *node = &keeper->self.node;
+    KS_TRY(read_record(keeper, ks_name_domain_copy(step->generation, node->zone, node->node_id),
                        STORED_TYPE(domain_key_copy), &arena, &message));
     const STORED(DomainKeyCopy) *copy = (const STORED(DomainKeyCopy) *)message;
     KS_TRY(ks_request_load(keeper->options.link, step->generation, ks_bytes_in(copy->wrapped),
@@ -256,15 +257,16 @@ static ks_result ask_hsm(struct ks_keeper *keeper, const struct ks_domain_step *
         return ks_request_challenge(link, step->generation, arena, &ret_material->challenge);
     }
     if (step->move == KS_DOMAIN_SEAL) {
-        const char *zone = keeper->records.transits[step->transit].zone;
-        KS_TRY(read_record(keeper, ks_name_transit(zone), STORED_TYPE(transit_record), arena,
-                           &message));
+        const struct ks_domain_node *to = &keeper->records.transits[step->transit].node;
+        KS_TRY(read_record(keeper, ks_name_transit(to->zone, to->node_id),
+                           STORED_TYPE(transit_record), arena, &message));
         ret_material->challenge = ks_bytes_in(((const STORED(TransitRecord) *)message)->challenge);
         return ks_request_seal(link, step->generation, ret_material->challenge, arena,
                                &ret_material->envelope);
     }
     if (step->move == KS_DOMAIN_OPEN) {
-        KS_TRY(read_record(keeper, ks_name_transit(keeper->options.zone),
+        const struct ks_domain_node *us = &keeper->self.node;
+        KS_TRY(read_record(keeper, ks_name_transit(us->zone, us->node_id),
                            STORED_TYPE(transit_record), arena, &message));
         ks_bytes envelope = ks_bytes_in(((const STORED(TransitRecord) *)message)->envelope);
         KS_TRY(ks_request_open(link, step->generation, envelope, arena, &ret_material->wrapped));
@@ -275,10 +277,8 @@ static ks_result ask_hsm(struct ks_keeper *keeper, const struct ks_domain_step *
 
 static void note_refusal(struct ks_keeper *keeper, const struct ks_domain_transit *transit)
 {
-    size_t place = keeper->refusal_count < KS_DOMAIN_ZONES_MAX ? keeper->refusal_count++ : 0;
-    struct refusal *refusal = &keeper->refusals[place];
-    memmove(refusal->zone, transit->zone, sizeof(refusal->zone)); /* both NUL-terminated */
-    refusal->revision = transit->revision;
+    size_t place = keeper->refusal_count < KS_DOMAIN_NODES_MAX ? keeper->refusal_count++ : 0;
+    keeper->refusals[place] = (struct refusal){transit->node, transit->revision};
 }
 
 /* The hsm has said no, for good: asking the same again would get the same answer. */
@@ -363,8 +363,8 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
     }
     for (size_t i = 0; i < records->copy_count; i++) {
         const struct ks_domain_copy *copy = &records->copies[i];
-        bool ours = strcmp(copy->zone, keeper->self.zone) == 0;
-        if (ours && ks_domain_lost(records, &keeper->self, copy->generation)) {
+        if (ks_domain_is_stale(&keeper->self, &copy->node) &&
+            ks_domain_lost(records, &keeper->self, copy->generation)) {
             raise_alarm(status,
                         "no hsm of the cell holds domain key generation %u any more: restore it "
                         "from the custodians' copy",
@@ -376,12 +376,12 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
             raise_alarm(status,
                         "the hsm of zone %s is not on the roster or not of our hsm root: enrol it "
                         "with keystead zone replace",
-                        records->transits[i].zone);
+                        records->transits[i].node.zone);
         }
     }
-    if (ks_domain_transit_of(records, keeper->self.zone) &&
+    if (ks_domain_transit_of(records, &keeper->self.node) &&
         since_ms(keeper, keeper->asked_ns) > ANSWER_MS) {
-        raise_alarm(status, "no zone has answered this zone's request for a domain key: see the "
+        raise_alarm(status, "no hsm has answered this zone's request for a domain key: see the "
                             "alarms of the others");
     }
 }
@@ -491,12 +491,15 @@ void ks_keeper_lost(struct ks_keeper *keeper)
 struct ks_keeper *ks_keeper_new(const struct ks_keeper_options *options)
 {
     assert(strlen(options->zone) < KS_DOMAIN_ZONE_LEN);
+    assert(strlen(options->name) < KS_DOMAIN_KEYSTORE_LEN);
     assert(options->min_zones == 1 || options->min_zones == 2);
 
     struct ks_keeper *keeper = ks_alloc(1, sizeof(*keeper));
     keeper->options = *options;
     keeper->clock = options->clock ? *options->clock : ks_clock_system;
-    snprintf(keeper->self.zone, sizeof(keeper->self.zone), "%s", options->zone);
+    struct ks_domain_node *node = &keeper->self.node;
+    snprintf(node->zone, sizeof(node->zone), "%s", options->zone);
+    snprintf(node->keystore, sizeof(node->keystore), "%s", options->name);
     keeper->reseal = ks_reseal_new(options->store, options->link, options->region);
     pthread_mutex_init(&keeper->lock, NULL);
     return keeper;

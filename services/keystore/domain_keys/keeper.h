@@ -31,8 +31,9 @@ struct ks_worker;
 struct ks_keeper_options {
     struct ks_store *store;
     struct ks_hsm_link *link;
-    const char *region; /* both borrowed */
+    const char *region; /* borrowed, as the next two */
     const char *zone;
+    const char *name; /* of the keystore, in the cell's list */
     unsigned min_zones;
     int64_t rotation_ms;          /* age at which a generation is replaced; 0: on command only */
     const struct ks_clock *clock; /* NULL: ks_clock_system */

@@ -37,6 +37,7 @@ struct zone {
 };
 
 static const char *const names[] = {"ap-seoul-1a", "ap-seoul-1b"};
+static const char *const keystores[] = {"keystore-1", "keystore-2"};
 static char *folder;
 static struct ks_store *store;
 static struct ks_fake_hsm_root *root;
@@ -59,7 +60,13 @@ static void start_keystore(size_t index)
         .socket_path = zone->socket, .on_connected = connected, .on_lost = lost, .user = zone};
     assert_int_equal(ks_hsm_link_new(&link, &zone->link).code, KS_OK);
     const struct ks_keeper_options keeper = {
-        .store = store, .link = zone->link, .region = REGION, .zone = names[index], .min_zones = 2};
+        .store = store,
+        .link = zone->link,
+        .region = REGION,
+        .zone = names[index],
+        .name = keystores[index],
+        .min_zones = 2,
+    };
     zone->keeper = ks_keeper_new(&keeper);
     assert_int_equal(ks_hsm_link_start(zone->link).code, KS_OK);
 }
@@ -325,7 +332,7 @@ static void a_damaged_record_is_an_alarm(void **state)
 {
     (void)state;
     begin();
-    fixture_put(store, "domain/00000009/ap-seoul-1z", "?", 0);
+    fixture_put(store, "domain/00000009/ap-seoul-1z/0f", "?", 0);
     ks_keeper_run(zones[0].keeper, NULL);
     struct ks_keeper_status status;
     ks_keeper_get_status(zones[0].keeper, &status);

@@ -23,33 +23,34 @@ static bool holds(const struct ks_domain_self *self, uint32_t generation)
     return false;
 }
 
-static bool is_listed(const struct ks_domain_self *self, const char *zone)
+static bool is_listed(const struct ks_domain_self *self, const char *keystore)
 {
     for (size_t i = 0; i < self->listed_count; i++) {
-        if (strcmp(self->listed[i], zone) == 0) {
+        if (strcmp(self->listed[i], keystore) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* A copy of this zone counts only if the hsm that is here now made it. */
-static bool is_ours(const struct ks_domain_self *self, const struct ks_domain_copy *copy)
+/* As the keys of the records say it: what a keystore's name is does not matter. */
+static bool is_same_node(const struct ks_domain_node *one, const struct ks_domain_node *other)
 {
-    return strcmp(copy->zone, self->zone) == 0 && strcmp(copy->node_id, self->node_id) == 0;
+    return strcmp(one->zone, other->zone) == 0 && strcmp(one->node_id, other->node_id) == 0;
 }
 
-static bool is_stale(const struct ks_domain_self *self, const struct ks_domain_copy *copy)
+bool ks_domain_is_stale(const struct ks_domain_self *self, const struct ks_domain_node *node)
 {
-    return strcmp(copy->zone, self->zone) == 0 && strcmp(copy->node_id, self->node_id) != 0;
+    return strcmp(node->keystore, self->node.keystore) == 0 && !is_same_node(node, &self->node);
 }
 
 const struct ks_domain_copy *ks_domain_copy_of(const struct ks_domain_records *records,
-                                               uint32_t generation, const char *zone)
+                                               uint32_t generation,
+                                               const struct ks_domain_node *node)
 {
     for (size_t i = 0; i < records->copy_count; i++) {
         const struct ks_domain_copy *copy = &records->copies[i];
-        if (copy->generation == generation && strcmp(copy->zone, zone) == 0) {
+        if (copy->generation == generation && is_same_node(&copy->node, node)) {
             return copy;
         }
     }
@@ -57,10 +58,10 @@ const struct ks_domain_copy *ks_domain_copy_of(const struct ks_domain_records *r
 }
 
 const struct ks_domain_transit *ks_domain_transit_of(const struct ks_domain_records *records,
-                                                     const char *zone)
+                                                     const struct ks_domain_node *node)
 {
     for (size_t i = 0; i < records->transit_count; i++) {
-        if (strcmp(records->transits[i].zone, zone) == 0) {
+        if (is_same_node(&records->transits[i].node, node)) {
             return &records->transits[i];
         }
     }
@@ -69,27 +70,39 @@ const struct ks_domain_transit *ks_domain_transit_of(const struct ks_domain_reco
 
 static bool have_copy(const struct facts *facts, uint32_t generation)
 {
-    const struct ks_domain_copy *copy =
-        ks_domain_copy_of(facts->records, generation, facts->self->zone);
-    return copy && is_ours(facts->self, copy);
+    return ks_domain_copy_of(facts->records, generation, &facts->self->node) != NULL;
 }
 
-static size_t count_copies(const struct ks_domain_records *records, uint32_t generation)
+/* Whether an earlier copy of the same generation is of the same zone as this one. */
+static bool is_zone_counted(const struct ks_domain_records *records, size_t index)
+{
+    const struct ks_domain_copy *copy = &records->copies[index];
+    for (size_t i = 0; i < index; i++) {
+        if (records->copies[i].generation == copy->generation &&
+            strcmp(records->copies[i].node.zone, copy->node.zone) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One zone's loss takes all of its nodes' copies with it, so they count as one. */
+static size_t count_zones(const struct ks_domain_records *records, uint32_t generation)
 {
     size_t count = 0;
     for (size_t i = 0; i < records->copy_count; i++) {
-        count += records->copies[i].generation == generation;
+        count += records->copies[i].generation == generation && !is_zone_counted(records, i);
     }
     return count;
 }
 
-/* Copies of the generation that an hsm may still be able to open: all but our own stale one. */
+/* Copies of the generation that an hsm may still be able to open: all but our own stale ones. */
 static size_t count_live(const struct facts *facts, uint32_t generation)
 {
     size_t count = 0;
     for (size_t i = 0; i < facts->records->copy_count; i++) {
         const struct ks_domain_copy *copy = &facts->records->copies[i];
-        count += copy->generation == generation && !is_stale(facts->self, copy);
+        count += copy->generation == generation && !ks_domain_is_stale(facts->self, &copy->node);
     }
     return count;
 }
@@ -110,7 +123,8 @@ static bool rule_load(const struct facts *facts, struct ks_domain_step *step)
     for (size_t i = 0; i < facts->records->copy_count; i++) {
         const struct ks_domain_copy *copy = &facts->records->copies[i];
         bool room = facts->self->held_count < KS_DOMAIN_HELD_MAX;
-        if (room && is_ours(facts->self, copy) && !holds(facts->self, copy->generation)) {
+        if (room && is_same_node(&copy->node, &facts->self->node) &&
+            !holds(facts->self, copy->generation)) {
             step->generation = copy->generation;
             return true;
         }
@@ -118,13 +132,43 @@ static bool rule_load(const struct facts *facts, struct ks_domain_step *step)
     return false;
 }
 
+static bool has_stale_transit(const struct facts *facts, uint32_t *ret_generation)
+{
+    for (size_t i = 0; i < facts->records->transit_count; i++) {
+        const struct ks_domain_transit *transit = &facts->records->transits[i];
+        if (ks_domain_is_stale(facts->self, &transit->node)) {
+            *ret_generation = transit->generation;
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Others can't tell that an hsm of ours is gone: where a whole zone is wiped, each of its nodes would
+ * wait for the other. Nothing was ever sealed under a generation that was not current, so a copy of
+ * it may go. Copies of the others stay until ours takes their place.
+ */
+static bool rule_clear(const struct facts *facts, struct ks_domain_step *step)
+{
+    for (size_t i = 0; i < facts->records->copy_count; i++) {
+        const struct ks_domain_copy *copy = &facts->records->copies[i];
+        if (copy->generation > facts->records->current.generation &&
+            ks_domain_is_stale(facts->self, &copy->node)) {
+            step->generation = copy->generation;
+            return true;
+        }
+    }
+    return has_stale_transit(facts, &step->generation);
+}
+
 /* Whether a keystore of the cell is up that may answer a challenge for the generation. */
 static bool somebody_may_answer(const struct facts *facts, uint32_t generation)
 {
     for (size_t i = 0; i < facts->records->copy_count; i++) {
         const struct ks_domain_copy *copy = &facts->records->copies[i];
-        if (copy->generation == generation && !is_stale(facts->self, copy) &&
-            is_listed(facts->self, copy->zone)) {
+        if (copy->generation == generation && !ks_domain_is_stale(facts->self, &copy->node) &&
+            is_listed(facts->self, copy->node.keystore)) {
             return true;
         }
     }
@@ -135,7 +179,7 @@ static int64_t pass_after_ms(const struct ks_domain_self *self)
 {
     int64_t before = 0;
     for (size_t i = 0; i < self->listed_count; i++) {
-        before += strcmp(self->listed[i], self->zone) < 0;
+        before += strcmp(self->listed[i], self->node.keystore) < 0;
     }
     return KS_DOMAIN_PASS_MS + before * PASS_STAGGER_MS;
 }
@@ -188,7 +232,7 @@ static bool rule_make(const struct facts *facts, struct ks_domain_step *step)
     return wanted && facts->self->may_make;
 }
 
-/* Generations that this zone should hold, the most urgent first: current, newest, older ones. */
+/* Generations that this node should hold, the most urgent first: current, newest, older ones. */
 static uint32_t wanted_generation(const struct facts *facts)
 {
     const struct ks_domain_records *records = facts->records;
@@ -224,7 +268,7 @@ static bool rule_ask(const struct facts *facts, struct ks_domain_step *step)
         return false;
     }
     const struct ks_domain_transit *transit =
-        ks_domain_transit_of(facts->records, facts->self->zone);
+        ks_domain_transit_of(facts->records, &facts->self->node);
     return !challenge_is_good(facts, transit, step->generation);
 }
 
@@ -232,7 +276,7 @@ static bool rule_open(const struct facts *facts, struct ks_domain_step *step)
 {
     step->generation = wanted_generation(facts);
     const struct ks_domain_transit *transit =
-        ks_domain_transit_of(facts->records, facts->self->zone);
+        ks_domain_transit_of(facts->records, &facts->self->node);
     return step->generation > 0 && transit && transit->answered &&
            transit->generation == step->generation;
 }
@@ -241,7 +285,7 @@ static bool rule_seal(const struct facts *facts, struct ks_domain_step *step)
 {
     for (size_t i = 0; i < facts->records->transit_count; i++) {
         const struct ks_domain_transit *transit = &facts->records->transits[i];
-        bool foreign = strcmp(transit->zone, facts->self->zone) != 0;
+        bool foreign = strcmp(transit->node.keystore, facts->self->node.keystore) != 0;
         if (foreign && !transit->answered && !transit->refused &&
             have_copy(facts, transit->generation) && holds(facts->self, transit->generation)) {
             step->generation = transit->generation;
@@ -252,17 +296,29 @@ static bool rule_seal(const struct facts *facts, struct ks_domain_step *step)
     return false;
 }
 
+static bool has_put_copy(const struct ks_domain_records *records, uint32_t generation,
+                         const char *keystore)
+{
+    for (size_t i = 0; i < records->copy_count; i++) {
+        if (records->copies[i].generation == generation &&
+            strcmp(records->copies[i].node.keystore, keystore) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool all_listed_have(const struct facts *facts, uint32_t generation)
 {
     for (size_t i = 0; i < facts->self->listed_count; i++) {
-        if (!ks_domain_copy_of(facts->records, generation, facts->self->listed[i])) {
+        if (!has_put_copy(facts->records, generation, facts->self->listed[i])) {
             return false;
         }
     }
     return true;
 }
 
-/* Only a zone that holds it says so: its own copy is certain, the others' are what they put. */
+/* Only a node that holds it says so: its own copy is certain, the others' are what they put. */
 static bool rule_set_current(const struct facts *facts, struct ks_domain_step *step)
 {
     const struct ks_domain_records *records = facts->records;
@@ -272,7 +328,7 @@ static bool rule_set_current(const struct facts *facts, struct ks_domain_step *s
         !holds(facts->self, newest)) {
         return false;
     }
-    bool enough = count_copies(records, newest) >= facts->self->min_zones;
+    bool enough = count_zones(records, newest) >= facts->self->min_zones;
     bool first = records->current.generation == 0;
     return enough && (first || all_listed_have(facts, newest) ||
                       facts->self->newest_wait_ms >= KS_DOMAIN_SHARE_MS);
@@ -300,6 +356,7 @@ static const struct {
     {KS_DOMAIN_WAIT, "wait", NULL},
     {KS_DOMAIN_DROP, "drop", rule_drop},
     {KS_DOMAIN_LOAD, "load", rule_load},
+    {KS_DOMAIN_CLEAR, "clear", rule_clear},
     {KS_DOMAIN_MAKE, "make", rule_make},
     {KS_DOMAIN_ASK, "ask", rule_ask},
     {KS_DOMAIN_OPEN, "open", rule_open},

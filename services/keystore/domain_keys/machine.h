@@ -1,7 +1,10 @@
 /*
- * machine: decides how a cell gets its domain keys. What one zone should do next is a pure function
- * of the cell's records and of what the zone's own hsm holds. The keeper takes one such step at a
+ * machine: decides how a cell gets its domain keys. What one node should do next is a pure function
+ * of the cell's records and of what the node's own hsm holds. The keeper takes one such step at a
  * time and then reads the records again. A crash loses nothing, because the records are the state.
+ *
+ * A node is a keystore with its hsm. A zone has one or several: each keeps a copy of its own, and
+ * where zones are counted, the nodes of one zone are one.
  *
  * The way of one generation, as the records show it:
  *
@@ -15,19 +18,19 @@
  *                            PASSED ─────────────────────────► GONE ◄────┘ is sealed under it
  *
  *    NONE     its number is above domain/newest
- *    MADE     domain/newest names it; fewer zones than needed have put a copy
+ *    MADE     domain/newest names it; nodes of fewer zones than needed have put a copy
  *    SHARED   domain/newest names it; enough zones have
  *    CURRENT  domain/current names it: keys are sealed under it
  *    OLD      below domain/current: keys may be sealed under it still
  *    PASSED   between domain/current and domain/newest: no key ever was sealed under it
  *    GONE     no copy stands
  *
- * The way of one zone's copy of a generation that it needs (MADE, SHARED, CURRENT, OLD):
+ * The way of one node's copy of a generation that it needs (MADE, SHARED, CURRENT, OLD):
  *
- *           ask                      (another zone: seal)             open
+ *           ask                      (another node: seal)             open
  *    NONE ───────► ASKED: challenge ─────────────────────► ANSWERED ───────► STANDS ──load──► held
  *      ▲                                                      │ open fails: ask
- *      └── the copy that stands names another hsm (the zone was replaced)
+ *      └── the copy of this keystore that stands is of another hsm (which was replaced)
  *
  * Why nothing that was acknowledged is lost when one zone is:
  * services/keystore/domain_keys/README.md.
@@ -40,21 +43,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KS_DOMAIN_ZONES_MAX       16U  /* of a cell, as many as keystores on its list */
-#define KS_DOMAIN_COPIES_MAX      128U /* records of all zones and generations that are looked at */
+#define KS_DOMAIN_NODES_MAX       16U  /* of a cell, as many as keystores on its list */
+#define KS_DOMAIN_COPIES_MAX      128U /* records of all nodes and generations that are looked at */
+#define KS_DOMAIN_TRANSITS_MAX    32U  /* of all nodes, those of hsms that were replaced, too */
 #define KS_DOMAIN_HELD_MAX        16U  /* generations that the hsm holds */
 #define KS_DOMAIN_GENERATIONS_MAX 4U   /* with copies; no rotation while there are more */
 #define KS_DOMAIN_ZONE_LEN        64U  /* bytes, NUL included */
+#define KS_DOMAIN_KEYSTORE_LEN    64U  /* bytes of a keystore's name, NUL included */
 #define KS_DOMAIN_NODE_LEN        136U /* bytes, NUL included */
 
 /*
- * How long a zone waits for a generation that no reachable zone holds before it makes the next
+ * How long a node waits for a generation that no reachable node holds before it makes the next
  * one: long enough for a supervisor to restart a keystore, short enough for a person who waits for
- * the first key. Zones add 1 s for each zone before them in the alphabet, so that they don't race.
+ * the first key. A node adds 1 s for each keystore before its own in the alphabet, so that they
+ * don't race.
  */
 #define KS_DOMAIN_PASS_MS 10000
 
-/* How long a rotation waits for zones that are up and have no copy yet, beyond the needed ones. */
+/* How long a rotation waits for nodes that are up and have no copy yet, beyond the needed ones. */
 #define KS_DOMAIN_SHARE_MS 10000
 
 /* A record that marks a generation. Generation 0 and revision 0 mean that there is none. */
@@ -64,20 +70,26 @@ struct ks_domain_mark {
     int64_t since_ms; /* domain/current: wall time since which it is current */
 };
 
-/* domain/<generation>/<zone> */
+/* Whose a record is. */
+struct ks_domain_node {
+    char zone[KS_DOMAIN_ZONE_LEN];
+    char node_id[KS_DOMAIN_NODE_LEN];      /* of the hsm */
+    char keystore[KS_DOMAIN_KEYSTORE_LEN]; /* name of the keystore that the hsm answers */
+};
+
+/* domain/<generation>/<zone>/<node id> */
 struct ks_domain_copy {
     uint32_t generation;
-    char zone[KS_DOMAIN_ZONE_LEN];
-    char node_id[KS_DOMAIN_NODE_LEN];
+    struct ks_domain_node node;
     int64_t revision;
 };
 
-/* transit/<zone> */
+/* transit/<zone>/<node id> */
 struct ks_domain_transit {
-    char zone[KS_DOMAIN_ZONE_LEN]; /* the receiver */
+    struct ks_domain_node node; /* the receiver */
     uint32_t generation;
     bool answered;
-    bool refused; /* this zone's hsm has refused to answer just this challenge */
+    bool refused; /* this node's hsm has refused to answer just this challenge */
     int64_t revision;
 };
 
@@ -88,14 +100,13 @@ struct ks_domain_records {
     struct ks_domain_mark rotate;
     struct ks_domain_copy copies[KS_DOMAIN_COPIES_MAX];
     size_t copy_count;
-    struct ks_domain_transit transits[KS_DOMAIN_ZONES_MAX];
+    struct ks_domain_transit transits[KS_DOMAIN_TRANSITS_MAX];
     size_t transit_count;
 };
 
-/* This zone, as its keystore knows it. */
+/* This node, as its keystore knows it. */
 struct ks_domain_self {
-    char zone[KS_DOMAIN_ZONE_LEN];
-    char node_id[KS_DOMAIN_NODE_LEN];  /* of the hsm that is connected */
+    struct ks_domain_node node;        /* with the hsm that is connected */
     uint32_t held[KS_DOMAIN_HELD_MAX]; /* generations in the hsm's memory */
     size_t held_count;
     int64_t challenge_revision; /* of the transit record with this hsm's last challenge; 0: none */
@@ -105,7 +116,7 @@ struct ks_domain_self {
     int64_t newest_wait_ms; /* since this keystore first saw domain/newest as it is */
     uint32_t clean_below;   /* nothing is sealed under a generation below this one */
     unsigned min_zones;     /* with copies before a generation becomes current; 1 or 2 */
-    char listed[KS_DOMAIN_ZONES_MAX][KS_DOMAIN_ZONE_LEN]; /* zones of the keystores listed */
+    char listed[KS_DOMAIN_NODES_MAX][KS_DOMAIN_KEYSTORE_LEN]; /* names of the keystores listed */
     size_t listed_count;
 };
 
@@ -113,12 +124,13 @@ enum ks_domain_move {
     KS_DOMAIN_WAIT,        /* nothing to do until something changes */
     KS_DOMAIN_DROP,        /* the hsm forgets a generation of which no record of ours is a copy */
     KS_DOMAIN_LOAD,        /* the hsm takes our copy */
+    KS_DOMAIN_CLEAR,       /* delete what an earlier hsm of ours left and nobody needs */
     KS_DOMAIN_MAKE,        /* the hsm makes a generation; put domain/newest and our copy */
     KS_DOMAIN_ASK,         /* the hsm makes a challenge; put it as our transit record */
     KS_DOMAIN_OPEN,        /* the hsm opens the envelope; put our copy, delete our transit record */
-    KS_DOMAIN_SEAL,        /* the hsm answers another zone's challenge; put the envelope */
+    KS_DOMAIN_SEAL,        /* the hsm answers another node's challenge; put the envelope */
     KS_DOMAIN_SET_CURRENT, /* put domain/current */
-    KS_DOMAIN_RETIRE,      /* delete copies of a generation that nothing is sealed under */
+    KS_DOMAIN_RETIRE,      /* delete what stands of a generation that nothing is sealed under */
     KS_DOMAIN_MOVE_COUNT
 };
 
@@ -129,7 +141,7 @@ struct ks_domain_step {
 };
 
 /*
- * Returns what the zone does next: of the moves in enum ks_domain_move, DROP first, the first that
+ * Returns what the node does next: of the moves in enum ks_domain_move, DROP first, the first that
  * applies.
  */
 struct ks_domain_step ks_domain_next(const struct ks_domain_records *records,
@@ -146,16 +158,20 @@ bool ks_domain_puts_copy(enum ks_domain_move move);
 /* Returns the move's name for logs, such as "make". */
 const char *ks_domain_move_name(enum ks_domain_move move);
 
-/* Returns the zone's copy of a generation, borrowed from records; NULL if there is none. */
+/* Returns the node's copy of a generation, borrowed from records; NULL if there is none. */
 const struct ks_domain_copy *ks_domain_copy_of(const struct ks_domain_records *records,
-                                               uint32_t generation, const char *zone);
+                                               uint32_t generation,
+                                               const struct ks_domain_node *node);
 
-/* Returns the zone's transit record, borrowed from records; NULL if there is none. */
+/* Returns the node's transit record, borrowed from records; NULL if there is none. */
 const struct ks_domain_transit *ks_domain_transit_of(const struct ks_domain_records *records,
-                                                     const char *zone);
+                                                     const struct ks_domain_node *node);
+
+/* Returns whether a record's node is this one's keystore with an hsm that is no longer its own. */
+bool ks_domain_is_stale(const struct ks_domain_self *self, const struct ks_domain_node *node);
 
 /*
- * Returns whether a generation is lost: keys are sealed under it, and no zone can be asked for it,
+ * Returns whether a generation is lost: keys are sealed under it, and no node can be asked for it,
  * because every copy of it is for an hsm that is gone. People must act then.
  */
 bool ks_domain_lost(const struct ks_domain_records *records, const struct ks_domain_self *self,

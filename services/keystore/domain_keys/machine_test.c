@@ -8,7 +8,10 @@
 
 #include "services/keystore/domain_keys/machine.h"
 
-/* Zone b of three, which all stand; each test changes what it is about. */
+/*
+ * Zone b of three, which all stand, each with one node: keystore kb with the hsm b1, and so on. Each
+ * test changes what it is about.
+ */
 static struct ks_domain_records records;
 static struct ks_domain_self self;
 
@@ -17,31 +20,55 @@ static int set_up(void **state)
     (void)state;
     records = (struct ks_domain_records){.newest = {0, 0, 0}};
     self = (struct ks_domain_self){
-        .zone = "b",
-        .node_id = "b1",
+        .node = {"b", "b1", "kb"},
         .may_make = true,
         .min_zones = 2,
-        .listed = {"a", "b", "c"},
+        .listed = {"ka", "kb", "kc"},
         .listed_count = 3,
     };
     return 0;
 }
 
-static void add_copy(uint32_t generation, const char *zone, const char *node_id)
+static struct ks_domain_node node_of(const char *zone, const char *node_id, const char *keystore)
+{
+    struct ks_domain_node node = {.zone = ""};
+    snprintf(node.zone, sizeof(node.zone), "%s", zone);
+    snprintf(node.node_id, sizeof(node.node_id), "%s", node_id);
+    snprintf(node.keystore, sizeof(node.keystore), "%s", keystore);
+    return node;
+}
+
+static void add_copy_of(uint32_t generation, struct ks_domain_node node)
 {
     struct ks_domain_copy *copy = &records.copies[records.copy_count++];
     copy->generation = generation;
     copy->revision = 10 + (int64_t)records.copy_count;
-    snprintf(copy->zone, sizeof(copy->zone), "%s", zone);
-    snprintf(copy->node_id, sizeof(copy->node_id), "%s", node_id);
+    copy->node = node;
 }
 
+/* The copy of the one keystore of a zone. */
+static void add_copy(uint32_t generation, const char *zone, const char *node_id)
+{
+    char keystore[8];
+    snprintf(keystore, sizeof(keystore), "k%.6s", zone);
+    add_copy_of(generation, node_of(zone, node_id, keystore));
+}
+
+static void add_transit_of(struct ks_domain_node node, uint32_t generation, bool answered,
+                           int64_t revision)
+{
+    records.transits[records.transit_count++] = (struct ks_domain_transit){
+        .node = node, .generation = generation, .answered = answered, .revision = revision};
+}
+
+/* The request of the one keystore of a zone. */
 static void add_transit(const char *zone, uint32_t generation, bool answered, int64_t revision)
 {
-    struct ks_domain_transit *transit = &records.transits[records.transit_count++];
-    *transit = (struct ks_domain_transit){
-        .generation = generation, .answered = answered, .revision = revision};
-    snprintf(transit->zone, sizeof(transit->zone), "%s", zone);
+    char node_id[8];
+    char keystore[8];
+    snprintf(node_id, sizeof(node_id), "%.6s1", zone);
+    snprintf(keystore, sizeof(keystore), "k%.6s", zone);
+    add_transit_of(node_of(zone, node_id, keystore), generation, answered, revision);
 }
 
 static void hold(uint32_t generation)
@@ -217,7 +244,23 @@ static void passes_over_a_generation_that_only_our_wiped_hsm_had(void **state)
     (void)state;
     records.newest = (struct ks_domain_mark){1, 5, 0};
     add_copy(1, "b", "b0");
+    expect(KS_DOMAIN_CLEAR, 1);
+
+    records.copy_count = 0;
     expect(KS_DOMAIN_MAKE, 2);
+}
+
+/* Both nodes of a zone were wiped: each would wait for the other's copy. */
+static void clears_what_its_wiped_hsm_had_although_another_copy_stands(void **state)
+{
+    (void)state;
+    records.newest = (struct ks_domain_mark){1, 5, 0};
+    add_copy_of(1, node_of("b", "b9", "kb9"));
+    add_copy(1, "b", "b0");
+    expect(KS_DOMAIN_CLEAR, 1);
+
+    records.current = records.newest;
+    expect(KS_DOMAIN_ASK, 1);
 }
 
 static void waits_for_a_zone_that_stands_before_it_passes_over_its_generation(void **state)
@@ -238,7 +281,7 @@ static void passes_over_a_generation_whose_zones_are_gone_after_a_while(void **s
     add_copy(1, "a", "a1");
     add_transit("b", 1, false, 20);
     self.challenge_revision = 20;
-    snprintf(self.listed[0], sizeof(self.listed[0]), "b");
+    snprintf(self.listed[0], sizeof(self.listed[0]), "kb");
     self.listed_count = 1;
     self.newest_wait_ms = KS_DOMAIN_PASS_MS - 1;
     expect(KS_DOMAIN_WAIT, 0);
@@ -315,6 +358,58 @@ static void retires_only_what_nothing_is_sealed_under(void **state)
     expect(KS_DOMAIN_DROP, 1);
 }
 
+/* Reviewed: two keystores of one zone overwrote each other's copy, and each dropped its key. */
+static void two_nodes_of_one_zone_each_keep_their_copy(void **state)
+{
+    (void)state;
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
+    add_copy(1, "a", "a1");
+    add_copy_of(1, node_of("b", "b9", "kb9"));
+    expect(KS_DOMAIN_ASK, 1);
+
+    add_copy(1, "b", "b1");
+    hold(1);
+    expect(KS_DOMAIN_WAIT, 0);
+}
+
+static void two_nodes_of_one_zone_ask_and_answer_each_other(void **state)
+{
+    (void)state;
+    records.newest = (struct ks_domain_mark){1, 5, 0};
+    add_copy(1, "b", "b1");
+    hold(1);
+    add_transit_of(node_of("b", "b9", "kb9"), 1, false, 20);
+    expect(KS_DOMAIN_SEAL, 1);
+}
+
+static void two_nodes_of_one_zone_count_as_one_zone(void **state)
+{
+    (void)state;
+    records.newest = (struct ks_domain_mark){1, 5, 0};
+    add_copy(1, "b", "b1");
+    add_copy_of(1, node_of("b", "b9", "kb9"));
+    hold(1);
+    expect(KS_DOMAIN_WAIT, 0);
+
+    add_copy(1, "a", "a1");
+    expect(KS_DOMAIN_SET_CURRENT, 1);
+}
+
+/* Nobody can open the answer; but the hsm with the copy may be put back. */
+static void
+clears_the_request_of_an_hsm_that_is_gone_and_keeps_copies_of_the_current_one(void **state)
+{
+    (void)state;
+    records.newest = records.current = (struct ks_domain_mark){1, 5, 0};
+    add_copy(1, "b", "b1");
+    hold(1);
+    add_copy(1, "b", "b0");
+    expect(KS_DOMAIN_WAIT, 0);
+
+    add_transit_of(node_of("b", "b0", "kb"), 1, false, 20);
+    expect(KS_DOMAIN_CLEAR, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup(only_a_zone_that_holds_it_makes_a_generation_current, set_up),
         cmocka_unit_test_setup(a_rotation_waits_a_while_for_zones_that_stand, set_up),
         cmocka_unit_test_setup(passes_over_a_generation_that_only_our_wiped_hsm_had, set_up),
+        cmocka_unit_test_setup(clears_what_its_wiped_hsm_had_although_another_copy_stands, set_up),
         cmocka_unit_test_setup(waits_for_a_zone_that_stands_before_it_passes_over_its_generation,
                                set_up),
         cmocka_unit_test_setup(passes_over_a_generation_whose_zones_are_gone_after_a_while, set_up),
@@ -342,6 +438,11 @@ int main(void)
         cmocka_unit_test_setup(rotates_on_command_and_by_age_on_duty_only, set_up),
         cmocka_unit_test_setup(does_not_rotate_while_too_many_generations_stand, set_up),
         cmocka_unit_test_setup(retires_only_what_nothing_is_sealed_under, set_up),
+        cmocka_unit_test_setup(two_nodes_of_one_zone_each_keep_their_copy, set_up),
+        cmocka_unit_test_setup(two_nodes_of_one_zone_ask_and_answer_each_other, set_up),
+        cmocka_unit_test_setup(two_nodes_of_one_zone_count_as_one_zone, set_up),
+        cmocka_unit_test_setup(
+            clears_the_request_of_an_hsm_that_is_gone_and_keeps_copies_of_the_current_one, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,14 +103,14 @@ struct ks_name ks_name_destroyed(const char *account, const char *key_id)
     return name_of("destroyed/%s/%s", account, key_id);
 }
 
-struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone)
+struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone, const char *node_id)
 {
-    return name_of("domain/%08" PRIu32 "/%s", generation, zone);
+    return name_of("domain/%08" PRIu32 "/%s/%s", generation, zone, node_id);
 }
 
-struct ks_name ks_name_transit(const char *zone)
+struct ks_name ks_name_transit(const char *zone, const char *node_id)
 {
-    return name_of("transit/%s", zone);
+    return name_of("transit/%s/%s", zone, node_id);
 }
 
 struct ks_name ks_name_requests(const char *account)

@@ -10,10 +10,11 @@
  *   grantee/<account>/<hex SHA-256 of the principal>/<key id>/<grant id>   GranteeRecord
  *   request/<account>/<hex SHA-256>            RequestRecord
  *   destroyed/<account>/<key id>               DestroyedKeyRecord
- *   domain/<generation, 8 digits>/<zone>       DomainKeyCopy
+ *   domain/<generation, 8 digits>/<zone>/<node id>
+ *                                              DomainKeyCopy
  *   domain/newest, domain/current              NewestDomainKey, CurrentDomainKey
  *   domain/rotate                              RotateDomainKey
- *   transit/<zone of the receiver>             TransitRecord
+ *   transit/<zone>/<node id>, of the receiver  TransitRecord
  *   roster                                     RosterRecord
  *   gate/<prefix without its last slash>       GateRecord (operations/quota.h)
  *
@@ -40,7 +41,7 @@ ks_bytes ks_name_bytes(const struct ks_name *name);
 /*
  * Each returns the name of a record, or the prefix of several. The caller has checked the form of
  * the arguments (12 digits, a UUID, an alias with "alias/" of at most 256 bytes, a zone of at most
- * 63), so that every name fits; one that does not is a programmer's error, which stops the process.
+ * 63, a node id of at most 135), so that every name fits; one that does not is a programmer's error, which stops the process.
  */
 struct ks_name ks_name_key(const char *account, const char *key_id);
 struct ks_name ks_name_keys(const char *account); /* prefix */
@@ -58,8 +59,8 @@ struct ks_name ks_name_grantee(const char *account, const char *principal_sha256
 struct ks_name ks_name_grantee_grant(const char *account, const char *principal_sha256,
                                      const char *key_id, const char *grant_id);
 struct ks_name ks_name_destroyed(const char *account, const char *key_id);
-struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone);
-struct ks_name ks_name_transit(const char *zone);
+struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone, const char *node_id);
+struct ks_name ks_name_transit(const char *zone, const char *node_id);
 struct ks_name ks_name_requests(const char *account); /* prefix of what pkg/attempt keeps */
 
 /* The gate of the quota of a prefix, which is the name of several records. */

@@ -39,8 +39,9 @@ static void every_name_stands_where_store_readers_expect_it(void **state)
     struct ks_name keys = ks_name_keys(ACCOUNT);
     assert_string_equal(ks_name_gate(&keys).text, "gate/key/" ACCOUNT);
     assert_string_equal(ks_name_destroyed(ACCOUNT, KEY_ID).text, "destroyed/" ACCOUNT "/" KEY_ID);
-    assert_string_equal(ks_name_domain_copy(7, "ap-seoul-1a").text, "domain/00000007/ap-seoul-1a");
-    assert_string_equal(ks_name_transit("ap-seoul-1a").text, "transit/ap-seoul-1a");
+    assert_string_equal(ks_name_domain_copy(7, "ap-seoul-1a", "0f").text,
+                        "domain/00000007/ap-seoul-1a/0f");
+    assert_string_equal(ks_name_transit("ap-seoul-1a", "0f").text, "transit/ap-seoul-1a/0f");
     assert_string_equal(ks_name_requests(ACCOUNT).text, "request/" ACCOUNT "/");
 }
 
