@@ -238,7 +238,7 @@ def leaves(topology):
                 "process",
                 keystore,
                 "process",
-                users["keystore"],
+                t.zone_user("keystore", zone),
                 f"{domain}/region/{zone.region}/keystore/{zone.name}",
                 address,
             )
@@ -257,7 +257,7 @@ def leaves(topology):
                 tuple(dict.fromkeys(address + ("127.0.0.1",))),
             )
         )
-        found.append(Leaf(cell, keystore, "etcd", users["keystore"], None, address))
+        found.append(Leaf(cell, keystore, "etcd", t.zone_user("keystore", zone), None, address))
     for frontend in topology.frontends:
         address = (frontend.host.address,)
         found.append(

@@ -137,10 +137,12 @@ def hsm(topology, zone):
         f"zone: {zone.name}\n"
         f"token_config: {where}/softhsm2.conf\n"
         f"token_label: {zone.name}\n"
-        f"pin_file: {where}/pin\n"
+        f"pin_file: {topology.pin(zone)}\n"
+        # One machine has one disk: the PIN is on it, too.
+        "development: true\n"
         f"csr_file: {where}/identity.csr\n"
         f"socket: {topology.hsm_socket(zone)}\n"
-        f"peer_user: {t.USERS['keystore']}\n"
+        f"peer_user: {t.zone_user('keystore', zone)}\n"
     )
     name = f"hsm-{zone.name}"
     argv = (
@@ -150,7 +152,7 @@ def hsm(topology, zone):
         str(topology.folder("etc", f"{name}.yaml")),
     )
     # Its memory is locked, now and in future, and RLIMIT_MEMLOCK is 8 MiB as a rule.
-    return Process(name, t.USERS["hsm"], argv, config, capabilities=("ipc_lock",))
+    return Process(name, t.zone_user("hsm", zone), argv, config, capabilities=("ipc_lock",))
 
 
 def keystore(topology, zone):
@@ -188,7 +190,7 @@ def keystore(topology, zone):
     )
     return Process(
         name,
-        t.USERS["keystore"],
+        t.zone_user("keystore", zone),
         argv,
         config,
         netns=zone.host.netns,

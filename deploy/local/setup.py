@@ -13,8 +13,9 @@ import runit
 import topology as t
 
 
-def make_users():
-    for user in t.USERS.values():
+def make_users(topology):
+    zones = [t.zone_user(role, zone) for zone in topology.zones for role in ("keystore", "hsm")]
+    for user in [*t.USERS.values(), *zones]:
         try:
             pwd.getpwnam(user)
         except KeyError:
@@ -43,6 +44,7 @@ def make_folders(topology):
         (topology.folder("tls"), 0o755),
         (topology.folder("roots"), 0o755),
         (topology.folder("offline"), 0o700),
+        (topology.folder("pins"), 0o711),
         (topology.folder("control"), 0o755),
     ):
         pki.folder(path, mode)
@@ -54,8 +56,13 @@ def make_run_folders(topology):
     """Sockets stand below /run, which a reboot empties."""
     pki.folder(topology.run, 0o755)
     for zone in topology.zones:
-        # setgid: the socket gets the keystore's group, and nobody else reaches it.
-        pki.folder(topology.hsm_socket(zone).parent, 0o2750, t.USERS["hsm"], t.USERS["keystore"])
+        # setgid: the socket gets the group of this zone's keystore, and nobody else reaches it.
+        pki.folder(
+            topology.hsm_socket(zone).parent,
+            0o2750,
+            t.zone_user("hsm", zone),
+            t.zone_user("keystore", zone),
+        )
 
 
 def install_library(topology):
@@ -85,10 +92,11 @@ def token_environment(topology, zone):
     return (("SOFTHSM2_CONF", str(topology.folder(zone.name, "hsm", "softhsm2.conf"))),)
 
 
-def as_hsm(topology, zone, *argv, pin=None):
+def as_hsm(topology, zone, *argv):
+    user = t.zone_user("hsm", zone)
     env = dict(token_environment(topology, zone), PATH="/usr/bin:/bin")
     done = subprocess.run(
-        ["chpst", "-u", f"{t.USERS['hsm']}:{t.USERS['hsm']}", *map(str, argv)],
+        ["chpst", "-u", f"{user}:{user}", *map(str, argv)],
         env=env,
         capture_output=True,
         text=True,
@@ -102,51 +110,38 @@ def as_hsm(topology, zone, *argv, pin=None):
 
 def make_hsm(topology, zone):
     """Token, node and identity keys, and the operator's signature: once in an hsm's life."""
-    where = pki.folder(topology.folder(zone.name, "hsm"), 0o700, t.USERS["hsm"])
+    user = t.zone_user("hsm", zone)
+    where = pki.folder(topology.folder(zone.name, "hsm"), 0o700, user)
     if (where / "enrolled").exists():
         return
-    tokens = pki.folder(where / "tokens", 0o700, t.USERS["hsm"])
+    tokens = pki.folder(where / "tokens", 0o700, user)
     pki.write(
         where / "softhsm2.conf",
         f"directories.tokendir = {tokens}\nobjectstore.backend = file\n"
         "log.level = ERROR\nslots.removable = false\n",
         0o400,
-        t.USERS["hsm"],
+        user,
     )
-    if not (where / "pin").exists():
-        pin, so_pin = secrets.token_hex(16), secrets.token_hex(16)
-        # The SO PIN could reset the user PIN; nobody needs it again, so nobody keeps it.
-        as_hsm(
-            topology,
-            zone,
-            "softhsm2-util",
-            "--init-token",
-            "--free",
-            "--label",
-            zone.name,
-            "--so-pin",
-            so_pin,
-            "--pin",
-            pin,
-        )
-        pki.write(where / "pin", pin, 0o400, t.USERS["hsm"])
+    if not topology.pin(zone).exists():
+        pki.write(topology.pin(zone), secrets.token_hex(16), 0o400, user)
     program, config = topology.folder("bin", "keystead-hsm"), topology.folder(
         "etc", f"hsm-{zone.name}.yaml"
     )
     csr, leaf, root = where / "identity.csr", where / "identity.pem", where / "root.pem"
+    as_hsm(topology, zone, program, "token", "--config", config)
     as_hsm(topology, zone, program, "init", "--config", config)
     offline = topology.folder("offline", "hsm-root")
     extensions = (
         "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
         f"subjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/hsm/{zone.region}/{zone.name}\n"
     )
-    pem = pki.sign(offline, pki.read(csr, t.USERS["hsm"]), extensions, pki.ROOT_DAYS * 24 * 3600)
-    pki.write(leaf, pem, 0o444, t.USERS["hsm"])
-    pki.write(root, (offline / "ca.pem").read_bytes(), 0o444, t.USERS["hsm"])
+    pem = pki.sign(offline, pki.read(csr, user), extensions, pki.ROOT_DAYS * 24 * 3600)
+    pki.write(leaf, pem, 0o444, user)
+    pki.write(root, (offline / "ca.pem").read_bytes(), 0o444, user)
     as_hsm(
         topology, zone, program, "enrol", "--config", config, "--certificate", leaf, "--root", root
     )
-    pki.write(where / "enrolled", "", 0o444, t.USERS["hsm"])
+    pki.write(where / "enrolled", "", 0o444, user)
 
 
 def write_config(topology, process):
@@ -164,7 +159,7 @@ def make(topology, say):
     """Everything that must stand before the first process starts. Safe to repeat; returns the
     processes whose settings or command line changed."""
     everything = processes.all_processes(topology)
-    make_users()
+    make_users(topology)
     make_folders(topology)
     make_run_folders(topology)
     install_library(topology)

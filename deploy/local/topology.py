@@ -9,10 +9,14 @@ REGIONS = ("ap-seoul-1", "us-oregon-1")
 ZONE_LETTERS = "abc"
 TRUST_DOMAIN = "keystead"
 
-# One user for each role, so that what a process may hold is what its files' owner allows.
-USERS = {
-    role: f"keystead-{role}" for role in ("etcd", "keystore", "hsm", "frontend", "control", "ca")
-}
+# One user for each role, so that what a process may hold is what its files' owner allows. The
+# keystore and the hsm of a zone have users of that zone's: another zone's hsm does not know them.
+USERS = {role: f"keystead-{role}" for role in ("etcd", "frontend", "control", "ca")}
+
+
+def zone_user(role, zone):
+    """The user of a zone's keystore or hsm, such as keystead-hsm-ap-seoul-1a."""
+    return f"keystead-{role}-{zone.name}"
 
 # All listeners stand below 32768: above is the kernel's range for outgoing connections.
 DEFAULT_PORT_BASE = 21000
@@ -143,6 +147,10 @@ class Topology:
     def tls(self, owner):
         """Certificates of one process: its pairs, and the roots that it trusts."""
         return self.folder("tls", owner)
+
+    def pin(self, zone):
+        """The PIN of a zone's token: apart from the token's folder, though on the same disk."""
+        return self.folder("pins", zone.name)
 
     def hsm_socket(self, zone):
         return self.run / zone.name / "hsm.sock"

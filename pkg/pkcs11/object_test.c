@@ -160,6 +160,33 @@ static void malformed_labels_are_refused(void **state)
     assert_int_equal(ks_token_put(token, too_long, KS_LITERAL("x")).code, KS_VALIDATION);
 }
 
+/* Anybody who reaches the token can make a public object, with the highest number, too. */
+static void a_public_object_that_was_planted_changes_nothing(void **state)
+{
+    (void)state;
+    CK_OBJECT_CLASS class = CKO_DATA;
+    CK_BBOOL yes = CK_TRUE;
+    CK_BBOOL no = CK_FALSE;
+    static const uint8_t number[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    CK_ATTRIBUTE wanted[] = {
+        ks_token_attribute(CKA_CLASS, &class, sizeof(class)),
+        ks_token_attribute(CKA_TOKEN, &yes, sizeof(yes)),
+        ks_token_attribute(CKA_PRIVATE, &no, sizeof(no)),
+        ks_token_attribute(CKA_LABEL, "pinned", 6),
+        ks_token_attribute(CKA_OBJECT_ID, number, sizeof(number)),
+        ks_token_attribute(CKA_VALUE, "another root", 12),
+    };
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+    assert_int_equal(ks_token_put(token, "pinned", KS_LITERAL("the root")).code, KS_OK);
+
+    assert_int_equal(token->api->C_CreateObject(token->session, wanted, KS_COUNT(wanted), &object),
+                     CKR_OK);
+
+    assert_holds("pinned", KS_LITERAL("the root"));
+    assert_int_equal(ks_token_delete(token, "pinned").code, KS_OK);
+    assert_absent("pinned");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +196,7 @@ int main(void)
         cmocka_unit_test(data_has_a_length),
         cmocka_unit_test(what_was_deleted_is_gone),
         cmocka_unit_test(data_is_private),
+        cmocka_unit_test(a_public_object_that_was_planted_changes_nothing),
         cmocka_unit_test(malformed_labels_are_refused),
     };
     if (ks_failed(ks_crypto_init(&(struct ks_crypto_options){.wipe_allocator = true}))) {

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +37,17 @@ static ks_result read_all(int fd, uint8_t *ret_text, size_t len_max, size_t *ret
     return KS_RES(OK);
 }
 
+/*
+ * systemd lets one user read a credential by an ACL, which shows as the group's permission. Nobody
+ * else gets into the folder.
+ */
+static bool is_credential(const char *path)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    size_t len = folder ? strlen(folder) : 0;
+    return len > 0 && strncmp(path, folder, len) == 0 && path[len] == '/';
+}
+
 ks_result ks_pin_read(const char *path, struct ks_buffer *pin, const char **reterr_hint)
 {
     assert(path && pin && reterr_hint);
@@ -45,8 +58,8 @@ ks_result ks_pin_read(const char *path, struct ks_buffer *pin, const char **rete
         return refuse(KS_NOT_FOUND, "the PIN file is absent or this user cannot read it",
                       reterr_hint);
     }
-    if ((about.st_mode & S_IRWXO) != 0) {
-        return refuse(KS_ACCESS_DENIED, "the PIN file is open to every user: chmod o-rwx it",
+    if ((about.st_mode & (S_IRWXG | S_IRWXO)) != 0 && !is_credential(path)) {
+        return refuse(KS_ACCESS_DENIED, "the PIN file is open to others: chmod go-rwx it",
                       reterr_hint);
     }
     uint8_t text[KS_TOKEN_PIN_MAX + 2]; /* a newline, and one byte that tells it is too long */

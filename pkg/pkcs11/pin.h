@@ -13,8 +13,8 @@
  * pin          capped by KS_TOKEN_PIN_MAX; its owner wipes it, also after a failure.
  * reterr_hint  what to do about a failure, a static string; written on failure only.
  *
- * Fails: NOT_FOUND (no such file, or it cannot be read), ACCESS_DENIED (others than owner and group
- * may touch it), VALIDATION (empty or too long).
+ * Fails: NOT_FOUND (no such file, or it cannot be read), ACCESS_DENIED (others than its owner may
+ * touch it, and it is no systemd credential), VALIDATION (empty or too long).
  */
 KS_MUST_USE ks_result ks_pin_read(const char *path, struct ks_buffer *pin,
                                   const char **reterr_hint);

@@ -126,7 +126,6 @@ static const struct variant variants[] = {
     {"extractable", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_EXTRACTABLE, CK_TRUE},
     {"not sensitive", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_SENSITIVE, CK_FALSE},
     {"modifiable", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_MODIFIABLE, CK_TRUE},
-    {"public", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_PRIVATE, CK_FALSE},
     {"wraps", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_WRAP, CK_TRUE},
     {"unwraps", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_UNWRAP, CK_TRUE},
     {"derives", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_DERIVE, CK_TRUE},
@@ -184,6 +183,21 @@ static void refuses_a_weaker_key(void **state)
         assert_non_null(hint);
         assert_int_equal(key.handle, 4711);
     }
+}
+
+/* Anybody who reaches the token can make a public key, without a PIN. */
+static void a_public_key_that_was_planted_changes_nothing(void **state)
+{
+    (void)state;
+    const struct variant planted = {"planted", CKM_AES_KEY_GEN, CKK_AES, 32, CKA_PRIVATE, CK_FALSE};
+    ks_token_key key = {0};
+    make_variant(&planted);
+    assert_int_equal(find("planted", &key), KS_NOT_FOUND);
+    make("planted");
+
+    make_variant(&planted);
+
+    assert_int_equal(find("planted", &key), KS_OK);
 }
 
 /* What the variants are made with is right but for the one attribute. */
@@ -254,6 +268,7 @@ int main(void)
         cmocka_unit_test(the_value_cannot_be_read),
         cmocka_unit_test(the_key_cannot_be_weakened),
         cmocka_unit_test(refuses_a_weaker_key),
+        cmocka_unit_test(a_public_key_that_was_planted_changes_nothing),
         cmocka_unit_test(takes_a_key_that_another_made_as_strong),
         cmocka_unit_test(a_label_is_used_once),
         cmocka_unit_test(labels_have_a_length),

@@ -7,8 +7,6 @@
 #include "pkg/pkcs11/pin.h"
 #include "pkg/pkcs11/session.h"
 
-#define SLOTS_MAX 64U
-
 /* The answers of a module while a token is opened, and what an operator can do about each. */
 static const struct answer {
     CK_RV answer;
@@ -32,10 +30,7 @@ static ks_result refuse(ks_code code, const char *hint, const char **reterr_hint
     return (ks_result){code};
 }
 
-/*
- * CKR_OK is success, a known answer is its row's code, and any other is INTERNAL with other_hint.
- */
-static ks_result translate(CK_RV answer, const char *other_hint, const char **reterr_hint)
+ks_result ks_token_translate(CK_RV answer, const char *other_hint, const char **reterr_hint)
 {
     if (answer == CKR_OK) {
         return KS_RES(OK);
@@ -58,7 +53,7 @@ CK_ATTRIBUTE ks_token_attribute(CK_ATTRIBUTE_TYPE type, const void *value, size_
     return (CK_ATTRIBUTE){type, (void *)(uintptr_t)value, len};
 }
 
-static ks_result load(struct ks_token *token, const char *path, const char **reterr_hint)
+ks_result ks_token_load(struct ks_token *token, const char *path, const char **reterr_hint)
 {
     token->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!token->library) {
@@ -78,10 +73,11 @@ static ks_result load(struct ks_token *token, const char *path, const char **ret
     }
 
     CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
-    KS_TRY(translate(token->api->C_Initialize(&arguments),
-                     "the module does not start: for SoftHSM2, check SOFTHSM2_CONF and that this "
-                     "user may read and write its token directory",
-                     reterr_hint));
+    KS_TRY(ks_token_translate(
+        token->api->C_Initialize(&arguments),
+        "the module does not start: for SoftHSM2, check SOFTHSM2_CONF and that this "
+        "user may read and write its token directory",
+        reterr_hint));
     token->initialized = true;
     return KS_RES(OK);
 }
@@ -99,16 +95,16 @@ static bool has_label(const CK_TOKEN_INFO *about, const char *label)
                           (ks_bytes){padded, sizeof(padded)});
 }
 
-static ks_result find_slot(struct ks_token *token, const char *label, const char **reterr_hint)
+ks_result ks_token_find_slot(struct ks_token *token, const char *label, const char **reterr_hint)
 {
-    CK_SLOT_ID slots[SLOTS_MAX];
-    CK_ULONG slot_count = SLOTS_MAX;
+    CK_SLOT_ID slots[KS_TOKEN_SLOTS_MAX];
+    CK_ULONG slot_count = KS_TOKEN_SLOTS_MAX;
     size_t label_len = strnlen(label, KS_TOKEN_LABEL_MAX + 1);
     if (label_len == 0 || label_len > KS_TOKEN_LABEL_MAX) {
         return refuse(KS_VALIDATION, "a token label has 1 to 32 bytes", reterr_hint);
     }
-    KS_TRY(translate(token->api->C_GetSlotList(CK_TRUE, slots, &slot_count),
-                     "the module does not list its slots", reterr_hint));
+    KS_TRY(ks_token_translate(token->api->C_GetSlotList(CK_TRUE, slots, &slot_count),
+                              "the module does not list its slots", reterr_hint));
 
     size_t found_count = 0;
     for (CK_ULONG i = 0; i < slot_count; i++) {
@@ -131,19 +127,20 @@ static ks_result find_slot(struct ks_token *token, const char *label, const char
 static ks_result check_mechanism(struct ks_token *token, const char **reterr_hint)
 {
     CK_MECHANISM_INFO about = {0};
-    KS_TRY(translate(token->api->C_GetMechanismInfo(token->slot, CKM_AES_GCM, &about),
-                     "the module does not say which mechanisms it has", reterr_hint));
+    KS_TRY(ks_token_translate(token->api->C_GetMechanismInfo(token->slot, CKM_AES_GCM, &about),
+                              "the module does not say which mechanisms it has", reterr_hint));
     CK_FLAGS wanted = CKF_ENCRYPT | CKF_DECRYPT;
-    return translate((about.flags & wanted) == wanted ? CKR_OK : CKR_MECHANISM_INVALID, "",
-                     reterr_hint);
+    return ks_token_translate((about.flags & wanted) == wanted ? CKR_OK : CKR_MECHANISM_INVALID, "",
+                              reterr_hint);
 }
 
 static ks_result log_in(struct ks_token *token, ks_bytes pin, const char **reterr_hint)
 {
     CK_FLAGS flags = CKF_RW_SESSION | CKF_SERIAL_SESSION;
-    KS_TRY(translate(token->api->C_OpenSession(token->slot, flags, NULL, NULL, &token->session),
-                     "the token gives no session", reterr_hint));
-    return translate(
+    KS_TRY(ks_token_translate(
+        token->api->C_OpenSession(token->slot, flags, NULL, NULL, &token->session),
+        "the token gives no session", reterr_hint));
+    return ks_token_translate(
         token->api->C_Login(token->session, CKU_USER, (CK_UTF8CHAR *)(uintptr_t)pin.ptr, pin.len),
         "the token does not let the user in", reterr_hint);
 }
@@ -157,8 +154,8 @@ ks_result ks_token_open(const struct ks_token_options *options, struct ks_token 
     KS_BUFFER_AUTO pin = {.len_max = KS_TOKEN_PIN_MAX};
     KS_TRY(ks_pin_read(options->pin_path, &pin, reterr_hint));
     KS_TOKEN_AUTO *token = ks_alloc(1, sizeof(*token));
-    KS_TRY(load(token, options->module_path, reterr_hint));
-    KS_TRY(find_slot(token, options->token_label, reterr_hint));
+    KS_TRY(ks_token_load(token, options->module_path, reterr_hint));
+    KS_TRY(ks_token_find_slot(token, options->token_label, reterr_hint));
     KS_TRY(check_mechanism(token, reterr_hint));
     KS_TRY(log_in(token, ks_buffer_bytes(&pin), reterr_hint));
 
@@ -204,6 +201,7 @@ ks_result ks_token_find(struct ks_token *token, CK_OBJECT_CLASS class, const cha
     CK_ATTRIBUTE wanted[] = {
         ks_token_attribute(CKA_CLASS, &class, sizeof(class)),
         ks_token_attribute(CKA_TOKEN, &yes, sizeof(yes)),
+        ks_token_attribute(CKA_PRIVATE, &yes, sizeof(yes)),
         ks_token_attribute(CKA_LABEL, label, label_len),
     };
     KS_TRY(ks_token_check(token->api->C_FindObjectsInit(token->session, wanted, KS_COUNT(wanted))));

@@ -22,9 +22,9 @@
 #define KS_TOKEN_LABEL_MAX   32U   /* bytes of a token's label: CK_TOKEN_INFO has no more */
 #define KS_TOKEN_NAME_MAX    64U   /* bytes of an object's label */
 #define KS_TOKEN_PIN_MAX     255U  /* bytes of a PIN */
-#define KS_TOKEN_WRAP_MAX    1024U /* bytes of plaintext that ks_token_wrap takes */
+#define KS_TOKEN_WRAP_MAX    4096U /* bytes of plaintext that ks_token_wrap takes */
 #define KS_TOKEN_WRAP_EXTRA  28U   /* bytes that wrapping adds: IV 12, tag 16 */
-#define KS_TOKEN_OBJECT_MAX  4096U /* bytes of a data object */
+#define KS_TOKEN_OBJECT_MAX  4608U /* bytes of a data object: what was wrapped, and a head */
 #define KS_TOKEN_OBJECTS_MAX 64U   /* objects of one label that a search gives */
 
 struct ks_token;
@@ -33,7 +33,8 @@ struct ks_token;
 struct ks_token_options {
     const char *module_path; /* the module's shared library, absolute */
     const char *token_label;
-    const char *pin_path; /* a file that holds the user PIN; one newline behind it is dropped */
+    /* A file with the user PIN that its owner alone may touch; one newline behind it is dropped. */
+    const char *pin_path;
 };
 
 /*
@@ -49,6 +50,17 @@ struct ks_token_options {
 KS_MUST_USE ks_result ks_token_open(const struct ks_token_options *options,
                                     struct ks_token **ret_token, const char **reterr_hint);
 
+/*
+ * Initialises a free slot of the module as a token of that label and PIN. The security officer's PIN
+ * is drawn at random and kept nowhere, since it could set the user's PIN anew.
+ *
+ * Fails: ALREADY_EXISTS (a token has the label), NOT_FOUND (module, PIN file, or no slot is free),
+ * ACCESS_DENIED (the PIN file may be touched by others, or the PIN has a length that the module does
+ * not take), VALIDATION (as ks_token_open), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_token_create(const struct ks_token_options *options,
+                                      const char **reterr_hint);
+
 /* Logs out, closes the session, and finalizes and unloads the module. NULL is allowed. */
 void ks_token_close(struct ks_token *token);
 
@@ -58,7 +70,7 @@ typedef struct ks_token_key {
 } ks_token_key;
 
 /*
- * Finds the AES-256 root key with that label. Its attributes are read back: it is refused if it
+ * Finds the AES-256 root key with that label among the token's private objects. Its attributes are read back: it is refused if it
  * could ever leave the token, was not made in it, or may be changed.
  * Fails: NOT_FOUND, ALREADY_EXISTS (two have the label), ACCESS_DENIED (weaker than asked),
  * INTERNAL.
@@ -111,11 +123,15 @@ KS_MUST_USE ks_result ks_token_unwrap(struct ks_token *token, ks_token_key key, 
  */
 KS_MUST_USE ks_result ks_token_put(struct ks_token *token, const char *label, ks_bytes data);
 
-/* Appends the newest data object of that label. Fails: NOT_FOUND, LIMIT_EXCEEDED, INTERNAL. */
+/*
+ * Appends the newest private data object of that label. Public ones, which anybody who reaches the
+ * token can make without a PIN, are passed over.
+ * Fails: NOT_FOUND, LIMIT_EXCEEDED, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_token_get(struct ks_token *token, const char *label,
                                    struct ks_buffer *out);
 
-/* Destroys the data objects of that label. Fails: NOT_FOUND, INTERNAL. */
+/* Destroys the private data objects of that label. Fails: NOT_FOUND, INTERNAL. */
 KS_MUST_USE ks_result ks_token_delete(struct ks_token *token, const char *label);
 
 /* Cleanup for `KS_TOKEN_AUTO *token`. */

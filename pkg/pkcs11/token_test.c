@@ -145,9 +145,49 @@ static void says_what_is_wrong_with_the_pin_file(void **state)
         softhsm_write_file(&softhsm, "other-pin", (ks_bytes){long_pin, KS_TOKEN_PIN_MAX + 1});
     assert_refused(&options, KS_VALIDATION, "1 to 255 bytes");
     options.pin_path = softhsm_write_file(&softhsm, "other-pin", KS_LITERAL(SOFTHSM_PIN));
-    assert_int_equal(chmod(options.pin_path, 0604), 0);
-    assert_refused(&options, KS_ACCESS_DENIED, "chmod");
+    static const mode_t open_to_others[] = {0604, 0602, 0640, 0620};
+    for (size_t i = 0; i < KS_COUNT(open_to_others); i++) {
+        assert_int_equal(chmod(options.pin_path, open_to_others[i]), 0);
+        assert_refused(&options, KS_ACCESS_DENIED, "chmod");
+    }
     assert_int_equal(chmod(options.pin_path, 0600), 0);
+}
+
+/* systemd shows its one reader as the group's permission. */
+static void takes_a_credential_of_systemd(void **state)
+{
+    (void)state;
+    struct ks_token_options options = softhsm_options(&softhsm);
+    options.pin_path = softhsm_write_file(&softhsm, "credential", KS_LITERAL(SOFTHSM_PIN));
+    assert_int_equal(chmod(options.pin_path, 0440), 0);
+    assert_refused(&options, KS_ACCESS_DENIED, "chmod");
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", softhsm.folder, 1), 0);
+
+    struct ks_token *token = NULL;
+    const char *hint = NULL;
+    assert_int_equal(ks_token_open(&options, &token, &hint).code, KS_OK);
+
+    ks_token_close(token);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
+static void a_token_that_was_created_opens_with_its_pin_and_no_other(void **state)
+{
+    (void)state;
+    struct ks_token_options options = softhsm_options(&softhsm);
+    const char *hint = NULL;
+    assert_int_equal(ks_token_create(&options, &hint).code, KS_ALREADY_EXISTS);
+    options.token_label = "created";
+    options.pin_path = softhsm_write_file(&softhsm, "new-pin", KS_LITERAL("a-pin-of-its-own\n"));
+
+    assert_int_equal(ks_token_create(&options, &hint).code, KS_OK);
+
+    struct ks_token *token = NULL;
+    assert_int_equal(ks_token_open(&options, &token, &hint).code, KS_OK);
+    ks_token_close(token);
+    assert_int_equal(ks_token_create(&options, &hint).code, KS_ALREADY_EXISTS);
+    options.pin_path = softhsm.pin_path;
+    assert_refused(&options, KS_ACCESS_DENIED, "refuses the PIN");
 }
 
 static void a_module_without_its_configuration_says_so(void **state)
@@ -187,6 +227,8 @@ int main(void)
         cmocka_unit_test(two_tokens_of_one_label_are_refused),
         cmocka_unit_test(a_wrong_pin_is_refused),
         cmocka_unit_test(says_what_is_wrong_with_the_pin_file),
+        cmocka_unit_test(takes_a_credential_of_systemd),
+        cmocka_unit_test(a_token_that_was_created_opens_with_its_pin_and_no_other),
         cmocka_unit_test(a_module_without_its_configuration_says_so),
         cmocka_unit_test(a_second_token_at_a_time_is_refused),
     };

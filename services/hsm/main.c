@@ -15,6 +15,12 @@ struct arguments {
 
 typedef int (*command_fn)(const struct ks_hsm_settings *settings, const struct arguments *given);
 
+static int run_token(const struct ks_hsm_settings *settings, const struct arguments *given)
+{
+    (void)given;
+    return ks_hsm_command_token(settings);
+}
+
 static int run_init(const struct ks_hsm_settings *settings, const struct arguments *given)
 {
     (void)given;
@@ -47,16 +53,21 @@ struct command {
     command_fn run;
 };
 
-static const struct command commands[] = {
-    {"init", run_init}, {"enrol", run_enrol}, {"serve", run_serve}, {"status", run_status}};
+static const struct command commands[] = {{"token", run_token},
+                                          {"init", run_init},
+                                          {"enrol", run_enrol},
+                                          {"serve", run_serve},
+                                          {"status", run_status}};
 
 static const char usage[] =
-    "usage: keystead-hsm init   --config FILE\n"
+    "usage: keystead-hsm token  --config FILE\n"
+    "       keystead-hsm init   --config FILE\n"
     "       keystead-hsm enrol  --config FILE --certificate FILE --root FILE\n"
     "       keystead-hsm serve  --config FILE\n"
     "       keystead-hsm status --config FILE\n"
     "       keystead-hsm --example | --help\n\n"
-    "init makes the keys in the token and writes a certificate request; once the hsm root has\n"
+    "token makes a SoftHSM token with the PIN of pin_file; other tokens are made by their own\n"
+    "tools. init makes the keys in the token and writes a certificate request; once the hsm root has\n"
     "signed it, enrol stores the certificate and pins the root; serve then needs nothing else.\n"
     "--example prints a commented configuration.\n";
 

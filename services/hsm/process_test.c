@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,17 +152,22 @@ static void write_file(const char *path, ks_bytes bytes)
     assert_int_equal(fclose(file), 0);
 }
 
-static void write_config(const struct zone *zone)
+static void write_config_for(const struct zone *zone, const char *pin_path, bool development)
 {
     char text[4096];
     int len = snprintf(text, sizeof(text),
                        "region: ap-seoul-1\nzone: ap-seoul-1%c\ntoken_label: %s\npin_file: %s\n"
                        "csr_file: %s\nsocket: %s\nsocket_mode: \"0666\"\npeer_user: \"%u\"\n"
-                       "allow_unlocked_memory: %s\n",
-                       zone->letter, zone->label, softhsm.pin_path, zone->csr, zone->socket,
-                       getuid(), geteuid() == 0 ? "false" : "true");
+                       "allow_unlocked_memory: %s\ndevelopment: %s\n",
+                       zone->letter, zone->label, pin_path, zone->csr, zone->socket, getuid(),
+                       geteuid() == 0 ? "false" : "true", development ? "true" : "false");
     assert_true(len > 0 && (size_t)len < sizeof(text));
     write_file(zone->config, (ks_bytes){(const uint8_t *)text, (size_t)len});
+}
+
+static void write_config(const struct zone *zone)
+{
+    write_config_for(zone, softhsm.pin_path, true);
 }
 
 /* What the operator does with the request: signs it for the zone named by letter. */
@@ -312,6 +319,90 @@ static void keys_outlive_a_restart(void **state)
     const HsmReply *opened = hsm_decrypt(node, &key, sealed->blob);
     assert_int_equal(opened->code, KS_OK);
     assert_memory_equal(opened->plaintext.data, "kept", 4);
+}
+
+/* A file in memory, which is what production has: the test is skipped where there is none. */
+static void write_pin_in_memory(char *path)
+{
+    struct statfs about;
+    if (statfs("/dev/shm", &about) != 0 || about.f_type != TMPFS_MAGIC) {
+        skip_because("/dev/shm is no file system in memory");
+    }
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, SOFTHSM_PIN, strlen(SOFTHSM_PIN)), strlen(SOFTHSM_PIN));
+    assert_int_equal(close(fd), 0);
+}
+
+/* Reviewed: token and PIN in one folder, so that the disk gave everything. */
+static void refuses_a_pin_on_the_disk_of_its_token(void **state)
+{
+    (void)state;
+    char in_memory[] = "/dev/shm/keystead_hsm_pin_XXXXXX";
+    char elsewhere[PATH_MAX_LEN];
+    snprintf(elsewhere, sizeof(elsewhere), "%s/pin", folder);
+    write_file(elsewhere, KS_LITERAL(SOFTHSM_PIN));
+    assert_int_equal(chmod(elsewhere, 0400), 0);
+
+    write_config_for(&zones[0], softhsm.pin_path, false);
+    assert_int_equal(run(&zones[0], "serve"), 1);
+    write_config_for(&zones[0], elsewhere, false);
+    assert_int_equal(run(&zones[0], "serve"), 1);
+    unlink(elsewhere);
+    write_pin_in_memory(in_memory);
+    write_config_for(&zones[0], in_memory, false);
+    serve(&zones[0]);
+
+    unlink(in_memory);
+    write_config(&zones[0]);
+}
+
+static void reads_the_pin_from_a_credential_of_systemd(void **state)
+{
+    (void)state;
+    write_config_for(&zones[0], "credential:pin", true);
+    assert_int_equal(run(&zones[0], "serve"), 1);
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", softhsm.folder, 1), 0);
+
+    serve(&zones[0]);
+
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    write_config(&zones[0]);
+}
+
+static void put_object(const char *label, const struct ks_buffer *content)
+{
+    const struct ks_token_options options = softhsm_options(&softhsm);
+    KS_TOKEN_AUTO *token = NULL;
+    const char *hint = NULL;
+    assert_int_equal(ks_token_open(&options, &token, &hint).code, KS_OK);
+    assert_int_equal(ks_token_put(token, label, ks_buffer_bytes(content)).code, KS_OK);
+}
+
+/* Reviewed: whoever could write objects pinned a root of their own, with a certificate to match. */
+static void refuses_a_root_and_certificate_that_were_planted(void **state)
+{
+    (void)state;
+    struct hsm_root planted;
+    char pem[KS_X509_PEM_MAX];
+    hsm_root_init(&planted, time(NULL));
+    FILE *file = fopen(zones[0].csr, "re");
+    assert_non_null(file);
+    size_t len = fread(pem, 1, sizeof(pem), file);
+    fclose(file);
+    KS_BUFFER_AUTO spki = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    KS_BUFFER_AUTO certificate = {.len_max = KS_X509_DER_MAX};
+    KS_AUTO_FREE char *uri = ks_peer_uri("keystead", "ap-seoul-1", "ap-seoul-1a");
+    assert_int_equal(ks_csr_read((ks_bytes){(const uint8_t *)pem, len}, &spki).code, KS_OK);
+    hsm_root_certify(&planted, ks_buffer_bytes(&spki), uri, &certificate);
+
+    put_object("keystead-hsm-root", &planted.certificate);
+    put_object("keystead-certificate", &certificate);
+
+    assert_int_equal(run(&zones[0], "serve"), 1);
+    assert_int_equal(enrol(&zones[0], zones[0].certificate), 0);
+    serve(&zones[0]);
+    hsm_root_done(&planted);
 }
 
 static void refuses_what_every_hsm_refuses(void **state)
@@ -533,6 +624,9 @@ int main(void)
         TEST(init_again_keeps_the_keys),
         TEST(serves_locked_in),
         TEST(keys_outlive_a_restart),
+        TEST(refuses_a_pin_on_the_disk_of_its_token),
+        TEST(reads_the_pin_from_a_credential_of_systemd),
+        TEST(refuses_a_root_and_certificate_that_were_planted),
         TEST(refuses_what_every_hsm_refuses),
         TEST(two_processes_share_a_domain_key_and_a_third_gets_none),
         TEST(a_peer_of_another_user_is_cut_off),

@@ -345,11 +345,27 @@ def test_hsm_is_sealed(cluster):
         assert (
             int(status["VmLck"].split()[0]) > 0 and int(status["CapEff"], 16) & ~CAP_IPC_LOCK == 0
         )
-        assert status["Uid"].split()[0] == str(pwd.getpwnam("keystead-hsm").pw_uid)
+        user = f"keystead-hsm-{zone.name}"
+        assert status["Uid"].split()[0] == str(pwd.getpwnam(user).pw_uid)
         tokens = cluster.home / zone.name / "hsm"
-        assert tokens.stat().st_mode & 0o077 == 0 and tokens.owner() == "keystead-hsm"
+        assert tokens.stat().st_mode & 0o077 == 0 and tokens.owner() == user
+        pin = cluster.home / "pins" / zone.name
+        assert pin.stat().st_mode & 0o377 == 0 and pin.owner() == user
     offline = cluster.home / "offline"
     assert offline.stat().st_mode & 0o077 == 0 and offline.owner() == "root"
+
+
+def test_a_keystore_reaches_no_other_zones_hsm(cluster):
+    """One user for all zones let a keystore that was taken over use the hsms of both regions."""
+    own = cluster.topology.zones[0]
+    user = f"keystead-keystore-{own.name}"
+    connect = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    for zone in cluster.topology.zones:
+        words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        words += ["python3", "-c", connect, str(cluster.topology.hsm_socket(zone))]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == (zone == own), done.stderr
+        assert zone == own or "PermissionError" in done.stderr
 
 
 def test_root_follows_no_link_of_a_services_user(cluster):

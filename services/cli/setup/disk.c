@@ -52,7 +52,7 @@ static ks_result write_new(const char *path, ks_bytes bytes, mode_t mode,
                            struct ks_failure *failure)
 {
     KS_CLEANUP(close_file)
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (file < 0 || fchmod(file, mode) != 0) {
         return fail_file(failure, KS_INTERNAL, "write", path);
     }
@@ -66,6 +66,9 @@ ks_result ks_disk_write(const char *path, ks_bytes bytes, mode_t mode, struct ks
     int len = snprintf(partial, sizeof(partial), "%s.new", path);
     if (len < 0 || (size_t)len >= sizeof(partial)) {
         return ks_fail(failure, KS_INTERNAL, "the path %.200s is too long", path);
+    }
+    if (unlink(partial) != 0 && errno != ENOENT) {
+        return fail_file(failure, KS_INTERNAL, "remove", partial);
     }
     KS_TRY(write_new(partial, bytes, mode, failure));
     return rename(partial, path) == 0 ? KS_RES(OK) : fail_file(failure, KS_INTERNAL, "write", path);

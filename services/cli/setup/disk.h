@@ -19,6 +19,7 @@ KS_MUST_USE ks_result ks_disk_read(const char *path, struct ks_buffer *out,
 
 /*
  * Writes a file by one rename, so that a reader sees the old bytes or the new ones, and syncs it.
+ * PATH.new is made anew: a file that somebody else holds open there gets none of the bytes.
  * Fails: INTERNAL (the file is as it was; PATH.new may be left).
  */
 KS_MUST_USE ks_result ks_disk_write(const char *path, ks_bytes bytes, mode_t mode,

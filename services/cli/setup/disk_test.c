@@ -52,6 +52,22 @@ static void what_is_written_is_read_whole(void **state)
     assert_int_equal(about.st_mode & 0777, 0600);
 }
 
+/* Who made PATH.new before, and holds it open, would read the key that is written to it. */
+static void a_file_that_was_put_in_the_way_gets_nothing(void **state)
+{
+    (void)state;
+    char partial[80];
+    char bytes[8];
+    snprintf(partial, sizeof(partial), "%s.new", path);
+    FILE *planted = fopen(partial, "w+e");
+    assert_non_null(planted);
+
+    assert_int_equal(ks_disk_write(path, KS_LITERAL("key"), 0600, &failure).code, KS_OK);
+
+    assert_int_equal(fread(bytes, 1, sizeof(bytes), planted), 0);
+    assert_int_equal(fclose(planted), 0);
+}
+
 /* Nothing but the file itself is left: what was half written has gone by the rename. */
 static void leaves_no_other_file_behind(void **state)
 {
@@ -87,6 +103,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_was_put_in_the_way_gets_nothing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(leaves_no_other_file_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_too_long_is_refused, setup, teardown),
         cmocka_unit_test(absent_and_forbidden_places_fail),

@@ -12,6 +12,9 @@
 #define KS_EXIT_FAILED 1 /* it was understood and did not work */
 #define KS_EXIT_USAGE  2 /* it was not understood */
 
+/* Makes the token; one that is there already is left as it is, which is success. */
+int ks_hsm_command_token(const struct ks_hsm_settings *settings);
+
 /* Makes the keys that the token does not have yet, and writes the certificate request. */
 int ks_hsm_command_init(const struct ks_hsm_settings *settings);
 

@@ -12,16 +12,25 @@
 #include "pkg/pkcs11/token.h"
 #include "pkg/transit/peer.h"
 #include "services/hsm/answer/hsm.h"
+#include "services/hsm/process/pin_place.h"
 
 #define VERSION       1U
 #define ROOT_KEY      "keystead-root"
-#define NODE_KEY      "keystead-node-key"
-#define IDENTITY_KEY  "keystead-identity-key"
-#define CERTIFICATE   "keystead-certificate"
-#define HSM_ROOT      "keystead-hsm-root"
 #define AAD_MAX       (64U + 1U + 2U + KS_REGION_LEN_MAX + KS_ZONE_LEN_MAX)
 #define NOT_THERE     "run `keystead-hsm init`, have the request signed, then `keystead-hsm enrol`"
 #define NOT_THIS_ONES "the token was initialised for another region, zone or root key"
+
+/*
+ * What the root key wraps. The names of two objects never stand for each other, because the label is
+ * authenticated with what is wrapped.
+ */
+static const struct object {
+    const char *name;  /* in the token */
+    const char *label; /* of proto/formats/labels.md */
+} NODE_KEY = {"keystead-node-key", "keystead/node-key/v1"},
+  IDENTITY_KEY = {"keystead-identity-key", "keystead/identity-key/v1"},
+  CERTIFICATE = {"keystead-certificate", "keystead/hsm-certificate/v1"},
+  HSM_ROOT = {"keystead-hsm-root", "keystead/hsm-root/v1"};
 
 /* An open token and what its objects are bound to. */
 struct safe {
@@ -44,19 +53,44 @@ static ks_result fail(const struct safe *safe, ks_result r, const char *hint)
     return r;
 }
 
-static ks_result open_safe(struct safe *safe)
+/* A token, and where its PIN is. */
+struct place {
+    struct ks_token_options options;
+    char pin_path[KS_PIN_PATH_LEN_MAX];
+};
+
+/* ret_place must stay where it is while it is used. */
+static ks_result find_token(const struct ks_hsm_settings *settings, struct place *ret_place,
+                            const char **reterr_hint)
 {
-    const struct ks_hsm_settings *settings = safe->settings;
     if (settings->token_config[0] != '\0' &&
         setenv("SOFTHSM2_CONF", settings->token_config, 1) != 0) {
-        return fail(safe, KS_RES(INTERNAL), "the environment cannot be set");
+        *reterr_hint = "the environment cannot be set";
+        return KS_RES(INTERNAL);
     }
-    const struct ks_token_options options = {
+    KS_TRY(ks_pin_place_find(settings, ret_place->pin_path, reterr_hint));
+    ret_place->options = (struct ks_token_options){
         .module_path = settings->token_module,
         .token_label = settings->token_label,
-        .pin_path = settings->pin_file,
+        .pin_path = ret_place->pin_path,
     };
-    return ks_token_open(&options, &safe->token, safe->reterr_hint);
+    return ks_pin_place_check(settings, ret_place->pin_path, reterr_hint);
+}
+
+ks_result ks_safe_make_token(const struct ks_hsm_settings *settings, const char **reterr_hint)
+{
+    assert(settings && reterr_hint);
+
+    struct place place;
+    KS_TRY(find_token(settings, &place, reterr_hint));
+    return ks_token_create(&place.options, reterr_hint);
+}
+
+static ks_result open_safe(struct safe *safe)
+{
+    struct place place;
+    KS_TRY(find_token(safe->settings, &place, safe->reterr_hint));
+    return ks_token_open(&place.options, &safe->token, safe->reterr_hint);
 }
 
 static ks_bytes write_aad(const struct safe *safe, const char *label, uint8_t *place)
@@ -70,26 +104,24 @@ static ks_bytes write_aad(const struct safe *safe, const char *label, uint8_t *p
     return ks_written(&out);
 }
 
-/* Stores secret, wrapped by the root key. */
-static ks_result put_wrapped(struct safe *safe, const char *name, const char *label,
-                             ks_bytes secret)
+/* Stores content, wrapped by the root key. */
+static ks_result put_wrapped(struct safe *safe, struct object what, ks_bytes content)
 {
     uint8_t aad[AAD_MAX];
     static const uint8_t version = VERSION;
     KS_BUFFER_AUTO object = {.len_max = KS_TOKEN_OBJECT_MAX};
     KS_TRY(ks_buffer_append(&object, (ks_bytes){&version, 1}));
-    KS_TRY(
-        ks_token_wrap(safe->token, safe->root_key, write_aad(safe, label, aad), secret, &object));
-    return ks_token_put(safe->token, name, ks_buffer_bytes(&object));
+    KS_TRY(ks_token_wrap(safe->token, safe->root_key, write_aad(safe, what.label, aad), content,
+                         &object));
+    return ks_token_put(safe->token, what.name, ks_buffer_bytes(&object));
 }
 
 /* Fails: NOT_FOUND, INVALID_CIPHERTEXT, INTERNAL. */
-static ks_result get_wrapped(struct safe *safe, const char *name, const char *label,
-                             struct ks_buffer *out)
+static ks_result get_wrapped(struct safe *safe, struct object what, struct ks_buffer *out)
 {
     uint8_t aad[AAD_MAX];
     KS_BUFFER_AUTO object = {.len_max = KS_TOKEN_OBJECT_MAX};
-    ks_result r = ks_token_get(safe->token, name, &object);
+    ks_result r = ks_token_get(safe->token, what.name, &object);
     if (ks_failed(r)) {
         return fail(safe, r, NOT_THERE);
     }
@@ -97,7 +129,7 @@ static ks_result get_wrapped(struct safe *safe, const char *name, const char *la
         return fail(safe, KS_RES(INVALID_CIPHERTEXT), "the token was written by a newer version");
     }
     ks_buffer_consume(&object, 1);
-    r = ks_token_unwrap(safe->token, safe->root_key, write_aad(safe, label, aad),
+    r = ks_token_unwrap(safe->token, safe->root_key, write_aad(safe, what.label, aad),
                         ks_buffer_bytes(&object), out);
     return ks_failed(r) ? fail(safe, r, NOT_THIS_ONES) : r;
 }
@@ -105,7 +137,7 @@ static ks_result get_wrapped(struct safe *safe, const char *name, const char *la
 static ks_result read_identity(struct safe *safe, struct ks_ec_key **ret_identity)
 {
     KS_BUFFER_AUTO der = {.len_max = KS_TOKEN_WRAP_MAX};
-    KS_TRY(get_wrapped(safe, IDENTITY_KEY, "keystead/identity-key/v1", &der));
+    KS_TRY(get_wrapped(safe, IDENTITY_KEY, &der));
     return ks_ec_read_private(ks_buffer_bytes(&der), ret_identity);
 }
 
@@ -115,7 +147,7 @@ static ks_result make_identity(struct safe *safe, struct ks_ec_key **ret_identit
     KS_BUFFER_AUTO der = {.len_max = KS_TOKEN_WRAP_MAX};
     KS_TRY(ks_ec_generate(KS_EC_P384, &key));
     KS_TRY(ks_ec_write_private_der(key, &der));
-    KS_TRY(put_wrapped(safe, IDENTITY_KEY, "keystead/identity-key/v1", ks_buffer_bytes(&der)));
+    KS_TRY(put_wrapped(safe, IDENTITY_KEY, ks_buffer_bytes(&der)));
     *ret_identity = key;
     key = NULL;
     return KS_RES(OK);
@@ -124,7 +156,7 @@ static ks_result make_identity(struct safe *safe, struct ks_ec_key **ret_identit
 static ks_result read_node_key(struct safe *safe, ks_secret *ret_node_key)
 {
     KS_BUFFER_AUTO bytes = {.len_max = KS_TOKEN_WRAP_MAX};
-    KS_TRY(get_wrapped(safe, NODE_KEY, "keystead/node-key/v1", &bytes));
+    KS_TRY(get_wrapped(safe, NODE_KEY, &bytes));
     if (bytes.len != KS_NODE_KEY_LEN) {
         return fail(safe, KS_RES(INVALID_CIPHERTEXT), "the node key has another length");
     }
@@ -137,7 +169,7 @@ static ks_result make_node_key(struct safe *safe)
 {
     KS_SECRET_AUTO key = {.len = 0};
     KS_TRY(ks_random_secret(KS_NODE_KEY_LEN, &key));
-    return put_wrapped(safe, NODE_KEY, "keystead/node-key/v1", ks_secret_bytes(&key));
+    return put_wrapped(safe, NODE_KEY, ks_secret_bytes(&key));
 }
 
 /* What is there already must open: making a key anew would lose all that hangs on the old one. */
@@ -215,14 +247,8 @@ ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_bytes certifi
         .root = ks_buffer_bytes(&root_der), .trust_domain = settings->trust_domain, .now_s = now_s};
     KS_TRY(open_with_root(&safe));
     KS_TRY(check_certificate(&safe, &trust, ks_buffer_bytes(&certificate_der)));
-    KS_TRY(ks_token_put(safe.token, HSM_ROOT, ks_buffer_bytes(&root_der)));
-    return ks_token_put(safe.token, CERTIFICATE, ks_buffer_bytes(&certificate_der));
-}
-
-static ks_result get_plain(struct safe *safe, const char *name, struct ks_buffer *out)
-{
-    ks_result r = ks_token_get(safe->token, name, out);
-    return ks_failed(r) ? fail(safe, r, NOT_THERE) : r;
+    KS_TRY(put_wrapped(&safe, HSM_ROOT, ks_buffer_bytes(&root_der)));
+    return put_wrapped(&safe, CERTIFICATE, ks_buffer_bytes(&certificate_der));
 }
 
 ks_result ks_safe_load(const struct ks_hsm_settings *settings, struct ks_safe_content *ret_content,
@@ -236,8 +262,8 @@ ks_result ks_safe_load(const struct ks_hsm_settings *settings, struct ks_safe_co
     KS_TRY(open_with_root(&safe));
     KS_TRY(read_node_key(&safe, &ret_content->node_key));
     KS_TRY(read_identity(&safe, &ret_content->identity));
-    KS_TRY(get_plain(&safe, CERTIFICATE, &ret_content->certificate));
-    return get_plain(&safe, HSM_ROOT, &ret_content->root);
+    KS_TRY(get_wrapped(&safe, CERTIFICATE, &ret_content->certificate));
+    return get_wrapped(&safe, HSM_ROOT, &ret_content->root);
 }
 
 void ks_safe_content_done(struct ks_safe_content *content)

@@ -25,6 +25,14 @@ void ks_safe_content_done(struct ks_safe_content *content);
 #define KS_SAFE_CONTENT_AUTO KS_CLEANUP(ks_safe_content_done) struct ks_safe_content
 
 /*
+ * Initialises a token with the label and the PIN that the settings name, in a free slot.
+ * reterr_hint  what to do about a failure, a static string; unspecified after success.
+ * Fails: ALREADY_EXISTS (it is there already), and as ks_token_create; INTERNAL.
+ */
+KS_MUST_USE ks_result ks_safe_make_token(const struct ks_hsm_settings *settings,
+                                         const char **reterr_hint);
+
+/*
  * Makes each of root key, node key and identity key that is not in the token yet. Keys that were
  * made before a failure stay there, and the next call goes on from them.
  *

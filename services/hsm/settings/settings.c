@@ -31,8 +31,12 @@ static const struct ks_config_option options[] = {
     KS_CONFIG_TEXT(S, token_label, "keystead", 1, 32,
                    "Label of the token. It holds the root key, the wrapped node and identity keys, "
                    "the certificate and the pinned hsm root."),
-    KS_CONFIG_TEXT(S, pin_file, NULL, 1, PATH_LEN_MAX,
-                   "File with the token's user PIN. Only the hsm's own user may read it."),
+    KS_CONFIG_TEXT(
+        S, pin_file, NULL, 1, PATH_LEN_MAX,
+        "File with the token's user PIN, which only the hsm's own user may touch. "
+        "`credential:NAME` is that credential of systemd. Where the token is SoftHSM2's, "
+        "the PIN must lie apart from it: a credential, a file in memory (tmpfs) or "
+        "another file system."),
     KS_CONFIG_TEXT(S, csr_file, "", 0, PATH_LEN_MAX,
                    "Where `init` writes the certificate request that the hsm root is to sign."),
     KS_CONFIG_TEXT(S, socket, NULL, 1, SOCKET_LEN_MAX,
@@ -53,6 +57,10 @@ static const struct ks_config_option options[] = {
     KS_CONFIG_BOOL(S, allow_unlocked_memory, "false",
                    "Start even if memory cannot be locked: keys may then reach swap. For trials "
                    "only."),
+    KS_CONFIG_BOOL(
+        S, development, "false",
+        "The PIN may lie where its token does: whoever gets that disk gets every key. For "
+        "trials and local installations only."),
     KS_CONFIG_BOOL(S, fips, "false",
                    "Only algorithms of OpenSSL's FIPS provider; does not start without it."),
 };

@@ -28,6 +28,7 @@ struct ks_hsm_settings {
     int64_t roster_floor;
     int64_t cache_entries;
     bool allow_unlocked_memory;
+    bool development;
     bool fips;
 };
 
