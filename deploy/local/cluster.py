@@ -1,4 +1,4 @@
-"""The local installation: up, down, env. Called by deploy/up, deploy/down and deploy/env."""
+"""The local installation: up, down, env, renew. Called by the scripts of those names in deploy."""
 
 import argparse
 import filecmp
@@ -13,6 +13,7 @@ import time
 import first_run
 import network
 import pki
+import renewal
 import runit
 import setup
 import topology as t
@@ -126,6 +127,25 @@ def down(topology, reset):
     return 1 if left else 0
 
 
+def renew(topology, names):
+    """A new root key, node key, token and PIN for each of these zones' hsms, one by one."""
+    say = Progress()
+    unknown = set(names) - {zone.name for zone in topology.zones}
+    if unknown:
+        raise SystemExit(f"no zone {', '.join(sorted(unknown))} here")
+    if topology.embedded:
+        raise SystemExit(
+            "one node alone can't renew its hsm: no other hsm could give it its domain keys again"
+        )
+    for zone in topology.zones:
+        if names and zone.name not in names:
+            continue
+        renewal.renew(topology, zone)
+        first_run.await_well(topology)
+        say(f"{zone.name}: new root key, node key and PIN; the old ones are destroyed")
+    return 0
+
+
 def env(topology, region):
     names = [r.name for r in topology.regions]
     if region and region not in names:
@@ -137,7 +157,7 @@ def env(topology, region):
 
 def main():
     parser = argparse.ArgumentParser(prog="deploy")
-    parser.add_argument("command", choices=("up", "down", "env"))
+    parser.add_argument("command", choices=("up", "down", "env", "renew"))
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--built", help="folder of the built programs")
     parser.add_argument(
@@ -145,6 +165,7 @@ def main():
     )
     parser.add_argument("--reset", action="store_true")
     parser.add_argument("--region")
+    parser.add_argument("--zone", action="append", default=[], help="of renew; default: all")
     arguments = parser.parse_args()
     if arguments.command == "up":
         up(t.from_environment(arguments.embedded), arguments.built, not arguments.no_remember)
@@ -152,6 +173,8 @@ def main():
     topology = find(arguments)
     if arguments.command == "down":
         return down(topology, arguments.reset)
+    if arguments.command == "renew":
+        return renew(topology, arguments.zone)
     env(topology, arguments.region)
     return 0
 

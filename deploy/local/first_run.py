@@ -101,7 +101,7 @@ def make_operator(topology):
 def put_rosters(topology, say):
     """The operator's signature on which hsms belong to a region: once, at the first start."""
     for region in topology.regions:
-        roster = topology.folder("offline", f"{region.name}.roster")
+        roster = topology.roster(region.name)
         if roster.exists():
             continue
         hsms = [
@@ -116,7 +116,7 @@ def put_rosters(topology, say):
             "--region",
             region.name,
             "--hsm-root",
-            topology.folder("offline", "hsm-root"),
+            topology.hsm_root(region.name),
             "--roster",
             roster,
             "--wait",
@@ -188,11 +188,15 @@ def await_user(topology, region):
     keystead(topology, region, "key", "list")
 
 
+def await_well(topology):
+    keystead(topology, topology.regions[0].name, "cluster", "status", "--wait", f"{READY_SECONDS}s")
+
+
 def make_ready(topology, say):
     make_operator(topology)
     if not topology.embedded:  # a single hsm shares its domain key with nobody
         put_rosters(topology, say)
-    keystead(topology, topology.regions[0].name, "cluster", "status", "--wait", f"{READY_SECONDS}s")
+    await_well(topology)
     say("all regions serve")
     make_demo(topology)
     say(f"account {read_demo(topology)['account']}, user {DEMO_USER}, a key in each region")

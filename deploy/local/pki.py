@@ -6,7 +6,7 @@ so that a reader sees the old pair or the new one. Keys are P-256 (hsm root: P-3
 
     tls/<process>/<purpose>.{key,pem}   a pair; `ca-<purpose>.pem` beside it is the root it trusts
     roots/<root>/{ca.key,ca.pem}        of the roots that renewal needs: user keystead-ca alone
-    offline/hsm-root/                   root alone: no running process reads it
+    offline/hsm-root-<region>/          root alone: no running process reads it
 """
 
 import dataclasses

@@ -136,7 +136,7 @@ def hsm(topology, zone):
         f"region: {zone.region}\n"
         f"zone: {zone.name}\n"
         f"token_config: {where}/softhsm2.conf\n"
-        f"token_label: {zone.name}\n"
+        f"token_label: {topology.token_label(zone)}\n"
         f"pin_file: {topology.pin(zone)}\n"
         # One machine has one disk: the PIN is on it, too.
         "development: true\n"

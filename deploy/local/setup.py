@@ -80,7 +80,10 @@ def make_roots(topology):
     )
     for root in roots:
         pki.make_root(topology.folder("roots", root), f"Keystead {root}", t.USERS["ca"])
-    pki.make_root(topology.folder("offline", "hsm-root"), "Keystead hsm", "root", "P-384")
+    for region in topology.regions:
+        pki.make_root(
+            topology.hsm_root(region.name), f"Keystead hsm {region.name}", "root", "P-384"
+        )
     clients = topology.folder("control", "client-root")
     pki.make_root(clients, "Keystead clients", t.USERS["control"])
     # What frontends trust: the root without its key.
@@ -130,7 +133,7 @@ def make_hsm(topology, zone):
     csr, leaf, root = where / "identity.csr", where / "identity.pem", where / "root.pem"
     as_hsm(topology, zone, program, "token", "--config", config)
     as_hsm(topology, zone, program, "init", "--config", config)
-    offline = topology.folder("offline", "hsm-root")
+    offline = topology.hsm_root(zone.region)
     extensions = (
         "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
         f"subjectAltName=URI:spiffe://{t.TRUST_DOMAIN}/hsm/{zone.region}/{zone.name}\n"

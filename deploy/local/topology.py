@@ -76,6 +76,7 @@ class Topology:
 
     def __init__(self, home, embedded=False, port_base=DEFAULT_PORT_BASE, netns=None):
         self.home = pathlib.Path(home)
+        self.renewals = {}  # of a zone's name: how often its hsm has got a new token
         self.embedded = embedded
         self.port_base = port_base
         self.netns = netns
@@ -148,9 +149,21 @@ class Topology:
         """Certificates of one process: its pairs, and the roots that it trusts."""
         return self.folder("tls", owner)
 
-    def pin(self, zone):
-        """The PIN of a zone's token: apart from the token's folder, though on the same disk."""
-        return self.folder("pins", zone.name)
+    def token_label(self, zone, more=0):
+        """Of the zone's token, or of one that comes after it: each renewal makes another one."""
+        count = self.renewals.get(zone.name, 0) + more
+        return f"{zone.name}.{count}" if count else zone.name
+
+    def pin(self, zone, more=0):
+        """The PIN of that token: apart from the token's folder, though on the same disk."""
+        return self.folder("pins", self.token_label(zone, more))
+
+    def hsm_root(self, region):
+        """The root of a region's hsms: what certifies one region's is nothing in another."""
+        return self.folder("offline", f"hsm-root-{region}")
+
+    def roster(self, region):
+        return self.folder("offline", f"{region}.roster")
 
     def hsm_socket(self, zone):
         return self.run / zone.name / "hsm.sock"
@@ -173,6 +186,7 @@ def save(topology):
                 "embedded": topology.embedded,
                 "port_base": topology.port_base,
                 "netns": topology.netns,
+                "renewals": topology.renewals,
             }
         )
         + "\n"
@@ -182,4 +196,6 @@ def save(topology):
 def load(home):
     """The installation in a folder; raises FileNotFoundError where there is none."""
     made = json.loads((pathlib.Path(home) / "installation.json").read_text())
-    return Topology(home, made["embedded"], made["port_base"], made["netns"])
+    topology = Topology(home, made["embedded"], made["port_base"], made["netns"])
+    topology.renewals = made.get("renewals", {})
+    return topology

@@ -57,6 +57,7 @@ KS_MUST_USE ks_result ks_token_find_slot(struct ks_token *token, const char *lab
 /*
  * Turns an answer of the module into a result: CKR_OK is success, a known answer is its row's code
  * with the row's hint, and any other fails with INTERNAL and other_hint.
+ * reterr_hint  the hint, a static string; written on failure only.
  */
 KS_MUST_USE ks_result ks_token_translate(CK_RV answer, const char *other_hint,
                                          const char **reterr_hint);

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "pkg/base/mem.h"
+
 #define SO_PIN "0815-officer"
 
 extern char **environ;
@@ -81,6 +83,45 @@ void softhsm_init(struct softhsm *softhsm)
 struct ks_token_options softhsm_options(const struct softhsm *softhsm)
 {
     return (struct ks_token_options){SOFTHSM_MODULE, SOFTHSM_LABEL, softhsm->pin_path};
+}
+
+void softhsm_put(const struct softhsm *softhsm, const char *label, ks_bytes data)
+{
+    const struct ks_token_options options = softhsm_options(softhsm);
+    KS_TOKEN_AUTO *token = NULL;
+    const char *hint = NULL;
+    assert_int_equal(ks_token_open(&options, &token, &hint).code, KS_OK);
+    assert_int_equal(ks_token_put(token, label, data).code, KS_OK);
+}
+
+void softhsm_copy(const struct softhsm *softhsm, const char *name)
+{
+    char from[SOFTHSM_PATH_MAX + 16];
+    char to[SOFTHSM_PATH_MAX + 16];
+    snprintf(from, sizeof(from), "%s/tokens", softhsm->folder);
+    snprintf(to, sizeof(to), "%s/%.14s", softhsm->folder, name);
+    const char *const arguments[] = {"cp", "-a", from, to, NULL};
+    run(arguments);
+}
+
+ks_code softhsm_open_copy(const struct softhsm *softhsm, const char *name, const char *label,
+                          const char *pin_path)
+{
+    char text[SOFTHSM_PATH_MAX + 128];
+    char *now = ks_strdup(getenv("SOFTHSM2_CONF"));
+    int len = snprintf(text, sizeof(text),
+                       "directories.tokendir = %s/%.14s\nobjectstore.backend = file\n",
+                       softhsm->folder, name);
+    const char *path =
+        softhsm_write_file(softhsm, "copy.conf", (ks_bytes){(uint8_t *)text, (size_t)len});
+    assert_int_equal(setenv("SOFTHSM2_CONF", path, 1), 0);
+    const struct ks_token_options options = {SOFTHSM_MODULE, label, pin_path};
+    KS_TOKEN_AUTO *token = NULL;
+    const char *hint = NULL;
+    ks_code code = ks_token_open(&options, &token, &hint).code;
+    assert_int_equal(setenv("SOFTHSM2_CONF", now, 1), 0);
+    ks_free(now);
+    return code;
 }
 
 static int remove_one(const char *path, const struct stat *about, int type, struct FTW *where)

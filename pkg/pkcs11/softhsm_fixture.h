@@ -30,4 +30,14 @@ const char *softhsm_write_file(const struct softhsm *softhsm, const char *name, 
 /* The options that open the token. */
 struct ks_token_options softhsm_options(const struct softhsm *softhsm);
 
+/* Puts a data object into the token. */
+void softhsm_put(const struct softhsm *softhsm, const char *label, ks_bytes data);
+
+/* Copies all files of the tokens to a folder of that name, as a thief would. */
+void softhsm_copy(const struct softhsm *softhsm, const char *name);
+
+/* Opens a token of that copy, and closes it. Returns what came of it. */
+ks_code softhsm_open_copy(const struct softhsm *softhsm, const char *name, const char *label,
+                          const char *pin_path);
+
 void softhsm_done(struct softhsm *softhsm);

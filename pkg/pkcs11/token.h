@@ -70,8 +70,8 @@ typedef struct ks_token_key {
 } ks_token_key;
 
 /*
- * Finds the AES-256 root key with that label among the token's private objects. Its attributes are read back: it is refused if it
- * could ever leave the token, was not made in it, or may be changed.
+ * Finds the AES-256 root key with that label among the token's private objects. Its attributes are
+ * read back: it is refused if it could ever leave the token, was not made in it, or may be changed.
  * Fails: NOT_FOUND, ALREADY_EXISTS (two have the label), ACCESS_DENIED (weaker than asked),
  * INTERNAL.
  */

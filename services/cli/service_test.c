@@ -495,6 +495,15 @@ static void zone_add_and_replace_sign_the_next_roster(void **state)
     assert_int_equal(fake_calls("RotateDomainKey"), 1);
 }
 
+static void cluster_rotate_names_the_generation_that_is_to_be_replaced(void **state)
+{
+    (void)state;
+    size_t before = fake_calls("RotateDomainKey");
+    RAN_AUTO ran = RUN("cluster", "rotate", "--wait", "5s");
+    assert_int_equal(ran.code, 0);
+    assert_int_equal(fake_calls("RotateDomainKey"), before + 1);
+}
+
 static void zone_add_refuses_what_is_not_the_zones_hsm(void **state)
 {
     (void)state;
@@ -610,6 +619,7 @@ int main(void)
         CLAIM(user_certificate_keeps_the_key_private_and_uses_it_again),
         CLAIM(a_users_name_is_no_path),
         CLAIM(zone_add_and_replace_sign_the_next_roster),
+        CLAIM(cluster_rotate_names_the_generation_that_is_to_be_replaced),
         CLAIM(zone_add_refuses_what_is_not_the_zones_hsm),
         CLAIM(cluster_status_says_whether_all_is_well),
         CLAIM(cluster_status_shows_who_is_unreachable),

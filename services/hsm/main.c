@@ -11,6 +11,9 @@ struct arguments {
     const char *config;
     const char *certificate;
     const char *root;
+    const char *token_label;
+    const char *pin_file;
+    const char *roster;
 };
 
 typedef int (*command_fn)(const struct ks_hsm_settings *settings, const struct arguments *given);
@@ -36,6 +39,15 @@ static int run_enrol(const struct ks_hsm_settings *settings, const struct argume
     return ks_hsm_command_enrol(settings, given->certificate, given->root);
 }
 
+static int run_renew(const struct ks_hsm_settings *settings, const struct arguments *given)
+{
+    if (!given->token_label || !given->pin_file || !given->roster) {
+        fputs("keystead-hsm: renew needs --token-label, --pin-file and --roster\n", stderr);
+        return KS_EXIT_USAGE;
+    }
+    return ks_hsm_command_renew(settings, given->token_label, given->pin_file, given->roster);
+}
+
 static int run_serve(const struct ks_hsm_settings *settings, const struct arguments *given)
 {
     (void)given;
@@ -53,22 +65,23 @@ struct command {
     command_fn run;
 };
 
-static const struct command commands[] = {{"token", run_token},
-                                          {"init", run_init},
-                                          {"enrol", run_enrol},
-                                          {"serve", run_serve},
-                                          {"status", run_status}};
+static const struct command commands[] = {{"token", run_token}, {"init", run_init},
+                                          {"enrol", run_enrol}, {"renew", run_renew},
+                                          {"serve", run_serve}, {"status", run_status}};
 
 static const char usage[] =
     "usage: keystead-hsm token  --config FILE\n"
     "       keystead-hsm init   --config FILE\n"
     "       keystead-hsm enrol  --config FILE --certificate FILE --root FILE\n"
+    "       keystead-hsm renew  --config FILE --token-label LABEL --pin-file FILE --roster FILE\n"
     "       keystead-hsm serve  --config FILE\n"
     "       keystead-hsm status --config FILE\n"
     "       keystead-hsm --example | --help\n\n"
     "token makes a SoftHSM token with the PIN of pin_file; other tokens are made by their own\n"
     "tools. init makes the keys in the token and writes a certificate request; once the hsm root has\n"
     "signed it, enrol stores the certificate and pins the root; serve then needs nothing else.\n"
+    "renew moves a stopped hsm into another token with new root and node keys, and destroys the\n"
+    "old ones.\n"
     "--example prints a commented configuration.\n";
 
 static const char **option_of(struct arguments *given, const char *name)
@@ -77,9 +90,9 @@ static const char **option_of(struct arguments *given, const char *name)
         const char *name;
         const char **value;
     } options[] = {
-        {"--config", &given->config},
-        {"--certificate", &given->certificate},
-        {"--root", &given->root},
+        {"--config", &given->config},     {"--certificate", &given->certificate},
+        {"--root", &given->root},         {"--token-label", &given->token_label},
+        {"--pin-file", &given->pin_file}, {"--roster", &given->roster},
     };
     for (size_t i = 0; i < KS_COUNT(options); i++) {
         if (strcmp(options[i].name, name) == 0) {
@@ -122,7 +135,7 @@ static int run(const struct command *command, const struct arguments *given)
 
 int main(int argc, char **argv)
 {
-    struct arguments given = {NULL, NULL, NULL};
+    struct arguments given = {.config = NULL};
     ks_log_init("hsm", KS_LOG_INFO);
     if (argc == 2 && strcmp(argv[1], "--example") == 0) {
         ks_config_example(&ks_hsm_settings_table, stdout);

@@ -370,15 +370,6 @@ static void reads_the_pin_from_a_credential_of_systemd(void **state)
     write_config(&zones[0]);
 }
 
-static void put_object(const char *label, const struct ks_buffer *content)
-{
-    const struct ks_token_options options = softhsm_options(&softhsm);
-    KS_TOKEN_AUTO *token = NULL;
-    const char *hint = NULL;
-    assert_int_equal(ks_token_open(&options, &token, &hint).code, KS_OK);
-    assert_int_equal(ks_token_put(token, label, ks_buffer_bytes(content)).code, KS_OK);
-}
-
 /* Reviewed: whoever could write objects pinned a root of their own, with a certificate to match. */
 static void refuses_a_root_and_certificate_that_were_planted(void **state)
 {
@@ -396,8 +387,8 @@ static void refuses_a_root_and_certificate_that_were_planted(void **state)
     assert_int_equal(ks_csr_read((ks_bytes){(const uint8_t *)pem, len}, &spki).code, KS_OK);
     hsm_root_certify(&planted, ks_buffer_bytes(&spki), uri, &certificate);
 
-    put_object("keystead-hsm-root", &planted.certificate);
-    put_object("keystead-certificate", &certificate);
+    softhsm_put(&softhsm, "keystead-hsm-root", ks_buffer_bytes(&planted.certificate));
+    softhsm_put(&softhsm, "keystead-certificate", ks_buffer_bytes(&certificate));
 
     assert_int_equal(run(&zones[0], "serve"), 1);
     assert_int_equal(enrol(&zones[0], zones[0].certificate), 0);
@@ -438,6 +429,168 @@ static void two_processes_share_a_domain_key_and_a_third_gets_none(void **state)
     assert_int_equal(hsm_open_domain_key(b, envelope->envelope)->code, KS_INVALID_CIPHERTEXT);
     const HsmReply *third = hsm_challenge(&zones[2].node, 1);
     assert_int_equal(hsm_seal_domain_key(a, 1, third->challenge)->code, KS_ACCESS_DENIED);
+}
+
+static int renew(const struct zone *zone, const char *label, const char *pin_path,
+                 const char *roster_path)
+{
+    char *const arguments[] = {(char[]){PROGRAM},
+                               (char[]){"renew"},
+                               (char[]){"--config"},
+                               (char *)(uintptr_t)zone->config,
+                               (char[]){"--token-label"},
+                               (char *)(uintptr_t)label,
+                               (char[]){"--pin-file"},
+                               (char *)(uintptr_t)pin_path,
+                               (char[]){"--roster"},
+                               (char *)(uintptr_t)roster_path,
+                               NULL};
+    return exit_code_of(start(arguments, STDERR_FILENO));
+}
+
+/* What the operator does at a restart of one hsm: docs/operations/destroyed-keys.md. */
+static void renew_zone(struct zone *zone, const struct ks_buffer *roster)
+{
+    char label[16];
+    char old_label[16];
+    char pin_path[PATH_MAX_LEN];
+    char roster_path[PATH_MAX_LEN];
+    snprintf(old_label, sizeof(old_label), "%s", zone->label);
+    snprintf(label, sizeof(label), "renewed-%c", zone->letter);
+    snprintf(pin_path, sizeof(pin_path), "%s/pin-%c", softhsm.folder, zone->letter);
+    snprintf(roster_path, sizeof(roster_path), "%s/roster", softhsm.folder);
+    write_file(roster_path, ks_buffer_bytes(roster));
+    write_file(pin_path, KS_LITERAL("another-pin"));
+    assert_int_equal(chmod(pin_path, 0400), 0);
+    if (zone->pid > 0) {
+        assert_int_equal(stop(zone), 0);
+    }
+    snprintf(zone->label, sizeof(zone->label), "%s", label);
+    write_config_for(zone, pin_path, true);
+    assert_int_equal(run(zone, "token"), 0);
+    snprintf(zone->label, sizeof(zone->label), "%s", old_label);
+    write_config(zone);
+
+    assert_int_equal(renew(zone, label, softhsm.pin_path, roster_path), 1);
+    assert_int_equal(renew(zone, old_label, pin_path, roster_path), 1);
+    assert_int_equal(renew(zone, label, pin_path, roster_path), 0);
+    assert_int_equal(run(zone, "serve"), 1);
+    assert_int_equal(renew(zone, label, pin_path, roster_path), 0); /* done, and nobody learned */
+
+    snprintf(zone->label, sizeof(zone->label), "%s", label);
+    write_config_for(zone, pin_path, true);
+    serve(zone);
+    assert_int_equal(hsm_install_roster(&zone->node, roster)->code, KS_OK);
+}
+
+/* from's copy of a generation, for to. */
+static ProtobufCBinaryData share(struct zone *from, struct zone *to, uint32_t generation)
+{
+    const HsmReply *challenge = hsm_challenge(&to->node, generation);
+    assert_int_equal(challenge->code, KS_OK);
+    const HsmReply *envelope = hsm_seal_domain_key(&from->node, generation, challenge->challenge);
+    assert_int_equal(envelope->code, KS_OK);
+    const HsmReply *opened = hsm_open_domain_key(&to->node, envelope->envelope);
+    assert_int_equal(opened->code, KS_OK);
+    return opened->wrapped;
+}
+
+/* A copy of an arena's bytes: replies go when their node does. */
+struct kept {
+    uint8_t bytes[256];
+    size_t len;
+};
+
+static struct kept keep(ProtobufCBinaryData data)
+{
+    struct kept kept = {.len = data.len};
+    assert_true(data.len <= sizeof(kept.bytes));
+    memcpy(kept.bytes, data.data, data.len);
+    return kept;
+}
+
+static ks_code load(struct zone *zone, uint32_t generation, struct kept *copy)
+{
+    return (ks_code)hsm_load_domain_key(&zone->node, generation,
+                                        (ProtobufCBinaryData){copy->len, copy->bytes})
+        ->code;
+}
+
+/*
+ * Reviewed: a deleted key's EKT and the wrapped copies of its domain key were kept, and opened for
+ * ever. The attacker here has kept both, and every file of the tokens; the design says that the old
+ * PINs are destroyed. Zones a and b are enrolled, run, and have a roster by the test before.
+ */
+static void nothing_opens_a_deleted_key_after_rotation_and_renewal(void **state)
+{
+    (void)state;
+    char new_pin[PATH_MAX_LEN];
+    KS_BUFFER_AUTO roster = {.len_max = KS_ROSTER_LEN_MAX};
+    struct zone *a = &zones[0];
+    struct zone *b = &zones[1];
+    serve(a);
+    serve(b);
+    sign_roster(2, 2, &roster);
+    assert_int_equal(hsm_install_roster(&a->node, &roster)->code, KS_OK);
+    assert_int_equal(hsm_install_roster(&b->node, &roster)->code, KS_OK);
+
+    /* Two keys under generation 1, of which one is deleted. */
+    struct kept copy_of_a = keep(hsm_make_domain_key(&a->node, 1)->wrapped);
+    struct kept copy_of_b = keep(share(a, b, 1));
+    const struct hsm_key deleted = hsm_new_key(&a->node, 1);
+    const struct hsm_key living = hsm_new_key(&a->node, 1);
+    const HsmReply *blob = hsm_encrypt(&a->node, &living, KS_LITERAL("x"));
+    const HsmReply *lost = hsm_encrypt(&a->node, &deleted, KS_LITERAL("y"));
+    softhsm_copy(&softhsm, "stolen");
+
+    /* Rotation: a generation 2, what lives is re-sealed, generation 1 is retired. */
+    assert_int_equal(hsm_make_domain_key(&a->node, 2)->code, KS_OK);
+    (void)share(a, b, 2);
+    const struct hsm_key resealed = hsm_reseal(&a->node, &living, 2);
+    assert_int_equal(hsm_drop_domain_key(&a->node, 1)->code, KS_OK);
+    assert_int_equal(hsm_drop_domain_key(&b->node, 1)->code, KS_OK);
+
+    /* That alone destroys nothing. */
+    assert_int_equal(load(a, 1, &copy_of_a), KS_OK);
+    assert_int_equal(hsm_decrypt(&a->node, &deleted, lost->blob)->code, KS_OK);
+
+    renew_zone(a, &roster);
+    (void)share(b, a, 2);
+    renew_zone(b, &roster);
+    (void)share(a, b, 2);
+
+    assert_int_equal(hsm_decrypt(&a->node, &resealed, blob->blob)->code, KS_OK);
+    assert_int_equal(hsm_decrypt(&b->node, &resealed, blob->blob)->code, KS_OK);
+    struct zone *const standing[] = {a, b};
+    for (size_t i = 0; i < KS_COUNT(standing); i++) {
+        assert_int_equal(load(standing[i], 1, &copy_of_a), KS_INVALID_CIPHERTEXT);
+        assert_int_equal(load(standing[i], 1, &copy_of_b), KS_INVALID_CIPHERTEXT);
+        assert_int_equal(hsm_decrypt(&standing[i]->node, &deleted, lost->blob)->code,
+                         KS_UNAVAILABLE);
+    }
+    snprintf(new_pin, sizeof(new_pin), "%s/pin-a", softhsm.folder);
+    assert_int_equal(softhsm_open_copy(&softhsm, "stolen", SOFTHSM_LABEL, new_pin),
+                     KS_ACCESS_DENIED);
+    assert_int_equal(softhsm_open_copy(&softhsm, "stolen", "token-b", new_pin), KS_ACCESS_DENIED);
+}
+
+/* A lower roster than the one that the renewal noted is refused, after a restart, too. */
+static void the_floor_of_the_last_renewal_outlives_a_restart(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO lower = {.len_max = KS_ROSTER_LEN_MAX};
+    KS_BUFFER_AUTO same = {.len_max = KS_ROSTER_LEN_MAX};
+    char pin_path[PATH_MAX_LEN];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(pin_path, sizeof(pin_path), "%s/pin-%c", softhsm.folder, zones[i].letter);
+        write_config_for(&zones[i], pin_path, true);
+        serve(&zones[i]);
+    }
+    sign_roster(1, 2, &lower);
+    sign_roster(2, 2, &same);
+
+    assert_int_equal(hsm_install_roster(&zones[0].node, &lower)->code, KS_ACCESS_DENIED);
+    assert_int_equal(hsm_install_roster(&zones[0].node, &same)->code, KS_OK);
 }
 
 /* Blocks until the other end closes; what it sends before that is passed over. */
@@ -635,6 +788,8 @@ int main(void)
         TEST(connections_beyond_the_limit_are_closed),
         TEST(a_second_process_does_not_take_the_socket),
         TEST(says_what_to_do_where_memory_cannot_be_locked),
+        TEST(nothing_opens_a_deleted_key_after_rotation_and_renewal),
+        TEST(the_floor_of_the_last_renewal_outlives_a_restart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -57,8 +57,10 @@ static const struct ks_config_option options[] = {
     NUMBER(min_zones, "2", 1, 2,
            "Zones whose hsms must hold a domain key before it is used: what one zone's loss "
            "leaves. With the embedded engine it is 1."),
-    DURATION(rotation_ms, "30d", 0, 31536000000,
-             "Age at which the domain key is replaced by a new one; 0s: on command only."),
+    DURATION(
+        rotation_ms, "30d", 60000, 2592000000,
+        "Age at which the domain key is replaced by a new one, and every key re-sealed under it. "
+        "It is rotated on command, too (keystead cluster rotate)."),
     NUMBER(threads, "1", 1, 16, "Threads that serve streams."),
     DURATION(drain_notice_ms, "500ms", 0, 60000,
              "How long it goes on serving after SIGTERM while it says NOT_SERVING."),

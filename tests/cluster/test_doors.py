@@ -362,7 +362,7 @@ def test_a_keystore_reaches_no_other_zones_hsm(cluster):
     connect = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
     for zone in cluster.topology.zones:
         words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-        words += ["python3", "-c", connect, str(cluster.topology.hsm_socket(zone))]
+        words += ["/usr/bin/python3", "-c", connect, str(cluster.topology.hsm_socket(zone))]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert (done.returncode == 0) == (zone == own), done.stderr
         assert zone == own or "PermissionError" in done.stderr

@@ -20,10 +20,9 @@ def replace(cluster, zone):
     shutil.rmtree(cluster.topology.folder(zone.name, "hsm"))
     setup.make_hsm(cluster.topology, zone)
     cluster.service("up", f"hsm-{zone.name}")
-    offline = cluster.topology.folder("offline")
     certificate = cluster.topology.folder(zone.name, "hsm", "identity.pem")
-    words = ["--region", zone.region, "--hsm-root", offline / "hsm-root"]
-    words += ["--roster", offline / f"{zone.region}.roster", "--wait", "60s"]
+    words = ["--region", zone.region, "--hsm-root", cluster.topology.hsm_root(zone.region)]
+    words += ["--roster", cluster.topology.roster(zone.region), "--wait", "60s"]
     cluster.cli("zone", "replace", *words, f"{zone.name}={certificate}")
 
 

@@ -162,6 +162,22 @@ static void print_alarms(const struct ks_status *status, const char *region, str
     }
 }
 
+static void print_reseal(const struct ks_status *status, const char *region, struct ks_lines *lines)
+{
+    for (size_t i = 0; i < status->keystore_count; i++) {
+        const struct ks_process_status *keystore = &status->keystores[i];
+        if (!keystore->answer || !keystore->answer->reseal ||
+            strcmp(keystore->place->region, region) != 0) {
+            continue;
+        }
+        ks_line(lines,
+                "  keys are being re-sealed under domain key %" PRIu32 ": %" PRIu64
+                " looked at, %" PRIu64 " re-sealed, %" PRIu64 " keys in all\n",
+                keystore->answer->reseal->generation, keystore->answer->reseal->looked_at,
+                keystore->answer->reseal->resealed, keystore->answer->key_count);
+    }
+}
+
 static void faults_line(struct ks_lines *lines, const char *what, size_t faults)
 {
     if (faults == 0) {
@@ -184,6 +200,7 @@ static ks_result print_region(const struct ks_status *status, const char *region
     }
     KS_TRY(print_frontends(status, region, out));
     print_listed(status, region, &lines);
+    print_reseal(status, region, &lines);
     print_alarms(status, region, &lines);
     ks_line(&lines, "\n");
     return lines.result;

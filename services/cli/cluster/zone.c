@@ -30,7 +30,7 @@
 #define TRY_MS          5000
 #define MS_PER_S        1000
 
-/* What both commands work with. */
+/* What the commands work with; a rotation needs no roster. */
 struct enrolment {
     struct ks_cli *cli;
     const char *region;
@@ -281,15 +281,21 @@ static ks_result rotate(struct enrolment *enrolment)
 
 /* ---- The commands ---- */
 
-static ks_result begin(struct enrolment *enrolment)
+static ks_result begin_calls(struct enrolment *enrolment)
 {
     struct ks_cli *cli = enrolment->cli;
     int64_t wait_ms;
     KS_TRY(ks_duration_option(cli, "wait", WAIT_DEFAULT_MS, &wait_ms));
     enrolment->end_ns = ks_clock_boot_ns(&ks_clock_system) + wait_ms * KS_NS_PER_MS;
-    enrolment->file = ks_argument(&cli->arguments, "roster");
     KS_TRY(ks_settings_need(&cli->settings, KS_SETTING_REGION, &enrolment->region, &cli->failure));
-    KS_TRY(ks_cluster_load(cli, &enrolment->cluster));
+    return ks_cluster_load(cli, &enrolment->cluster);
+}
+
+static ks_result begin(struct enrolment *enrolment)
+{
+    struct ks_cli *cli = enrolment->cli;
+    KS_TRY(begin_calls(enrolment));
+    enrolment->file = ks_argument(&cli->arguments, "roster");
     KS_TRY(read_root(enrolment));
     KS_TRY(read_roster(enrolment));
     skip_number_begun(enrolment);
@@ -327,6 +333,19 @@ static ks_result enrol(struct enrolment *enrolment, bool replace)
     KS_TRY(ks_disk_write(enrolment->file, ks_buffer_bytes(&roster), ROSTER_MODE, failure));
     (void)unlink(next);
     return KS_RES(OK);
+}
+
+ks_result ks_run_cluster_rotate(struct ks_cli *cli)
+{
+    ENROLMENT_AUTO enrolment = {.cli = cli};
+    char text[128];
+    KS_TRY(begin_calls(&enrolment));
+    KS_TRY(rotate(&enrolment));
+    int len = snprintf(text, sizeof(text),
+                       cli->output == KS_OUTPUT_JSON ? "{\"Region\": \"%s\"}\n"
+                                                     : "the domain key of %s is being rotated\n",
+                       enrolment.region);
+    return ks_emit(STDOUT_FILENO, (ks_bytes){(const uint8_t *)text, (size_t)len}, &cli->failure);
 }
 
 ks_result ks_run_zone_add(struct ks_cli *cli)

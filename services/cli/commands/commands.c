@@ -132,6 +132,9 @@ static const struct ks_option certificate_revoke_options[] = {
 static const struct ks_option cluster_status_options[] = {
     {"wait", "TIME", "look again until all is well, at most so long", NULL, 0},
 };
+static const struct ks_option cluster_rotate_options[] = {
+    {"wait", "TIME", "how long to try; 60s unless said", NULL, 0},
+};
 static const struct ks_option zone_options[] = {
     {"hsm-root", "DIR", "folder with ca.key and ca.pem of the hsm root", NULL, REQUIRED},
     {"roster", "FILE", "the operator's newest roster of the region; written anew", NULL, REQUIRED},
@@ -237,6 +240,9 @@ static const struct ks_command rows[] = {
     ROW("cluster", "status", "Show what serves, who leads, and what is wrong.",
         "Exit code 0 says that all is well, 1 that something is not.", cluster_status_options,
         ks_run_cluster_status, NULL),
+    ROW("cluster", "rotate", "Rotate a region's domain key.",
+        "Every key is then re-sealed in the background: 'cluster status' says how far that is.",
+        cluster_rotate_options, ks_run_cluster_rotate, NULL),
     ROW("zone", "add", "Enrol hsms: sign the next roster and give it to the region.",
         "The region is that of --region. The hsm root's key is used on this machine only.",
         zone_options, ks_run_zone_add, NULL),

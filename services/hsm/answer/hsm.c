@@ -7,6 +7,7 @@
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/hash.h"
+#include "pkg/crypto/kdf.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/crypto/x509.h"
 #include "pkg/transit/challenge.h"
@@ -62,14 +63,18 @@ static ks_result check_certificate(const struct ks_hsm_options *options)
     return mine ? KS_RES(OK) : KS_RES(ACCESS_DENIED);
 }
 
+/* The node key gives the name, too: copies that an earlier node key wraps are another node's. */
 static ks_result name_node(struct ks_hsm *hsm)
 {
     KS_BUFFER_AUTO der = {.len_max = KS_EC_PUBLIC_DER_MAX};
+    KS_SECRET_AUTO name = {.len = 0};
     uint8_t digest[KS_SHA256_LEN];
     KS_TRY(ks_ec_write_public_der(hsm->identity, &der));
     ks_bytes bytes = ks_buffer_bytes(&der);
     KS_TRY(ks_hash_sha256(hsm->crypto, &bytes, 1, digest));
-    ks_hex_write((ks_bytes){digest, KS_NODE_ID_LEN / 2}, hsm->node_id);
+    KS_TRY(ks_kdf_counter(hsm->node, KS_LITERAL("keystead/node-id/v1"),
+                          (ks_bytes){digest, sizeof(digest)}, KS_NODE_ID_LEN / 2, &name));
+    ks_hex_write(ks_secret_bytes(&name), hsm->node_id);
     return KS_RES(OK);
 }
 

@@ -48,7 +48,7 @@ KS_MUST_USE ks_result ks_hsm_new(const struct ks_hsm_options *options, struct ks
 /* Wipes everything. NULL is fine. */
 void ks_hsm_free(struct ks_hsm *hsm);
 
-/* Returns the id of this hsm: hex digits, made from its identity key. Borrowed from hsm. */
+/* Returns the id of this hsm: hex digits, made from its node key and identity. Borrowed from hsm. */
 const char *ks_hsm_node_id(const struct ks_hsm *hsm);
 
 /*

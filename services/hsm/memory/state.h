@@ -20,7 +20,7 @@ struct ks_crypto;
 struct ks_ec_key;
 struct ks_mac;
 
-#define KS_NODE_ID_LEN 32U /* hex digits: the first half of the SHA-256 of the identity's key */
+#define KS_NODE_ID_LEN 32U /* hex digits (proto/formats/token-objects.md) */
 
 struct ks_hsm {
     const char *region; /* borrowed, as all texts and the identity are */

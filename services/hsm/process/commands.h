@@ -22,6 +22,13 @@ int ks_hsm_command_init(const struct ks_hsm_settings *settings);
 int ks_hsm_command_enrol(const struct ks_hsm_settings *settings, const char *certificate_path,
                          const char *root_path);
 
+/*
+ * Moves the hsm into another token with a new root key and a new node key, and destroys the old one's.
+ * roster_path is the file of the region's newest roster. It must not be serving.
+ */
+int ks_hsm_command_renew(const struct ks_hsm_settings *settings, const char *token_label,
+                         const char *pin_file, const char *roster_path);
+
 /* Serves until SIGTERM. */
 int ks_hsm_command_serve(const struct ks_hsm_settings *settings);
 

@@ -1,4 +1,4 @@
-/* The commands token, init and enrol, which write to the token. */
+/* The commands token, init, enrol and renew, which write to the token. */
 #include <stdio.h>
 #include <string.h>
 
@@ -127,5 +127,27 @@ int ks_hsm_command_enrol(const struct ks_hsm_settings *settings, const char *cer
         return complain("not enrolled", r, hint);
     }
     ks_log(INFO, "enrolled", KS_TEXT("zone", settings->zone));
+    return KS_EXIT_OK;
+}
+
+int ks_hsm_command_renew(const struct ks_hsm_settings *settings, const char *token_label,
+                         const char *pin_file, const char *roster_path)
+{
+    const char *hint = "";
+    KS_BUFFER_AUTO roster = {.len_max = KS_X509_PEM_MAX};
+    ks_result r = start_crypto(settings);
+    if (ks_failed(r)) {
+        return complain("not renewed", r, hint);
+    }
+    if (ks_failed(read_file(roster_path, &roster))) {
+        return complain("not renewed", KS_RES(NOT_FOUND), "the roster cannot be read");
+    }
+    const struct ks_safe_renewal to = {token_label, pin_file, ks_buffer_bytes(&roster)};
+    r = ks_safe_renew(settings, &to, &hint);
+    if (ks_failed(r)) {
+        return complain("not renewed", r, hint);
+    }
+    ks_log(INFO, "renewed: set token_label and pin_file to the new ones, and destroy the old PIN",
+           KS_TEXT("zone", settings->zone));
     return KS_EXIT_OK;
 }

@@ -1,6 +1,7 @@
 #include "services/hsm/process/pin_place.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,8 +69,8 @@ static char *value_in(char *line, const char *name)
     return line;
 }
 
-/* The folder of SoftHSM2's tokens, as it is named without links; NULL if it is not to be found. */
-static char *find_token_folder(void)
+/* The folder of SoftHSM2's tokens, as it is named without links; false if it is not to be found. */
+static bool find_token_folder(char ret_folder[static PATH_MAX])
 {
     const char *path = getenv("SOFTHSM2_CONF");
     KS_CLEANUP(close_file) FILE *file = fopen(path ? path : DEFAULT_CONFIG, "re");
@@ -77,15 +78,10 @@ static char *find_token_folder(void)
     while (file && fgets(line, sizeof(line), file)) {
         const char *folder = value_in(line, TOKEN_FOLDER);
         if (folder) {
-            return realpath(folder, NULL);
+            return realpath(folder, ret_folder) != NULL;
         }
     }
-    return NULL;
-}
-
-static void free_path(char **path)
-{
-    free(*path);
+    return false;
 }
 
 /* Whether the file lies below the folder in which the other one lies. */
@@ -119,15 +115,15 @@ ks_result ks_pin_place_check(const struct ks_hsm_settings *settings, const char 
     if (settings->development || !strstr(settings->token_module, "softhsm")) {
         return KS_RES(OK);
     }
-    KS_CLEANUP(free_path) char *folder = find_token_folder();
-    if (!folder) {
+    char folder[PATH_MAX];
+    char pin[PATH_MAX];
+    if (!find_token_folder(folder)) {
         return refuse(KS_NOT_FOUND,
                       "SoftHSM2's token folder is not to be found: set token_config, and "
                       "directories.tokendir in it",
                       reterr_hint);
     }
-    KS_CLEANUP(free_path) char *pin = realpath(pin_path, NULL);
-    if (!pin) {
+    if (!realpath(pin_path, pin)) {
         return refuse(KS_NOT_FOUND, "the PIN file is absent or this user cannot read it",
                       reterr_hint);
     }

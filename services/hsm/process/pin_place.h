@@ -27,7 +27,7 @@ KS_MUST_USE ks_result ks_pin_place_find(const struct ks_hsm_settings *settings,
  * Checks that the PIN file lies apart from the folder in which SoftHSM2 keeps its tokens: not in or
  * beside it, nor on its file system unless that is in memory. Nothing is checked if the settings say
  * `development`, or the module is not SoftHSM2.
- * reterr_hint  as above.
+ * reterr_hint  what to do about it, a static string; written on failure only.
  * Fails: ACCESS_DENIED (it does not), NOT_FOUND (PIN, token folder or SoftHSM2's configuration is not
  * to be found).
  */

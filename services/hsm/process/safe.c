@@ -9,8 +9,10 @@
 #include "pkg/crypto/x509.h"
 #include "pkg/form/form.h"
 #include "pkg/form/names.h"
+#include "pkg/pkcs11/pin.h"
 #include "pkg/pkcs11/token.h"
 #include "pkg/transit/peer.h"
+#include "pkg/transit/roster.h"
 #include "services/hsm/answer/hsm.h"
 #include "services/hsm/process/pin_place.h"
 
@@ -30,7 +32,8 @@ static const struct object {
 } NODE_KEY = {"keystead-node-key", "keystead/node-key/v1"},
   IDENTITY_KEY = {"keystead-identity-key", "keystead/identity-key/v1"},
   CERTIFICATE = {"keystead-certificate", "keystead/hsm-certificate/v1"},
-  HSM_ROOT = {"keystead-hsm-root", "keystead/hsm-root/v1"};
+  HSM_ROOT = {"keystead-hsm-root", "keystead/hsm-root/v1"},
+  ROSTER_FLOOR = {"keystead-roster-floor", "keystead/roster-floor/v1"};
 
 /* An open token and what its objects are bound to. */
 struct safe {
@@ -251,6 +254,25 @@ ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_bytes certifi
     return put_wrapped(&safe, CERTIFICATE, ks_buffer_bytes(&certificate_der));
 }
 
+/* Fails: INVALID_CIPHERTEXT, INTERNAL. */
+static ks_result read_floor(struct safe *safe, uint64_t *ret_floor)
+{
+    KS_BUFFER_AUTO bytes = {.len_max = KS_TOKEN_WRAP_MAX};
+    ks_result r = get_wrapped(safe, ROSTER_FLOOR, &bytes);
+    if (r.code == KS_NOT_FOUND) {
+        *ret_floor = 0;
+        return KS_RES(OK);
+    }
+    KS_TRY(r);
+    struct ks_reader in = {.rest = ks_buffer_bytes(&bytes)};
+    uint64_t floor = ks_read_u64(&in);
+    if (!ks_read_all(&in)) {
+        return fail(safe, KS_RES(INVALID_CIPHERTEXT), "the roster floor has another length");
+    }
+    *ret_floor = floor;
+    return KS_RES(OK);
+}
+
 ks_result ks_safe_load(const struct ks_hsm_settings *settings, struct ks_safe_content *ret_content,
                        const char **reterr_hint)
 {
@@ -263,7 +285,133 @@ ks_result ks_safe_load(const struct ks_hsm_settings *settings, struct ks_safe_co
     KS_TRY(read_node_key(&safe, &ret_content->node_key));
     KS_TRY(read_identity(&safe, &ret_content->identity));
     KS_TRY(get_wrapped(&safe, CERTIFICATE, &ret_content->certificate));
-    return get_wrapped(&safe, HSM_ROOT, &ret_content->root);
+    KS_TRY(get_wrapped(&safe, HSM_ROOT, &ret_content->root));
+    return read_floor(&safe, &ret_content->roster_floor);
+}
+
+/* Renewal */
+
+static bool is_same_pin(const char *one, const char *other)
+{
+    KS_BUFFER_AUTO a = {.len_max = KS_TOKEN_PIN_MAX};
+    KS_BUFFER_AUTO b = {.len_max = KS_TOKEN_PIN_MAX};
+    const char *hint = NULL;
+    return !ks_failed(ks_pin_read(one, &a, &hint)) && !ks_failed(ks_pin_read(other, &b, &hint)) &&
+           ks_secret_equal(ks_buffer_bytes(&a), ks_buffer_bytes(&b));
+}
+
+/* Whether an hsm of another zone can give this one what its new node key does not open. */
+static ks_result check_roster(const struct ks_hsm_settings *settings,
+                              const struct ks_safe_content *content, ks_bytes bytes,
+                              struct ks_roster *ret_roster)
+{
+    KS_EC_AUTO *root = NULL;
+    struct ks_x509_info info;
+    KS_TRY(ks_x509_read(ks_buffer_bytes(&content->root), &info));
+    KS_TRY(ks_ec_read_public((ks_bytes){info.spki, info.spki_len}, &root));
+    if (ks_failed(ks_roster_open(bytes, root, ret_roster)) ||
+        strcmp(ret_roster->region, settings->region) != 0 ||
+        ret_roster->number < content->roster_floor) {
+        return KS_RES(ACCESS_DENIED);
+    }
+    for (size_t i = 0; i < ret_roster->count; i++) {
+        if (strcmp(ret_roster->entries[i].zone, settings->zone) != 0) {
+            return KS_RES(OK);
+        }
+    }
+    return KS_RES(ACCESS_DENIED);
+}
+
+/* Makes what the new token lacks. A first try may have been interrupted. */
+static ks_result fill_new(struct safe *safe, const struct ks_safe_content *content, uint64_t floor)
+{
+    KS_SECRET_AUTO node_key = {.len = 0};
+    KS_BUFFER_AUTO der = {.len_max = KS_TOKEN_WRAP_MAX};
+    uint8_t number[8];
+    struct ks_writer out = {.ptr = number, .capacity = sizeof(number)};
+    ks_write_u64(&out, floor);
+    KS_TRY(open_safe(safe));
+    KS_TRY(ks_token_find_or_make_root(safe->token, ROOT_KEY, &safe->root_key, safe->reterr_hint));
+    ks_result r = read_node_key(safe, &node_key);
+    if (r.code == KS_NOT_FOUND) {
+        r = make_node_key(safe);
+    }
+    KS_TRY(r);
+    KS_TRY(ks_ec_write_private_der(content->identity, &der));
+    KS_TRY(put_wrapped(safe, IDENTITY_KEY, ks_buffer_bytes(&der)));
+    KS_TRY(put_wrapped(safe, CERTIFICATE, ks_buffer_bytes(&content->certificate)));
+    KS_TRY(put_wrapped(safe, HSM_ROOT, ks_buffer_bytes(&content->root)));
+    return put_wrapped(safe, ROSTER_FLOOR, ks_written(&out));
+}
+
+static ks_result check_new(const struct ks_hsm_settings *target,
+                           const struct ks_safe_content *content, const char **reterr_hint)
+{
+    KS_SAFE_CONTENT_AUTO made = {.identity = NULL};
+    KS_TRY(ks_safe_load(target, &made, reterr_hint));
+    if (content && !has_key(content->identity, made.identity)) {
+        *reterr_hint = "the other token holds another hsm";
+        return KS_RES(CONFLICT);
+    }
+    return KS_RES(OK);
+}
+
+/* The root key first: an object that is left over opens no more. */
+static ks_result destroy_old(struct safe *safe)
+{
+    static const struct object *const objects[] = {&NODE_KEY, &IDENTITY_KEY, &CERTIFICATE,
+                                                   &HSM_ROOT, &ROSTER_FLOOR};
+    KS_TRY(open_safe(safe));
+    *safe->reterr_hint = "the old token does not let go of its keys: try again";
+    KS_TRY(ks_token_destroy_root(safe->token, ROOT_KEY));
+    for (size_t i = 0; i < KS_COUNT(objects); i++) {
+        ks_result r = ks_token_delete(safe->token, objects[i]->name);
+        KS_TRY(r.code == KS_NOT_FOUND ? KS_RES(OK) : r);
+    }
+    return KS_RES(OK);
+}
+
+/* Each opens its token and closes it: a process has one open token at a time. */
+static ks_result renew(const struct ks_hsm_settings *settings, const struct ks_hsm_settings *target,
+                       const struct ks_safe_content *content, uint64_t floor,
+                       const char **reterr_hint)
+{
+    {
+        SAFE_AUTO safe = {.settings = target, .reterr_hint = reterr_hint};
+        KS_TRY(fill_new(&safe, content, floor));
+    }
+    KS_TRY(check_new(target, content, reterr_hint));
+    SAFE_AUTO safe = {.settings = settings, .reterr_hint = reterr_hint};
+    return destroy_old(&safe);
+}
+
+ks_result ks_safe_renew(const struct ks_hsm_settings *settings, const struct ks_safe_renewal *to,
+                        const char **reterr_hint)
+{
+    assert(settings && to && reterr_hint);
+
+    KS_SAFE_CONTENT_AUTO content = {.identity = NULL};
+    struct ks_roster roster;
+    struct ks_hsm_settings target = *settings; /* its texts are borrowed */
+    target.token_label = (char *)(uintptr_t)to->token_label;
+    target.pin_file = (char *)(uintptr_t)to->pin_file;
+    if (strcmp(settings->token_label, to->token_label) == 0 ||
+        is_same_pin(settings->pin_file, to->pin_file)) {
+        *reterr_hint = "a renewal needs another token and another PIN";
+        return KS_RES(VALIDATION);
+    }
+    ks_result r = ks_safe_load(settings, &content, reterr_hint);
+    if (r.code == KS_NOT_FOUND && !ks_failed(check_new(&target, NULL, reterr_hint))) {
+        return KS_RES(OK); /* it was done, and nobody learned of it */
+    }
+    KS_TRY(r);
+    r = check_roster(settings, &content, to->roster, &roster);
+    if (ks_failed(r)) {
+        *reterr_hint = "the roster is not the region's newest, or names no hsm of another zone: "
+                       "nobody could give this hsm its domain keys again";
+        return r;
+    }
+    return renew(settings, &target, &content, roster.number, reterr_hint);
 }
 
 void ks_safe_content_done(struct ks_safe_content *content)

@@ -18,6 +18,7 @@ struct ks_safe_content {
     struct ks_ec_key *identity;
     struct ks_buffer certificate; /* DER */
     struct ks_buffer root;        /* the pinned hsm root, DER */
+    uint64_t roster_floor;        /* as the last renewal noted it; 0: none has */
 };
 
 /* Wipes and frees what content holds. The zero value is fine. */
@@ -55,6 +56,29 @@ KS_MUST_USE ks_result ks_safe_init(const struct ks_hsm_settings *settings,
  */
 KS_MUST_USE ks_result ks_safe_enrol(const struct ks_hsm_settings *settings, ks_bytes certificate,
                                     ks_bytes root, int64_t now_s, const char **reterr_hint);
+
+/* Where the hsm moves. All borrowed for the call. */
+struct ks_safe_renewal {
+    const char *token_label; /* of another token, which is there already */
+    const char *pin_file;    /* with another PIN */
+    ks_bytes roster;         /* the region's newest, signed */
+};
+
+/*
+ * Moves the hsm into another token with a new root key and a new node key, and then destroys what the
+ * old token holds. Identity and certificate stay. What is wrapped by the old node key, which is every
+ * copy of a domain key, can't be opened any more: so the roster must name an hsm of another zone, from
+ * which this one gets the domain keys anew. An interrupted renewal is ended by the same call.
+ *
+ * reterr_hint  what to do about a failure, a static string; unspecified after success.
+ *
+ * Fails: VALIDATION (the token or the PIN is the same one), ACCESS_DENIED (token or PIN; the roster is
+ * not of the pinned root, the region and at least the floor, or names no other zone), NOT_FOUND
+ * (either token; not enrolled), INVALID_CIPHERTEXT (as above), CONFLICT (the other token belongs to
+ * another hsm), INTERNAL. If the old token is destroyed, the new one is complete.
+ */
+KS_MUST_USE ks_result ks_safe_renew(const struct ks_hsm_settings *settings,
+                                    const struct ks_safe_renewal *to, const char **reterr_hint);
 
 /*
  * Reads everything, and closes the token.

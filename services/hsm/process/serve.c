@@ -86,6 +86,12 @@ static ks_result listen_for_peer(struct serving *serving)
     return ks_loop_new(fd, peer, &serving->loop);
 }
 
+static uint64_t roster_floor(const struct serving *serving)
+{
+    uint64_t configured = (uint64_t)serving->settings->roster_floor;
+    return configured > serving->safe.roster_floor ? configured : serving->safe.roster_floor;
+}
+
 static ks_result make_hsm(struct serving *serving)
 {
     const struct ks_hsm_settings *settings = serving->settings;
@@ -98,7 +104,7 @@ static ks_result make_hsm(struct serving *serving)
         .identity = serving->safe.identity,
         .certificate = ks_buffer_bytes(&serving->safe.certificate),
         .root = ks_buffer_bytes(&serving->safe.root),
-        .roster_floor = (uint64_t)settings->roster_floor,
+        .roster_floor = roster_floor(serving),
         .cache_entries = (size_t)settings->cache_entries,
         .fips = settings->fips,
         .confined = serving->locked && ks_confine_is_built_in(),

@@ -365,10 +365,11 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
         const struct ks_domain_copy *copy = &records->copies[i];
         if (ks_domain_is_stale(&keeper->self, &copy->node) &&
             ks_domain_lost(records, &keeper->self, copy->generation)) {
-            raise_alarm(status,
-                        "no hsm of the cell holds domain key generation %u any more: restore it "
-                        "from the custodians' copy",
-                        copy->generation);
+            raise_alarm(
+                status,
+                "no hsm of the cell holds domain key generation %u any more: bring back an hsm "
+                "that has a copy, with its token; keys sealed under it are lost otherwise",
+                copy->generation);
         }
     }
     for (size_t i = 0; i < records->transit_count; i++) {
@@ -412,6 +413,9 @@ static void publish(struct ks_keeper *keeper, ks_result result, bool ready)
 {
     struct ks_keeper_status status = {.current = keeper->records.current.generation,
                                       .ready = ready};
+    if (keeper->self.on_duty && keeper->life != 0) {
+        status.reseal = ks_reseal_progress(keeper->reseal, &keeper->records);
+    }
     status.held_count = keeper->self.held_count;
     memcpy(status.held, keeper->self.held, sizeof(status.held));
     if (keeper->life == 0) {

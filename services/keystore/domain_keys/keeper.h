@@ -20,6 +20,7 @@
 #include "pkg/base/result.h"
 #include "pkg/store/store.h"
 #include "services/keystore/domain_keys/machine.h"
+#include "services/keystore/domain_keys/reseal.h"
 #include "services/keystore/hsmlink/link.h"
 
 #define KS_KEEPER_ALARMS_MAX 6U
@@ -62,6 +63,7 @@ struct ks_keeper_status {
     uint32_t current;
     uint32_t held[KS_DOMAIN_HELD_MAX];
     size_t held_count;
+    struct ks_reseal_progress reseal;                       /* of the keystore on duty */
     bool ready;                                             /* the hsm has what it needs */
     char alarms[KS_KEEPER_ALARMS_MAX][KS_KEEPER_ALARM_LEN]; /* sentences */
     size_t alarm_count;

@@ -18,6 +18,8 @@ struct ks_reseal {
     struct ks_name after; /* the last key looked at; empty: begin at the first */
     bool failed;          /* a key could not be re-sealed: the pass proves nothing */
     uint32_t clean_below;
+    uint64_t looked_at; /* keys, in this pass */
+    uint64_t resealed;  /* of these */
 };
 
 /* Keys to be re-sealed, found in one step. */
@@ -46,6 +48,7 @@ static bool look_at(void *user, const struct ks_store_record *record)
         return false;
     }
     found->looked_at++;
+    reseal->looked_at++;
     memcpy(reseal->after.text, record->key.ptr, record->key.len);
     reseal->after.text[record->key.len] = '\0';
     reseal->after.len = record->key.len;
@@ -139,6 +142,8 @@ static void begin_pass(struct ks_reseal *reseal, uint32_t current)
 {
     reseal->current = current;
     reseal->after = (struct ks_name){.len = 0};
+    reseal->looked_at = 0;
+    reseal->resealed = 0;
     reseal->failed = false;
 }
 
@@ -160,6 +165,7 @@ static ks_result reseal_found(struct ks_reseal *reseal, const struct found *foun
 {
     for (size_t i = 0; i < found->count; i++) {
         ks_result result = reseal_key(reseal, &found->names[i]);
+        reseal->resealed += !ks_failed(result);
         reseal->failed = reseal->failed || (ks_failed(result) && result.code != KS_NOT_FOUND);
         if (ks_failed(result) && result.code != KS_CONFLICT && result.code != KS_NOT_FOUND) {
             return result;
@@ -203,6 +209,16 @@ bool ks_reseal_step(struct ks_reseal *reseal, const struct ks_domain_records *re
         return false;
     }
     return more || end_pass(reseal);
+}
+
+struct ks_reseal_progress ks_reseal_progress(const struct ks_reseal *reseal,
+                                             const struct ks_domain_records *records)
+{
+    uint32_t current = records->current.generation;
+    if (!older_copies_stand(records) || reseal->clean_below >= current) {
+        return (struct ks_reseal_progress){.generation = 0};
+    }
+    return (struct ks_reseal_progress){current, reseal->looked_at, reseal->resealed};
 }
 
 uint32_t ks_reseal_clean_below(const struct ks_reseal *reseal)

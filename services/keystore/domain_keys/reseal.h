@@ -35,5 +35,15 @@ void ks_reseal_free(struct ks_reseal *reseal);
  */
 bool ks_reseal_step(struct ks_reseal *reseal, const struct ks_domain_records *records);
 
+struct ks_reseal_progress {
+    uint32_t generation; /* that keys are brought under; 0: nothing is to be done */
+    uint64_t looked_at;  /* keys, in this pass */
+    uint64_t resealed;   /* of these */
+};
+
+/* Returns how far the pass is. A pass that failed begins again. */
+struct ks_reseal_progress ks_reseal_progress(const struct ks_reseal *reseal,
+                                             const struct ks_domain_records *records);
+
 /* Returns the generation below which nothing is sealed; 0 while that is not known. */
 uint32_t ks_reseal_clean_below(const struct ks_reseal *reseal);

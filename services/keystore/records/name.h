@@ -41,7 +41,8 @@ ks_bytes ks_name_bytes(const struct ks_name *name);
 /*
  * Each returns the name of a record, or the prefix of several. The caller has checked the form of
  * the arguments (12 digits, a UUID, an alias with "alias/" of at most 256 bytes, a zone of at most
- * 63, a node id of at most 135), so that every name fits; one that does not is a programmer's error, which stops the process.
+ * 63, a node id of at most 135), so that every name fits; one that does not is a programmer's
+ * error, which stops the process.
  */
 struct ks_name ks_name_key(const char *account, const char *key_id);
 struct ks_name ks_name_keys(const char *account); /* prefix */

@@ -45,6 +45,7 @@ struct report {
     struct ks_store_status store;
     struct ks_keeper_status keeper;
     INTERNAL(Traffic) traffic;
+    INTERNAL(ResealProgress) reseal;
     INTERNAL(MemberStatus) members[MEMBERS_MAX];
     INTERNAL(MemberStatus) * member_list[MEMBERS_MAX];
     char *listed[KS_STORE_KEYSTORES_MAX];
@@ -108,6 +109,19 @@ static void report_traffic(const struct ks_operators_options *options, struct re
     report->response.traffic = traffic;
 }
 
+static void report_reseal(struct report *report)
+{
+    const struct ks_reseal_progress *progress = &report->keeper.reseal;
+    if (progress->generation == 0) {
+        return;
+    }
+    report->reseal = (INTERNAL(ResealProgress))INTERNAL_NEW(RESEAL_PROGRESS);
+    report->reseal.generation = progress->generation;
+    report->reseal.looked_at = progress->looked_at;
+    report->reseal.resealed = progress->resealed;
+    report->response.reseal = &report->reseal;
+}
+
 static void fill_report(const struct ks_operators_options *options, struct report *report)
 {
     INTERNAL(GetStatusResponse) *response = &report->response;
@@ -120,6 +134,7 @@ static void fill_report(const struct ks_operators_options *options, struct repor
     report_store(report);
     report_alarms(report);
     report_traffic(options, report);
+    report_reseal(report);
     response->key_count = ks_housekeeping_key_count(options->housekeeping);
     response->domain_generation = report->keeper.current;
     response->generations_held = report->keeper.held;
