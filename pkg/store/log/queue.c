@@ -345,8 +345,9 @@ uint64_t ks_queue_fill(struct ks_queue *queue, const struct ks_queue_copy *copy,
         }
     }
     rotate(queue);
-    if (ks_group_count(group) == 0) {
+    if (ks_group_count(group) == 0) { /* the number is taken again, so that no other one ages */
         ks_queue_done(queue, number, 0);
+        queue->newest_number--;
     }
     return number;
 }
