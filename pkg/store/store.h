@@ -144,8 +144,8 @@ struct ks_store_record {
  *
  * ret_view  the caller's to close; untouched after a failure.
  *
- * Fails: UNAVAILABLE (no serving window is open, the copy is being loaded, or too many views are
- * open), CORRUPT, INTERNAL. The request must not be answered from this copy then.
+ * Fails: UNAVAILABLE (no serving window is open, the copy is being loaded, too many views are open,
+ * or cell time is not known yet), CORRUPT, INTERNAL. The request must not be answered from this copy then.
  */
 KS_MUST_USE ks_result ks_store_serve(struct ks_store *store, struct ks_store_view *ret_view);
 
@@ -342,6 +342,29 @@ void ks_store_get_status(struct ks_store *store, struct ks_store_status *ret_sta
  * expiry, deletion. For a moment two keystores may be, or none.
  */
 bool ks_store_on_duty(struct ks_store *store);
+
+/* ---- Time ---- */
+
+/*
+ * Returns a clock whose boot_ns is that of options->clock, and whose wall_ms is the cell's
+ * withdrawal time (pkg/celltime): what is stored, and whatever permits or forbids by time, goes by
+ * it and by no machine's own clock. It never goes back. It lasts as long as the store.
+ */
+const struct ks_clock *ks_store_clock(const struct ks_store *store);
+
+/*
+ * Returns whether cell time is known, as it soon is and then stays. Until then the clock's wall_ms
+ * is that of this machine, and ks_store_serve fails.
+ */
+bool ks_store_knows_time(const struct ks_store *store);
+
+/*
+ * Gives the time that what can't be undone goes by: a key's deletion, the removal of records. It is
+ * the least of the listed keystores' wall clocks.
+ * Fails: UNAVAILABLE (they differ by more than a minute, or the only one is in doubt; the status
+ * has an alarm then): nothing may be destroyed now. ret_ms is untouched.
+ */
+KS_MUST_USE ks_result ks_store_destruction_time(struct ks_store *store, int64_t *ret_ms);
 
 /* ---- The mirror: records of another store, in a database of their own beside the copy ---- */
 

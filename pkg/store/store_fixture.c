@@ -22,8 +22,15 @@ char *fixture_folder(const char *name)
 
 struct ks_store *fixture_embedded(const char *folder)
 {
-    const struct ks_store_options options = {
-        .engine = KS_STORE_EMBEDDED, .folder = folder, .database_bytes_max = 64U * 1024U * 1024U};
+    return fixture_embedded_at(folder, NULL);
+}
+
+struct ks_store *fixture_embedded_at(const char *folder, const struct ks_clock *clock)
+{
+    const struct ks_store_options options = {.engine = KS_STORE_EMBEDDED,
+                                             .folder = folder,
+                                             .database_bytes_max = 64U * 1024U * 1024U,
+                                             .clock = clock};
     struct ks_store *store = NULL;
     if (ks_failed(ks_store_new(&options, &store))) {
         fprintf(stderr, "%s: no store\n", folder);

@@ -19,6 +19,8 @@ char *fixture_folder(const char *name);
 
 /* A store of one node in the folder, which the caller keeps; the caller frees the store. */
 struct ks_store *fixture_embedded(const char *folder);
+/* The same, by a clock of the test's own. */
+struct ks_store *fixture_embedded_at(const char *folder, const struct ks_clock *clock);
 
 /* Removes a folder and all below it. */
 void fixture_remove(const char *folder);

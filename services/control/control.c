@@ -94,6 +94,7 @@ static ks_result open_store(struct ks_control *control)
         .name = "control",
         .zone = "control",
         .address = settings->internal_address,
+        .clock = control->clock,
         .on_applied = on_applied,
         .on_change = on_change,
         .on_reload = on_reload,
@@ -110,7 +111,7 @@ static ks_result open_admin(struct ks_control *control)
     const struct ks_control_settings *settings = control->settings;
     control->admin = (struct ks_admin){.store = control->store,
                                        .issuer = control->issuer,
-                                       .clock = control->clock,
+                                       .clock = ks_store_clock(control->store),
                                        .loop = control->loop,
                                        .partition = settings->partition};
     ks_admin_init(&control->admin);
@@ -189,7 +190,7 @@ ks_result ks_control_new(const struct ks_control_settings *settings, const struc
         ks_control_free(control);
         return r;
     }
-    control->expiry = ks_expiry_new(control->store, control->loop, clock);
+    control->expiry = ks_expiry_new(control->store, control->loop);
     ks_rpc_health_set(control->admin_server, "", true);
     ks_rpc_health_set(control->internal_server, "", true);
     *ret_control = control;

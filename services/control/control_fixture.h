@@ -22,7 +22,8 @@
 
 struct control_fixture {
     char *folder;
-    _Atomic int64_t wall_ms;
+    _Atomic int64_t wall_ms; /* the boot clock goes along with its steps */
+    int64_t began_ms;        /* its first value */
     struct ks_clock clock;
     struct ks_control_settings settings;
     struct ks_control *control;              /* NULL: not running */

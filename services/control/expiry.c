@@ -2,7 +2,6 @@
 
 #include "pkg/attempt/attempt.h"
 #include "pkg/base/arena.h"
-#include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/record/expired.h"
@@ -21,7 +20,6 @@ enum { KIND_COUNT = 2 };
 struct ks_expiry {
     struct ks_store *store;
     struct ks_rpc_loop *loop;
-    const struct ks_clock *clock;
     struct ks_rpc_timer *timer;
     struct ks_expired_pass passes[KIND_COUNT];
 };
@@ -67,10 +65,10 @@ static void remove_all(struct ks_expiry *expiry, const struct ks_expired_kind *k
 }
 
 /* Takes some steps of a kind's pass. Returns whether the pass is not at its end. */
-static bool remove_kind(struct ks_expiry *expiry, const struct ks_store_view *view, size_t kind)
+static bool remove_kind(struct ks_expiry *expiry, const struct ks_store_view *view, size_t kind,
+                        int64_t now_ms)
 {
     KS_AUTO_FREE struct ks_expired *expired = ks_alloc(1, sizeof(*expired));
-    int64_t now_ms = ks_clock_wall_ms(expiry->clock);
     for (size_t i = 0; i < STEPS_MAX; i++) {
         if (ks_failed(
                 ks_expired_find(view, &kinds[kind], now_ms, &expiry->passes[kind], expired))) {
@@ -90,20 +88,22 @@ static void run_round(void *arg)
 {
     struct ks_expiry *expiry = arg;
     bool more = false;
+    int64_t now_ms;
     KS_STORE_VIEW_AUTO view = {0};
-    if (ks_store_on_duty(expiry->store) && !ks_failed(ks_store_peek(expiry->store, &view))) {
+    if (ks_store_on_duty(expiry->store) &&
+        !ks_failed(ks_store_destruction_time(expiry->store, &now_ms)) &&
+        !ks_failed(ks_store_peek(expiry->store, &view))) {
         for (size_t i = 0; i < KS_COUNT(kinds); i++) {
-            more |= remove_kind(expiry, &view, i);
+            more |= remove_kind(expiry, &view, i, now_ms);
         }
     }
     expiry->timer = ks_rpc_loop_after(expiry->loop, more ? SOON_MS : ROUND_MS, run_round, expiry);
 }
 
-struct ks_expiry *ks_expiry_new(struct ks_store *store, struct ks_rpc_loop *loop,
-                                const struct ks_clock *clock)
+struct ks_expiry *ks_expiry_new(struct ks_store *store, struct ks_rpc_loop *loop)
 {
     struct ks_expiry *expiry = ks_alloc(1, sizeof(*expiry));
-    *expiry = (struct ks_expiry){.store = store, .loop = loop, .clock = clock};
+    *expiry = (struct ks_expiry){.store = store, .loop = loop};
     ks_rpc_loop_post(loop, run_round, expiry);
     return expiry;
 }

@@ -34,14 +34,29 @@ static int64_t stepped_wall_ms(void *user)
     return *(const int64_t *)user;
 }
 
-static const struct ks_clock the_clock = {.wall_ms = stepped_wall_ms, .user = &wall_ms};
+static int64_t boot_ms; /* steps with wall_ms, unless the clock is wrong */
+
+static int64_t stepped_boot_ns(void *user)
+{
+    (void)user;
+    return boot_ms * KS_NS_PER_MS;
+}
+
+static const struct ks_clock the_clock = {stepped_boot_ns, stepped_wall_ms, &wall_ms};
+
+static void pass(int64_t ms)
+{
+    wall_ms += ms;
+    boot_ms += ms;
+}
 
 static int open_store(void **state)
 {
     (void)state;
     folder = fixture_folder("expiry");
     wall_ms = NOW_MS;
-    store = fixture_embedded(folder);
+    boot_ms = DAY_MS;
+    store = fixture_embedded_at(folder, &the_clock);
     return 0;
 }
 
@@ -98,7 +113,7 @@ static void post_semaphore(void *arg)
 /* The first round, to its end: what it asked of the store comes before this commit. */
 static void run_one_round(void)
 {
-    struct ks_expiry *expiry = ks_expiry_new(store, fixture_loop, &the_clock);
+    struct ks_expiry *expiry = ks_expiry_new(store, fixture_loop);
     sem_t done;
     sem_init(&done, 0, 0);
     ks_rpc_loop_post(fixture_loop, post_semaphore, &done);
@@ -146,10 +161,45 @@ static void what_stays_goes_when_its_time_has_come(void **state)
     run_one_round();
     assert_true(stands("certificate/a0"));
 
-    wall_ms = NOW_MS + HOUR_MS + DAY_MS + 1;
+    pass(HOUR_MS + DAY_MS + 1);
     run_one_round();
 
     assert_false(stands("certificate/a0"));
+}
+
+/* The sequence of the review: +32 days, and every certificate of a default life was gone. */
+static void a_clock_that_steps_removes_nothing_for_three_days(void **state)
+{
+    (void)state;
+    put_certificate("certificate/a0", 1, NOW_MS + 30 * DAY_MS);
+    put_request("request/a0", 1, NOW_MS);
+    wall_ms += 32 * DAY_MS;
+    for (int hour = 0; hour < 72; hour++) {
+        run_one_round();
+        assert_true(stands("certificate/a0"));
+        assert_true(stands("request/a0"));
+        pass(HOUR_MS);
+    }
+    pass(HOUR_MS);
+    run_one_round();
+    assert_false(stands("certificate/a0"));
+    assert_false(stands("request/a0"));
+}
+
+static void a_clock_that_is_set_right_in_time_has_removed_nothing(void **state)
+{
+    (void)state;
+    put_certificate("certificate/a0", 1, NOW_MS + 30 * DAY_MS);
+    put_request("request/a0", 1, NOW_MS);
+    wall_ms += 32 * DAY_MS;
+    run_one_round();
+    pass(20 * HOUR_MS);
+    run_one_round();
+    wall_ms -= 32 * DAY_MS;
+    pass(5 * HOUR_MS);
+    run_one_round();
+    assert_true(stands("certificate/a0"));
+    assert_false(stands("request/a0")); /* its day is over by now */
 }
 
 /* A version that comes after this one may know what it is. */
@@ -215,7 +265,7 @@ static void more_than_a_round_takes_goes_soon(void **state)
         snprintf(key, sizeof(key), "certificate/%04x", (unsigned)i);
         put_certificate(key, 1, 1);
     }
-    struct ks_expiry *expiry = ks_expiry_new(store, fixture_loop, &the_clock);
+    struct ks_expiry *expiry = ks_expiry_new(store, fixture_loop);
     await_true(count_expired() == 0);
     ks_expiry_free(expiry);
 }
@@ -227,6 +277,8 @@ int main(void)
         WITH_STORE(a_certificate_goes_a_day_after_its_end),
         WITH_STORE(a_request_goes_after_a_day),
         WITH_STORE(what_stays_goes_when_its_time_has_come),
+        WITH_STORE(a_clock_that_steps_removes_nothing_for_three_days),
+        WITH_STORE(a_clock_that_is_set_right_in_time_has_removed_nothing),
         WITH_STORE(what_can_not_be_read_stays),
         WITH_STORE(accounts_and_users_stay),
         WITH_STORE(more_than_a_round_takes_goes_soon),

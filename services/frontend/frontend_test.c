@@ -259,6 +259,30 @@ static void is_not_serving_before_it_has_identities(void **state)
     assert_memory_equal(response.ptr, "\x08\x01", 2);
 }
 
+/*
+ * Certificates end by cell time, which keystores tell; what this machine's own clock says counts for
+ * nothing. One of two keystores that tells something else is no majority.
+ */
+static int setup_at_the_certificates_end(void **state)
+{
+    (void)state;
+    near = fixture_keystore_new("near", 0);
+    far = fixture_keystore_new("far", 0);
+    int64_t until_ms = FIXTURE_NOT_AFTER_MS - ks_clock_wall_ms(&ks_clock_system);
+    fixture_keystore_set_ahead(near, until_ms);
+    fixture_keystore_set_ahead(far, until_ms);
+    start_frontend();
+    return 0;
+}
+
+static void a_certificate_ends_by_the_time_that_keystores_tell(void **state)
+{
+    (void)state;
+    tell_identities(near, 1, 0);
+    tell_identities(far, 1, 0);
+    await_code(KS_UNAUTHENTICATED);
+}
+
 /* The connection stands; the next call after the record has come is refused. */
 static void a_revocation_ends_a_connection_that_stands(void **state)
 {
@@ -518,6 +542,8 @@ int main(void)
         TEST(remembers_the_view),
         cmocka_unit_test_setup_teardown(is_not_serving_before_it_has_identities,
                                         setup_without_identities, teardown),
+        cmocka_unit_test_setup_teardown(a_certificate_ends_by_the_time_that_keystores_tell,
+                                        setup_at_the_certificates_end, teardown),
         TEST(a_revocation_ends_a_connection_that_stands),
         TEST(lets_in_only_those_it_knows),
         TEST(refuses_with_the_words_of_aws),

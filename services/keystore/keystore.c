@@ -249,6 +249,7 @@ static void make_parts(struct ks_keystore *keystore)
         .name = settings->name,
         .min_zones = min_zones_of(settings),
         .rotation_ms = settings->rotation_ms,
+        .clock = ks_store_clock(keystore->store),
     };
     keystore->keeper = ks_keeper_new(&keeper);
     keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
@@ -269,7 +270,7 @@ static void make_parts(struct ks_keystore *keystore)
         .store = keystore->store,
         .hsm = keystore->link,
         .quota = keystore->quota,
-        .clock = ks_clock_system,
+        .clock = *ks_store_clock(keystore->store),
         .partition = settings->partition,
         .region = settings->region,
         .run_of = ks_run_of,

@@ -370,7 +370,7 @@ static void a_frontend_gets_a_result_for_each_item_many_in_one_message(void **st
     send_items(stream, ITEMS);
 
     await_true(read_counter(&result_count) >= ITEMS);
-    assert_int_equal(message_count, 1);
+    assert_int_equal(message_count, 2); /* the time, and all results */
     for (size_t i = 0; i < ITEMS; i++) {
         assert_int_equal(codes[i], KS_OK);
     }
@@ -429,7 +429,7 @@ static void items_that_need_the_hsm_go_back_together(void **state)
     assert_int_equal(traffic->items, asked + ITEMS);
     assert_int_equal(traffic->item_messages, asked + 1);
     assert_int_equal(traffic->results, asked + ITEMS);
-    assert_int_equal(traffic->result_messages, message_count);
+    assert_int_equal(traffic->result_messages, message_count - 1); /* not the time alone */
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }

@@ -227,6 +227,44 @@ ks_result ks_folder_mark(const struct ks_folder *folder, enum ks_folder_mark mar
     return write_small(folder, "marker", boot_id);
 }
 
+bool ks_folder_save_time(const struct ks_folder *folder, const char *text)
+{
+    char boot_id[KS_FOLDER_FILE_MAX];
+    char whole[KS_FOLDER_FILE_MAX + KS_FOLDER_TIME_MAX + 1];
+    assert(strlen(text) <= KS_FOLDER_TIME_MAX);
+    if (!read_small(BOOT_ID_FILE, boot_id)) {
+        return false;
+    }
+    size_t len = (size_t)snprintf(whole, sizeof(whole), "%s%s", boot_id, text);
+    KS_AUTO_FREE char *path = ks_folder_path(folder, "time");
+    KS_AUTO_FREE char *new_path = ks_folder_path(folder, "new-time");
+    FD_AUTO fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return fd >= 0 && write(fd, whole, len) == (ssize_t)len && rename(new_path, path) == 0;
+}
+
+bool ks_folder_load_time(const struct ks_folder *folder, char ret_text[KS_FOLDER_TIME_MAX + 1],
+                         bool *ret_is_same_boot)
+{
+    char boot_id[KS_FOLDER_FILE_MAX];
+    char whole[KS_FOLDER_FILE_MAX + KS_FOLDER_TIME_MAX + 1];
+    KS_AUTO_FREE char *path = ks_folder_path(folder, "time");
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, whole, sizeof(whole) - 1);
+    if (len < 0 || !read_small(BOOT_ID_FILE, boot_id)) {
+        return false;
+    }
+    whole[len] = 0;
+    const char *text = strchr(whole, '\n');
+    if (!text || strlen(text + 1) > KS_FOLDER_TIME_MAX) {
+        return false;
+    }
+    text++;
+    ks_bytes saved_id = {(const uint8_t *)whole, (size_t)(text - whole)};
+    *ret_is_same_boot = ks_bytes_equal(saved_id, ks_bytes_of(boot_id));
+    memcpy(ret_text, text, strlen(text) + 1);
+    return true;
+}
+
 ks_result ks_folder_throw_away(const struct ks_folder *folder, const char *name)
 {
     static const char *const files[] = {"data.mdb", "lock.mdb"};

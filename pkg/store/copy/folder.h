@@ -8,6 +8,7 @@
  *             id of the kernel under which it was written. After another boot such a copy may be
  *             damaged without a sign, so it is thrown away.
  *   refused   what etcd must have before this keystore goes on (anchor.h)
+ *   time      cell time, as it was last saved: "<boot id>\n" and a text (engine/cell_clock.h)
  *   copy/     LMDB: the records (copy.h)
  *   mirror/   LMDB: the records of another store (mirror_db.h)
  *
@@ -95,6 +96,22 @@ enum ks_folder_mark {
  * Sets the marker, which is on disk when this returns. Fails: INTERNAL; the old one may stand then.
  */
 KS_MUST_USE ks_result ks_folder_mark(const struct ks_folder *folder, enum ks_folder_mark mark);
+
+#define KS_FOLDER_TIME_MAX 255U /* bytes of a text */
+
+/*
+ * Saves a text with the id of this boot. It is not forced to disk: after a loss of power there may
+ * be an older text, or none. Returns false if it can't be written; the old one may stand then.
+ */
+bool ks_folder_save_time(const struct ks_folder *folder, const char *text);
+
+/*
+ * Reads the text that was saved last. Returns false, with the outputs unspecified, if there is none
+ * or it can't be read.
+ * ret_is_same_boot  whether it was saved under this boot.
+ */
+bool ks_folder_load_time(const struct ks_folder *folder, char ret_text[KS_FOLDER_TIME_MAX + 1],
+                         bool *ret_is_same_boot);
 
 /*
  * Removes the files of the LMDB folder `name`; absent ones are fine.

@@ -4,6 +4,7 @@
  * nobody else serves.
  */
 #include <assert.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -48,6 +49,11 @@ static ks_result start(struct ks_store *store)
     }
     KS_COPY_WRITE_AUTO write = {0};
     KS_TRY(ks_copy_write_begin(store->copy, &write));
+    bool is_empty = write.position.applied <= FIRST_REVISION;
+    ks_cell_clock_init(&store->cell_clock, store->options.clock, &store->folder, is_empty);
+    ks_cell_clock_begin(&store->cell_clock);
+    ks_cell_clock_hear(&store->cell_clock, NULL, 0);
+    ks_cell_clock_tick(&store->cell_clock);
     if (write.position.applied == 0) {
         write.position.generation = FIRST_GENERATION;
         write.position.applied = FIRST_REVISION;
@@ -322,7 +328,12 @@ static void take_inbox(struct ks_store *store)
 static void run(struct ks_store *store)
 {
     const struct embedded *engine = store->state;
+    struct pollfd wake_up = {.fd = engine->wake_fd, .events = POLLIN};
     while (!atomic_load(&store->stopping)) {
+        ks_cell_clock_tick(&store->cell_clock);
+        if (poll(&wake_up, 1, KS_CELL_CLOCK_TICK_MS) <= 0) {
+            continue;
+        }
         uint64_t wakes;
         ssize_t got = read(engine->wake_fd, &wakes, sizeof(wakes));
         (void)got; /* Interrupted: the inbox is looked at once more than needed. */

@@ -13,6 +13,7 @@
 #include "pkg/store/copy/copy.h"
 #include "pkg/store/copy/folder.h"
 #include "pkg/store/copy/mirror_db.h"
+#include "pkg/store/engine/cell_clock.h"
 #include "pkg/store/engine/inbox.h"
 #include "pkg/store/engine/pending.h"
 #include "pkg/store/store.h"
@@ -65,6 +66,7 @@ struct ks_store {
     struct ks_folder folder;         /* the store's thread, after start */
     struct ks_copy *copy;            /* constant */
     struct ks_mirror_db *mirror;     /* constant */
+    struct ks_cell_clock cell_clock; /* any thread */
     struct ks_inbox inbox;
     atomic_bool stopping;
     atomic_size_t pending_count; /* messages that were pushed and are not answered yet */

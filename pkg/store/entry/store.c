@@ -129,6 +129,7 @@ static void close_all(struct ks_store *store)
     store->engine->end(store);
     close_copy(store);
     ks_mirror_db_close(store->mirror);
+    ks_cell_clock_done(&store->cell_clock);
     ks_folder_close(&store->folder);
     free_options(&store->options);
     ks_free(store);
@@ -265,6 +266,27 @@ void ks_store_get_status(struct ks_store *store, struct ks_store_status *ret_sta
 {
     *ret_status = (struct ks_store_status){0};
     store->engine->status(store, ret_status);
+    const char *alarm = ks_cell_clock_alarm(&store->cell_clock);
+    if (alarm && ret_status->alarm[0] == 0) {
+        snprintf(ret_status->alarm, sizeof(ret_status->alarm), "%s", alarm);
+    }
+}
+
+/* ---- Time ---- */
+
+const struct ks_clock *ks_store_clock(const struct ks_store *store)
+{
+    return &store->cell_clock.clock;
+}
+
+bool ks_store_knows_time(const struct ks_store *store)
+{
+    return atomic_load(&store->cell_clock.is_known);
+}
+
+ks_result ks_store_destruction_time(struct ks_store *store, int64_t *ret_ms)
+{
+    return ks_cell_clock_destruction(&store->cell_clock, ret_ms);
 }
 
 bool ks_store_on_duty(struct ks_store *store)

@@ -41,6 +41,9 @@ static ks_result open_view(struct ks_store *store, const uint64_t *generation,
 ks_result ks_store_serve(struct ks_store *store, struct ks_store_view *ret_view)
 {
     uint64_t generation;
+    if (!ks_store_knows_time(store)) {
+        return KS_RES(UNAVAILABLE);
+    }
     if (!store->engine->may_serve(store, &generation)) {
         return KS_RES(UNAVAILABLE);
     }

@@ -39,6 +39,7 @@ static ks_result encode_record(const struct ks_replicated *engine, struct ks_buf
         .life = store->folder.life,
         .beat = engine->window.beat,
         .applied = engine->position.applied,
+        .wall_ms = ks_clock_wall_ms(store->options.clock),
     };
     memcpy(record.id, store->folder.keystore_id, sizeof(store->folder.keystore_id));
     strncpy(record.name, store->options.name, sizeof(record.name) - 1);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/celltime/celltime.h"
 #include "pkg/store/log/apply.h"
 #include "pkg/store/replicated/replicated.h"
 
@@ -19,6 +20,22 @@ static bool add_to_list(void *user, const struct ks_store_record *record)
     return true;
 }
 
+/* What the wall clocks of the others say; the own one is looked at. */
+static void hear_clocks(struct ks_replicated *engine)
+{
+    const struct ks_list *list = &engine->list;
+    struct ks_celltime_word words[KS_STORE_KEYSTORES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ks_list_entry *keystore = &list->entries[i];
+        if (strcmp(keystore->id, engine->store->folder.keystore_id) != 0) {
+            words[count++] =
+                (struct ks_celltime_word){keystore->id, keystore->mod_revision, keystore->wall_ms};
+        }
+    }
+    ks_cell_clock_hear(&engine->store->cell_clock, words, count);
+}
+
 ks_result ks_follow_read_list(struct ks_replicated *engine)
 {
     struct ks_list list = {.count = 0};
@@ -30,6 +47,7 @@ ks_result ks_follow_read_list(struct ks_replicated *engine)
         ks_settling_say(&engine->settling, list.entries[i].id, list.entries[i].applied);
     }
     atomic_store(&engine->is_lowest, ks_list_is_lowest(&list, engine->store->folder.keystore_id));
+    hear_clocks(engine);
     return KS_RES(OK);
 }
 
@@ -173,6 +191,7 @@ static void start_watch(struct ks_replicated *engine)
 
 void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event)
 {
+    ks_cell_clock_begin(&engine->store->cell_clock);
     ks_result listed = ks_follow_read_list(engine);
     if (ks_failed(listed)) {
         ks_follow_failed(engine, listed);

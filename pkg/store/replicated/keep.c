@@ -221,6 +221,7 @@ void ks_keep_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns
 {
     if (now_ns >= engine->publish_ns) {
         engine->publish_ns = now_ns + PUBLISH_EVERY_NS;
+        ks_cell_clock_tick(&engine->store->cell_clock);
         ks_keep_publish(engine);
     }
     if (now_ns >= engine->probe_ns + probe_every_ns(engine, now_ns)) {

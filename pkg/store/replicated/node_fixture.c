@@ -69,9 +69,22 @@ void nodes_free(struct nodes *nodes)
     ks_free(nodes);
 }
 
+static int64_t boot_ns(void *user)
+{
+    (void)user;
+    return ks_clock_boot_ns(&ks_clock_system);
+}
+
+static int64_t wall_ms(void *user)
+{
+    const struct node *node = user;
+    return ks_clock_wall_ms(&ks_clock_system) + node->wall_ahead_ms;
+}
+
 struct ks_store_options node_options(struct nodes *nodes, size_t index)
 {
     struct node *node = &nodes->at[index];
+    node->clock = (struct ks_clock){boot_ns, wall_ms, node};
     struct ks_etcd_options client = etcd_fixture_client(nodes->cell, index);
     return (struct ks_store_options){
         .engine = KS_STORE_REPLICATED,
@@ -87,6 +100,7 @@ struct ks_store_options node_options(struct nodes *nodes, size_t index)
         .zone = "zone",
         .address = "127.0.0.1:1",
         .window_ms = nodes->window_ms,
+        .clock = &node->clock,
         .on_applied = on_applied,
         .on_reload = on_reload,
         .on_notice = on_notice,

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "pkg/store/store.h"
@@ -25,7 +26,9 @@ struct node {
     bool is_mute;           /* its word does not reach the others, but for its heartbeats */
     bool was_silenced;      /* on_applied said 0 */
     size_t reload_count;
-    char notice[256]; /* the newest one */
+    char notice[256];              /* the newest one */
+    _Atomic int64_t wall_ahead_ms; /* what its machine's wall clock is wrong by */
+    struct ks_clock clock;
 };
 
 struct nodes {

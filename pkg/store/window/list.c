@@ -26,6 +26,7 @@ static bool take(const Keystead__Storage__V1__KeystoreRecord *record,
     keystore->life = record->life;
     keystore->beat = record->beat;
     keystore->applied = record->applied_revision;
+    keystore->wall_ms = record->wall_ms;
     return record->format == RECORD_FORMAT &&
            take_text(record->keystore_id, keystore->id, sizeof(keystore->id)) &&
            take_text(record->name, keystore->name, sizeof(keystore->name)) &&
@@ -93,6 +94,7 @@ ks_result ks_list_encode(const struct ks_list_entry *keystore, struct ks_buffer 
     record.life = copy.life;
     record.beat = copy.beat;
     record.applied_revision = copy.applied;
+    record.wall_ms = copy.wall_ms;
     uint8_t *place;
     size_t len = keystead__storage__v1__keystore_record__get_packed_size(&record);
     KS_TRY(ks_buffer_extend(buffer, len, &place));

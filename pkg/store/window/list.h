@@ -22,6 +22,7 @@ struct ks_list_entry {
     uint64_t life;
     uint64_t beat;
     int64_t applied;      /* what it said in its record */
+    int64_t wall_ms;      /* its wall clock, as it said there */
     int64_t mod_revision; /* of its record */
 };
 

@@ -50,7 +50,7 @@ void ks_session_forget(void *user, void *session);
  * expired, and the account and the user that it was issued to exist.
  *
  * session  remembers the version that was asked, so that the next call costs little.
- * now_ms   wall time.
+ * now_ms   cell time (ks_lane_now_ms).
  *
  * Fails: UNAUTHENTICATED (the client may not call), UNAVAILABLE (no identities are known yet).
  */

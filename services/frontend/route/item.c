@@ -10,6 +10,8 @@ enum { RESULT_TAG = 1, CODE, RESPONSE, TEXT, VIEWS, DETAILS, VIEW_REVISION };
 enum { VIEW_VERSION = 1, VIEW_FACTS };
 enum { DETAIL_KEY = 1, DETAIL_VALUE };
 
+#define RESPONSE_TIME 2U /* ExecuteResponse.time_ms */
+
 #define TAG_LEN_MAX 11U /* a varint with its tag */
 #define HEAD_LEN    4U  /* of a field that is shorter than 2 MiB */
 
@@ -149,6 +151,16 @@ static void read_result(ks_bytes bytes, struct ks_item_result *result)
     if (result->view_count > 0) {
         set_revision(result, revision);
     }
+}
+
+bool ks_item_response_time(ks_bytes message, int64_t *ret_time_ms)
+{
+    struct ks_wire_field field;
+    if (!next_field(&message, &field) || field.number != RESPONSE_TIME) {
+        return false;
+    }
+    *ret_time_ms = (int64_t)field.value;
+    return true;
 }
 
 bool ks_item_next_result(ks_bytes *rest, struct ks_item_result *ret_result)

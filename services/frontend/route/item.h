@@ -66,6 +66,12 @@ struct ks_item_result {
 KS_MUST_USE ks_result ks_item_check_response(ks_bytes message);
 
 /*
+ * Reads the time that a checked response begins with. Returns false if it begins with a result, or
+ * is empty; ret_time_ms is then unchanged.
+ */
+bool ks_item_response_time(ks_bytes message, int64_t *ret_time_ms);
+
+/*
  * Takes the next result off the front of a checked response. Returns false at the end; ret_result
  * is then unspecified. A code that no row of KS_RESULTS has is read as INTERNAL.
  */

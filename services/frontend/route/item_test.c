@@ -130,11 +130,28 @@ static void writes_no_item_that_a_keystore_refuses(void **state)
     assert_in_range(written, 1, 95);
 }
 
+static void reads_the_time_that_a_response_begins_with(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO with = {.len_max = 64};
+    KS_BUFFER_AUTO without = {.len_max = 64};
+    int64_t time_ms = 7;
+    assert_int_equal(ks_wire_put_bytes(1, (ks_bytes){0}, &without).code, KS_OK);
+    assert_false(ks_item_response_time(ks_buffer_bytes(&without), &time_ms));
+    assert_false(ks_item_response_time((ks_bytes){0}, &time_ms));
+    assert_int_equal(time_ms, 7);
+
+    assert_int_equal(ks_wire_put_varint(2, 1800000000000, &with).code, KS_OK);
+    assert_true(ks_item_response_time(ks_buffer_bytes(&with), &time_ms));
+    assert_int_equal(time_ms, 1800000000000);
+}
+
 /* What a keystore packs into one message at most: as many results as it may, each of all fields. */
 static void reads_the_largest_response_that_a_keystore_packs(void **state)
 {
     (void)state;
     KS_BUFFER_AUTO message = {.len_max = KS_EXECUTE_RESPONSE_MAX};
+    assert_int_equal(ks_wire_put_varint(2, 1800000000000, &message).code, KS_OK);
     for (size_t i = 0; i < KS_EXECUTE_RESULTS_MAX; i++) {
         KS_BUFFER_AUTO result = {.len_max = 4096};
         assert_int_equal(ks_wire_put_varint(1, i, &result).code, KS_OK);
@@ -252,6 +269,7 @@ int main(void)
         cmocka_unit_test(names_decisions_as_the_proto_file_does),
         cmocka_unit_test(leaves_a_full_message_unchanged),
         cmocka_unit_test(writes_no_item_that_a_keystore_refuses),
+        cmocka_unit_test(reads_the_time_that_a_response_begins_with),
         cmocka_unit_test(reads_the_largest_response_that_a_keystore_packs),
         cmocka_unit_test(reads_what_protobuf_writes),
         cmocka_unit_test(reads_a_code_that_no_row_has_as_internal),

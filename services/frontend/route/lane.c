@@ -7,6 +7,7 @@
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "pkg/celltime/celltime.h"
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
 #include "proto/keystead/internal/v1/limits.h"
@@ -25,6 +26,8 @@ struct link {
     struct ks_rpc_stream *stream; /* NULL: being reopened */
     struct ks_rpc_timer *reopening;
     int64_t reopen_ms;
+    int64_t told_ms;    /* the time that it has told last */
+    int64_t told_count; /* how often it has told one; 0: not yet */
 };
 
 struct ks_lane {
@@ -33,6 +36,7 @@ struct ks_lane {
     struct ks_upstream *upstream;
     struct ks_rpc_timer *tick;
     struct link links[KS_UPSTREAM_PEERS_MAX];
+    struct ks_celltime time;
     bool started; /* something may run on the loop */
     bool closing;
 };
@@ -62,15 +66,51 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
     return KS_RES(OK);
 }
 
+/* ---- Time ---- */
+
+static void hear_time(struct link *link, int64_t time_ms)
+{
+    struct ks_lane *lane = link->lane;
+    struct ks_celltime_word words[KS_UPSTREAM_PEERS_MAX];
+    char ids[KS_UPSTREAM_PEERS_MAX][4];
+    size_t count = 0;
+    link->told_ms = time_ms;
+    link->told_count++;
+    for (size_t i = 0; i < lane->options.keystore_count; i++) {
+        const struct link *each = &lane->links[i];
+        if (each->told_count > 0) {
+            (void)snprintf(ids[i], sizeof(ids[i]), "%u", (unsigned)i % 100);
+            words[count++] = (struct ks_celltime_word){ids[i], each->told_count, each->told_ms};
+        }
+    }
+    ks_celltime_hear(&lane->time, words, count, now_of(lane));
+    ks_celltime_step(&lane->time, 0, now_of(lane));
+}
+
+ks_result ks_lane_now_ms(struct ks_lane *lane, int64_t *ret_now_ms)
+{
+    ks_celltime_step(&lane->time, 0, now_of(lane));
+    if (!lane->time.is_known) {
+        return KS_RES(UNAVAILABLE);
+    }
+    *ret_now_ms = lane->time.withdrawal_ms;
+    return KS_RES(OK);
+}
+
+/* ---- Messages ---- */
+
 static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
 {
     struct link *link = user;
     struct ks_lane *lane = link->lane;
+    int64_t time_ms;
     ks_result received = ks_upstream_received(lane->upstream, link->index, message, now_of(lane));
     if (ks_failed(received)) {
         ks_log(ERROR, "keystore answers nonsense; its stream is closed, ignoring",
                KS_TEXT("address", lane->options.keystores[link->index].address));
         ks_rpc_stream_cancel(stream);
+    } else if (ks_item_response_time(message, &time_ms)) {
+        hear_time(link, time_ms);
     }
 }
 
@@ -195,7 +235,7 @@ static struct ks_upstream *upstream_new(struct ks_lane *lane)
             ks_bytes_equal(ks_bytes_of(options->keystores[i].zone), ks_bytes_of(options->zone));
         near |= same ? 1U << i : 0;
     }
-    return ks_upstream_new(&(struct ks_upstream_options){
+    struct ks_upstream_options upstream = {
         .peer_count = options->keystore_count,
         .near = near,
         .patience_ns = options->patience_ms * KS_NS_PER_MS,
@@ -204,7 +244,8 @@ static struct ks_upstream *upstream_new(struct ks_lane *lane)
         .send = send_message,
         .arm = arm,
         .user = lane,
-    });
+    };
+    return ks_upstream_new(&upstream);
 }
 
 static void open_streams(void *arg)
@@ -223,6 +264,8 @@ ks_result ks_lane_new(const struct ks_lane_options *options, struct ks_lane **re
     struct ks_lane *lane = ks_alloc(1, sizeof(*lane));
     lane->options = *options;
     lane->upstream = upstream_new(lane);
+    ks_celltime_begin(&lane->time, now_of(lane));
+    ks_celltime_hear(&lane->time, NULL, 0, now_of(lane));
     lane->router = (struct ks_router){
         .home = options->home,
         .clock = options->clock,

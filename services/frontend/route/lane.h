@@ -1,6 +1,6 @@
 /*
  * lane: all that one loop needs to answer calls by itself: its own streams to the keystores of the
- * region, its own views and its own timer. Loops share only the identities, so a lane has no locks.
+ * region, its own views, its own timer and its own cell time. Loops share only the identities, so a lane has no locks.
  *
  * Threads: made and freed by main; everything else on its loop.
  */
@@ -49,6 +49,13 @@ void ks_lane_free(struct ks_lane *lane);
 
 /* Returns the router for requests on this loop; it lasts as long as the lane. */
 struct ks_router *ks_lane_router(struct ks_lane *lane);
+
+/*
+ * Gives the time that sessions go by: cell time, as the keystores tell it (pkg/celltime). It goes on
+ * while none of them is reached. To be called on the loop.
+ * Fails: UNAVAILABLE (no keystore has told it yet); ret_now_ms is then untouched.
+ */
+KS_MUST_USE ks_result ks_lane_now_ms(struct ks_lane *lane, int64_t *ret_now_ms);
 
 /*
  * Between the two calls requests are collected, so that those of a batch travel together. To be

@@ -32,8 +32,11 @@ ks_result ks_asked_init(const struct ks_endpoint *endpoint, struct ks_rpc_call *
         .client_deadline_ns = client_deadline_ns,
         .clock = service->clock,
     };
-    ks_result let_in =
-        ks_session_check(session, service->identities, ks_clock_wall_ms(service->clock));
+    int64_t now_ms = 0;
+    ks_result let_in = ks_lane_now_ms(asked->lane, &now_ms);
+    if (!ks_failed(let_in)) {
+        let_in = ks_session_check(session, service->identities, now_ms);
+    }
     if (ks_failed(let_in)) {
         return ks_refusal_set_code(refusal, let_in.code);
     }

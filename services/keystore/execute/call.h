@@ -171,5 +171,5 @@ char *ks_call_dup(struct ks_call *call, ks_bytes bytes);
 /* Returns room in the arena for count pointers, the form of protoc-c's repeated fields. */
 void *ks_call_pointers(struct ks_call *call, size_t count);
 
-/* Returns the wall time. */
+/* Returns cell time: what is stored goes by it, and no machine's own clock (pkg/celltime). */
 int64_t ks_call_now_ms(const struct ks_call *call);

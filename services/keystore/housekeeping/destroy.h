@@ -17,7 +17,7 @@
  * the record of the destruction.
  *
  * name    of the key's record, key/<account>/<key id>.
- * now_ms  wall time, against which the deletion date is compared.
+ * now_ms  destruction time (ks_store_destruction_time), which the deletion date is compared with.
  *
  * Fails: CONFLICT (the key, or an alias of it, was changed meanwhile: nothing of the present step
  * was done), NOT_FOUND (the key is gone), INVALID_STATE (its deletion is not due), CORRUPT,

@@ -1,7 +1,7 @@
 /*
  * housekeeping: the work of the keystore on duty, in bounded steps. It forgets request records
  * after 24 hours, destroys keys whose deletion date has passed, and forgets destroyed keys after 24
- * hours.
+ * hours. All of this goes by the store's destruction time, and waits while there is none.
  *
  * A key is destroyed by removing first its aliases and then its record, which holds the EKT. A
  * record of the destruction then makes every zone's hsm forget the key, too. Each step compares the
@@ -26,7 +26,7 @@ struct ks_housekeeping;
 struct ks_worker;
 
 /*
- * Makes it; never NULL. store, link and clock are borrowed; clock NULL: ks_clock_system. The caller
+ * Makes it; never NULL. store, link and clock are borrowed; of the clock, only boot_ns is used; NULL: ks_clock_system. The caller
  * frees it with ks_housekeeping_free, once no worker runs it any more.
  */
 struct ks_housekeeping *ks_housekeeping_new(struct ks_store *store, struct ks_hsm_link *link,

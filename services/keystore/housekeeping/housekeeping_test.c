@@ -148,6 +148,41 @@ static void a_key_is_destroyed_with_its_aliases_when_its_date_has_passed(void **
     assert_int_equal(kept.code, KS_OK);
 }
 
+/* The sequences of the review, at the keystore on duty. */
+static void a_wall_clock_that_leaps_destroys_nothing(void **state)
+{
+    (void)state;
+    schedule_deletion();
+    size_t before = count("request/");
+    cell.wall_ahead_ms = 31 * MS_PER_DAY;
+    keep_house();
+    assert_int_equal(count("key/"), 1);
+    assert_int_equal(count("request/"), before);
+
+    /* Set right again, it has left no trace. */
+    cell.wall_ahead_ms = 0;
+    cell.ahead_ms = MS_PER_DAY + 1000;
+    keep_house();
+    assert_int_equal(count("key/"), 1);
+    assert_int_equal(count("request/"), 0);
+}
+
+static void what_a_slow_wall_clock_writes_is_not_due_at_once(void **state)
+{
+    (void)state;
+    cell.wall_ahead_ms = -30 * MS_PER_DAY;
+    schedule_deletion();
+    cell.wall_ahead_ms = -25 * 3600 * 1000LL;
+    char other[37];
+    cell_create_key(&cell, other);
+    size_t before = count("request/");
+
+    cell.wall_ahead_ms = 0;
+    keep_house();
+    assert_int_equal(count("key/"), 2);
+    assert_int_equal(count("request/"), before);
+}
+
 static void the_hsm_forgets_a_destroyed_key(void **state)
 {
     (void)state;
@@ -330,6 +365,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(request_records_are_kept_for_a_day_and_no_longer),
         TEST(a_key_is_destroyed_with_its_aliases_when_its_date_has_passed),
+        TEST(a_wall_clock_that_leaps_destroys_nothing),
+        TEST(what_a_slow_wall_clock_writes_is_not_due_at_once),
         TEST(the_hsm_forgets_a_destroyed_key),
         TEST(an_hsm_that_connects_is_told_of_every_destroyed_key),
         TEST(an_hsm_that_had_no_room_for_an_eviction_is_told_again),

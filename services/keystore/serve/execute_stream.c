@@ -18,6 +18,8 @@
 
 #define ITEMS_NUMBER     1U              /* ExecuteRequest.items */
 #define RESULTS_NUMBER   1U              /* ExecuteResponse.results */
+#define TIME_NUMBER      2U              /* ExecuteResponse.time_ms */
+#define TIME_EVERY_NS    KS_NS_PER_S     /* clocks differ by nothing that counts in between */
 #define BATCH_LEN_ENOUGH (1024U * 1024U) /* goes out though the last one is being written */
 
 /*
@@ -27,8 +29,8 @@
 #define RESULT_FIELDS_MAX (6U + KS_OPERATION_KEYS_MAX * (2U + 4U * KS_FACTS_MAX))
 
 static_assert(RESULT_FIELDS_MAX <= KS_EXECUTE_RESULT_FIELDS_MAX, "frontends read what is packed");
-static_assert(KS_CALL_RESPONSE_MAX + BATCH_LEN_ENOUGH < KS_EXECUTE_RESPONSE_MAX,
-              "one more result always fits");
+static_assert(KS_CALL_RESPONSE_MAX + BATCH_LEN_ENOUGH + 64U < KS_EXECUTE_RESPONSE_MAX,
+              "the time and one more result always fit");
 
 struct lane {
     struct ks_execute_streams *all;
@@ -42,6 +44,7 @@ struct lane {
     bool paused;
     struct ks_buffer batch; /* an ExecuteResponse that grows */
     size_t batch_count;     /* results in it */
+    int64_t told_ns;        /* when the time was told last, by the boot clock */
 };
 
 static void unlock_and_unref(struct lane *lane)
@@ -64,7 +67,7 @@ static void send_batch(struct lane *lane)
 {
     if (lane->batch.len > 0) {
         atomic_fetch_add(&lane->all->result_count, lane->batch_count);
-        atomic_fetch_add(&lane->all->result_message_count, 1);
+        atomic_fetch_add(&lane->all->result_message_count, lane->batch_count > 0 ? 1 : 0);
         ks_result sent = ks_rpc_stream_send_buffer(lane->stream, &lane->batch);
         if (sent.code == KS_LIMIT_EXCEEDED) {
             ks_log(WARN, "frontend does not read its results; its stream is cut off, ignoring",
@@ -77,9 +80,22 @@ static void send_batch(struct lane *lane)
     lane->batch_count = 0;
 }
 
+/* With the lock, and nothing in the batch. */
+static void tell_time(struct lane *lane, int64_t now_ns)
+{
+    uint64_t time_ms = (uint64_t)ks_clock_wall_ms(&lane->env->clock);
+    ks_result told = ks_wire_put_varint(TIME_NUMBER, time_ms, &lane->batch);
+    assert(!ks_failed(told)); /* nothing stands before it */
+    lane->told_ns = now_ns;
+}
+
 /* With the lock. What a message may hold at most is a frontend's limit, too: internal/v1/limits.h. */
 static void pack(struct lane *lane, const INTERNAL(ItemResult) * result)
 {
+    int64_t now_ns = ks_clock_boot_ns(&lane->env->clock);
+    if (lane->batch.len == 0 && now_ns - lane->told_ns >= TIME_EVERY_NS) {
+        tell_time(lane, now_ns);
+    }
     ks_result packed = ks_codec_pack_field(RESULTS_NUMBER, &result->base, &lane->batch);
     assert(!ks_failed(packed)); /* it goes out at BATCH_LEN_ENOUGH */
     lane->batch_count++;
@@ -150,6 +166,10 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
     if (!ks_peer_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND)) {
         return KS_RES(ACCESS_DENIED);
     }
+    const struct ks_execute_streams *all = user;
+    if (!ks_store_knows_time(all->env->store)) {
+        return KS_RES(UNAVAILABLE); /* a frontend goes by the time that it is told first */
+    }
     struct lane *lane = ks_alloc(1, sizeof(*lane));
     lane->all = user;
     lane->env = lane->all->env;
@@ -158,6 +178,10 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
     lane->batch.len_max = KS_EXECUTE_RESPONSE_MAX;
     pthread_mutex_init(&lane->lock, NULL);
     ks_rpc_stream_set_user(stream, lane);
+    pthread_mutex_lock(&lane->lock);
+    tell_time(lane, ks_clock_boot_ns(&lane->env->clock));
+    send_batch(lane);
+    pthread_mutex_unlock(&lane->lock);
     return KS_RES(OK);
 }
 

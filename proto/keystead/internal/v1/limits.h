@@ -24,5 +24,5 @@
 #define KS_EXECUTE_RESULTS_MAX       256U
 #define KS_EXECUTE_RESULT_FIELDS_MAX 640U /* fields of an ItemResult and of all messages within */
 #define KS_EXECUTE_RESPONSE_FIELDS_MAX                                                             \
-    (KS_EXECUTE_RESULTS_MAX * (1U + KS_EXECUTE_RESULT_FIELDS_MAX))
-#define KS_EXECUTE_RESPONSE_MAX (4U * 1024U * 1024U) /* bytes */
+    (KS_EXECUTE_RESULTS_MAX * (1U + KS_EXECUTE_RESULT_FIELDS_MAX) + 1U) /* and the time */
+#define KS_EXECUTE_RESPONSE_MAX (4U * 1024U * 1024U)                    /* bytes */
