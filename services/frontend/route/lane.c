@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pkg/arn/spiffe.h"
 #include "pkg/base/clock.h"
@@ -226,6 +227,20 @@ static ks_result link_init(struct ks_lane *lane, size_t index)
     return ks_rpc_channel_new(&options, &link->channel);
 }
 
+/* How many keystores come before this one by zone, and among those of a zone by address. */
+static uint8_t rank_of(const struct ks_lane_options *options, size_t index)
+{
+    const struct ks_keystore_place *place = &options->keystores[index];
+    unsigned rank = 0;
+    for (size_t i = 0; i < options->keystore_count; i++) {
+        const struct ks_keystore_place *other = &options->keystores[i];
+        int order = strcmp(other->zone, place->zone);
+        order = order == 0 ? strcmp(other->address, place->address) : order;
+        rank += order < 0 ? 1 : 0;
+    }
+    return (uint8_t)rank;
+}
+
 static struct ks_upstream *upstream_new(struct ks_lane *lane)
 {
     const struct ks_lane_options *options = &lane->options;
@@ -245,6 +260,9 @@ static struct ks_upstream *upstream_new(struct ks_lane *lane)
         .arm = arm,
         .user = lane,
     };
+    for (size_t i = 0; i < options->keystore_count; i++) {
+        upstream.mutation_ranks[i] = rank_of(options, i);
+    }
     return ks_upstream_new(&upstream);
 }
 

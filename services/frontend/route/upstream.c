@@ -9,7 +9,7 @@
 #include "services/frontend/route/queue.h"
 
 /* What makes a keystore less welcome, counted in items that it would have to have under way. */
-#define FAR_SCORE        KS_UPSTREAM_SPILL /* in another zone */
+#define FAR_SCORE        KS_UPSTREAM_SPILL /* in another zone, or one rank lower */
 #define UNACCEPTED_SCORE 100000U           /* not known to be there */
 #define SHUNNED_SCORE    1000000U          /* has just failed */
 
@@ -374,11 +374,20 @@ static void give_up(struct ks_upstream *upstream, struct ks_upstream_item *item)
     finish(upstream, item, &(struct ks_item_result){.code = KS_UNAVAILABLE});
 }
 
-static uint64_t score_of(const struct ks_upstream *upstream, size_t index, int64_t now_ns)
+/* How far a keystore is: in another zone, or, for a mutation, behind others in rank. */
+static uint64_t distance_of(const struct ks_upstream *upstream, size_t index, bool mutating)
+{
+    if (mutating) {
+        return (uint64_t)upstream->options.mutation_ranks[index] * FAR_SCORE;
+    }
+    return upstream->options.near & bit_of(index) ? 0 : FAR_SCORE;
+}
+
+static uint64_t score_of(const struct ks_upstream *upstream, size_t index, bool mutating,
+                         int64_t now_ns)
 {
     const struct peer *peer = &upstream->peers[index];
-    uint64_t score = peer->outstanding;
-    score += upstream->options.near & bit_of(index) ? 0 : FAR_SCORE;
+    uint64_t score = peer->outstanding + distance_of(upstream, index, mutating);
     score += peer->accepted ? 0 : UNACCEPTED_SCORE;
     score += now_ns < peer->shunned_until_ns ? SHUNNED_SCORE : 0;
     return score;
@@ -394,7 +403,7 @@ static int choose(const struct ks_upstream *upstream, const struct ks_upstream_i
         if (!upstream->peers[i].usable || ((item->tried | item->awaiting) & bit_of(i))) {
             continue;
         }
-        uint64_t score = score_of(upstream, i, now_ns);
+        uint64_t score = score_of(upstream, i, item->mutating, now_ns);
         if (score < best_score) {
             best_score = score;
             best = (int)i;

@@ -9,8 +9,9 @@
  *              WAITING ── deadline ──► done (UNAVAILABLE)
  *
  * Items are cheaper together: a message costs a keystore about as much as twenty items do. For this
- * reason all items go to the keystore of our own zone, until it has KS_UPSTREAM_SPILL of them. And
- * of items that are no mutations only one message at a time is on its way to a keystore. Items that
+ * reason all items go to the keystore of our own zone, until it has KS_UPSTREAM_SPILL of them.
+ * Mutations go to the same keystore from all frontends of the region: what waits there together
+ * becomes one transaction, and the more it is, the less of them etcd has to write. And of items that are no mutations only one message at a time is on its way to a keystore. Items that
  * come meanwhile are collected, and go out when the first answer is back. If that takes longer than
  * a tick, they go out without it, because the sent items then wait for something else than their
  * turn. So an item goes out at once when nothing is on its way, and messages grow with the load. A
@@ -100,8 +101,14 @@ struct ks_upstream_item {
 };
 
 struct ks_upstream_options {
-    size_t peer_count;            /* 1 to KS_UPSTREAM_PEERS_MAX */
-    uint32_t near;                /* keystores of this zone: a bit each; they are asked first */
+    size_t peer_count; /* 1 to KS_UPSTREAM_PEERS_MAX */
+    uint32_t near;     /* keystores of this zone: a bit each; they are asked first */
+    /*
+     * Of mutations, the keystore with the lowest rank is asked first, then the next one: each of
+     * them when the one before has KS_UPSTREAM_SPILL items or fails. All frontends of a region have
+     * the same ranks.
+     */
+    uint8_t mutation_ranks[KS_UPSTREAM_PEERS_MAX];
     int64_t patience_ns;          /* before another keystore is asked, too */
     int64_t mutation_patience_ns; /* the same for mutations, which wait for a majority of disks */
     /* Returns whether a message that is sent to peer now goes out at once. */

@@ -62,9 +62,8 @@ static void arm(void *user)
     armed = true;
 }
 
-int upstream_setup(void **state)
+static int set_up(const uint8_t ranks[PEERS])
 {
-    (void)state;
     memset(peers, 0, sizeof(peers));
     now_ms = 1000000;
     armed = false;
@@ -77,6 +76,7 @@ int upstream_setup(void **state)
         .send = take,
         .arm = arm,
     };
+    memcpy(options.mutation_ranks, ranks, PEERS);
     upstream = ks_upstream_new(&options);
     for (size_t i = 0; i < PEERS; i++) {
         peers[i].ready = true;
@@ -84,6 +84,18 @@ int upstream_setup(void **state)
         ks_upstream_accepted(upstream, i);
     }
     return 0;
+}
+
+int upstream_setup(void **state)
+{
+    (void)state;
+    return set_up((const uint8_t[PEERS]){1, 0, 2});
+}
+
+int upstream_setup_apart(void **state)
+{
+    (void)state;
+    return set_up((const uint8_t[PEERS]){0, 1, 2});
 }
 
 int upstream_teardown(void **state)

@@ -39,8 +39,10 @@ struct probe {
     ks_code code;
 };
 
-/* Before and after each test. The second of the keystores is of our zone. */
+/* Before and after each test. The second of the keystores is of our zone, and first for mutations. */
 int upstream_setup(void **state);
+/* The same, but mutations go to the first one, then to the second, then to the third. */
+int upstream_setup_apart(void **state);
 int upstream_teardown(void **state);
 
 int64_t now_ns(void);

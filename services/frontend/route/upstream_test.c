@@ -223,6 +223,61 @@ static void waits_for_the_silent_one_when_the_others_cannot(void **state)
     assert_int_equal(probe.code, KS_OK);
 }
 
+/* The near keystore is the second one; mutations go where those of other frontends go. */
+static void mutations_go_to_one_keystore_and_all_else_to_the_near_one(void **state)
+{
+    (void)state;
+    struct probe reads[2], mutations[2];
+    for (int i = 0; i < 2; i++) {
+        send_kind(false, &reads[i]);
+        send_kind(true, &mutations[i]);
+    }
+    assert_int_equal(peers[0].tag_count, 2);
+    assert_int_equal(last_tag(0), mutations[1].item.tag);
+    assert_int_equal(last_tag(1), reads[0].item.tag);
+    for (int i = 0; i < 2; i++) {
+        answer(0, mutations[i].item.tag, KS_OK);
+        answer(1, reads[i].item.tag, KS_OK);
+    }
+}
+
+static void mutations_spill_over_to_the_next_in_rank(void **state)
+{
+    (void)state;
+    static struct probe mutations[KS_UPSTREAM_SPILL + 2];
+    for (size_t i = 0; i < KS_COUNT(mutations); i++) {
+        send_kind(true, &mutations[i]);
+    }
+    assert_int_equal(peers[0].tag_count, KS_UPSTREAM_SPILL + 1);
+    assert_int_equal(peers[1].tag_count, 1);
+    for (size_t peer = 0; peer < 2; peer++) {
+        for (size_t i = 0; i < peers[peer].tag_count; i++) {
+            answer(peer, peers[peer].tags[i], KS_OK);
+        }
+    }
+}
+
+/* Failover is as fast as for anything else: without a window the next one is asked at once. */
+static void a_mutation_goes_on_to_the_next_in_rank_when_one_fails(void **state)
+{
+    (void)state;
+    struct probe refused, lost, later;
+    send_kind(true, &refused);
+    answer(0, refused.item.tag, KS_UNAVAILABLE);
+    assert_int_equal(last_tag(1), refused.item.tag);
+    send_kind(true, &later);
+    assert_int_equal(last_tag(1), later.item.tag);
+    answer(1, refused.item.tag, KS_OK);
+    answer(1, later.item.tag, KS_OK);
+    pass(200);
+    send_kind(true, &lost);
+    assert_int_equal(last_tag(0), lost.item.tag);
+    ks_upstream_closed(upstream, 0, now_ns());
+    assert_int_equal(last_tag(1), lost.item.tag);
+    answer(1, lost.item.tag, KS_OK);
+    assert_int_equal(lost.done, 1);
+}
+
 static void gives_mutations_more_time(void **state)
 {
     (void)state;
@@ -457,7 +512,8 @@ static void passes_over_answers_that_nobody_waits_for(void **state)
     assert_int_equal(probe.done, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, upstream_setup, upstream_teardown)
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, upstream_setup, upstream_teardown)
+#define APART(name) cmocka_unit_test_setup_teardown(name, upstream_setup_apart, upstream_teardown)
 
 int main(void)
 {
@@ -474,6 +530,9 @@ int main(void)
         TEST(takes_the_first_answer_from_whoever_has_the_item),
         TEST(waits_for_the_silent_one_when_the_others_cannot),
         TEST(gives_mutations_more_time),
+        APART(mutations_go_to_one_keystore_and_all_else_to_the_near_one),
+        APART(mutations_spill_over_to_the_next_in_rank),
+        APART(a_mutation_goes_on_to_the_next_in_rank_when_one_fails),
         TEST(waits_longer_for_a_keystore_that_answers_others),
         TEST(takes_items_out_of_the_queue_of_a_stuck_stream),
         TEST(survives_a_stream_that_takes_nothing),
