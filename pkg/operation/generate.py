@@ -48,7 +48,7 @@ class Set:
         self.enum = {
             name: {v.number: v.name for v in
                    self.pool.FindEnumTypeByName(f"{OPTIONS}.{name}").values}
-            for name in ("Kind", "KeyForm", "StateRule", "Shape")
+            for name in ("Kind", "Room", "KeyForm", "StateRule", "Shape")
         }
 
     def message_class(self, name):
@@ -266,6 +266,7 @@ class Operation:
         self.members = [Member(files, field) for field in self.request.fields]
         self.index = {m.field.name: i for i, m in enumerate(self.members)}
         self.kind = files.enum["Kind"][self.option.kind][len("KIND_"):]
+        self.room = files.enum["Room"][self.option.room][len("ROOM_"):]
         self.is_batch = bool(self.option.batch_of)
         self.check()
         self.confirm()
@@ -278,6 +279,8 @@ class Operation:
             raise Wrong(f"{where}: it has no kind")
         if self.is_batch != (self.option.number == 0):
             raise Wrong(f"{where}: it has a number or is a batch")
+        if self.option.room and self.kind != "MUTATION":
+            raise Wrong(f"{where}: mutations alone need room")
         if (self.kind == "MUTATION") != ("request_id" in self.index):
             raise Wrong(f"{where}: mutations, and they alone, have a request_id")
 
@@ -363,6 +366,7 @@ class Operation:
         yield f'    .path = "/{SERVICE}/{self.name}",'
         yield f"    .number = {self.option.number},"
         yield f"    .kind = KS_OPERATION_{self.kind},"
+        yield f"    .room = KS_ROOM_{self.room},"
         yield f"    .other_accounts = {'true' if self.option.other_accounts else 'false'},"
         for side, type_ in (("request", self.request), ("response", self.method.output_type)):
             yield f"    .{side} = &keystead__kms__v1__{snake(type_.name)}__descriptor,"

@@ -29,6 +29,9 @@ enum ks_operation_kind {
     KS_OPERATION_MUTATION, /* changes what is stored, once for each request_id */
 };
 
+/* What a mutation does to the room that is left in the cell (pkg/store/log/space.h). */
+enum ks_operation_room { KS_ROOM_CHANGES, KS_ROOM_GROWS, KS_ROOM_WITHDRAWS };
+
 enum ks_member_type {
     KS_MEMBER_FLAG,    /* bool: has no limit */
     KS_MEMBER_TEXT,    /* string: limits count characters */
@@ -122,6 +125,7 @@ struct ks_operation {
     const char *path; /* of the gRPC method */
     uint32_t number;  /* between processes and in stored records; 0: a batch */
     enum ks_operation_kind kind;
+    enum ks_operation_room room;
     bool other_accounts; /* a key of another account may be named */
     const struct ProtobufCMessageDescriptor *request;
     const struct ProtobufCMessageDescriptor *response;

@@ -82,6 +82,7 @@ ks_result ks_expired_find_due(const struct ks_store_view *view, ks_bytes root, i
 size_t ks_expired_remove(const struct ks_expired *expired, size_t from, struct ks_change *change)
 {
     size_t to = expired->count - from > KS_STORE_OPS_MAX ? from + KS_STORE_OPS_MAX : expired->count;
+    change->mutation.room = KS_STORE_WITHDRAWS;
     for (size_t i = from; i < to; i++) {
         ks_bytes key = ks_bytes_of(expired->records[i].key);
         ks_change_compare(change, key, expired->records[i].revision);

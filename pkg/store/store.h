@@ -38,6 +38,7 @@
 #define KS_STORE_PENDING_MAX   4096U /* mutations under way; beyond: THROTTLED */
 #define KS_STORE_KEYSTORES_MAX 16U   /* on the list of a cell */
 #define KS_STORE_WINDOW_MS     2000U /* D of the design */
+#define KS_STORE_QUOTA_BYTES   (4ULL << 30)
 
 struct ks_store;
 
@@ -75,9 +76,10 @@ struct ks_store_options {
     const char *key_file;
     const char *name; /* of this keystore, e.g. "keystore-ap-seoul-1a" */
     const char *zone;
-    const char *address; /* where peers reach it; its record in the cell's list says so */
-    uint32_t window_ms;  /* D; 0: KS_STORE_WINDOW_MS */
-    bool serve_by_log;   /* `serving: log` of the design, which is not built yet: UNSUPPORTED */
+    const char *address;       /* where peers reach it; its record in the cell's list says so */
+    uint32_t window_ms;        /* D; 0: KS_STORE_WINDOW_MS */
+    uint64_t etcd_quota_bytes; /* --quota-backend-bytes of the members; 0: KS_STORE_QUOTA_BYTES */
+    bool serve_by_log; /* `serving: log` of the design, which is not built yet: UNSUPPORTED */
 
     /*
      * Callbacks, on the store's thread; each may be NULL. What they are given is borrowed for the
@@ -240,6 +242,16 @@ struct ks_store_op {
 };
 
 /*
+ * What a mutation does to the room that is left in the cell's etcd, which decides who is refused
+ * when it gets scarce (log/space.h).
+ */
+enum ks_store_room {
+    KS_STORE_CHANGES,   /* what is there is changed */
+    KS_STORE_GROWS,     /* records come to stay: refused first */
+    KS_STORE_WITHDRAWS, /* takes a permission or a record away: never refused for lack of room */
+};
+
+/*
  * One mutation: if all of its compares hold, all of its ops are done, and all of its prefixes deleted,
  * in one revision; otherwise nothing is. Each op has another key.
  */
@@ -248,6 +260,7 @@ struct ks_store_mutation {
     size_t compare_count;
     struct ks_store_op ops[KS_STORE_OPS_MAX];
     size_t op_count;
+    enum ks_store_room room;
     /*
      * All records whose keys start with one of these are deleted, too. A prefix is a directory or
      * goes on from one: "grant/<account>/<key>/", or what else the table of copy/index.c calls so.
@@ -270,8 +283,8 @@ struct ks_store_outcome {
      * OK              the mutation is done and settled: acknowledge it
      * CONFLICT        a compare does not hold, and nothing was done: read again and decide anew
      * ALREADY_EXISTS  the request was done before; `stored` is its record, which is settled
-     * LIMIT_EXCEEDED  this disk is full, or the mutation is over the limits above; nothing was
-     *                 done
+     * LIMIT_EXCEEDED  this disk is full, the cell's etcd has no room left for such a mutation, or
+     *                 it is over the limits above; nothing was done
      * THROTTLED       too many mutations are under way; nothing was done
      * UNAVAILABLE     it may have been done or not, also when etcd's quota is reached: the client
      *                 retries with the same request_id
@@ -313,7 +326,8 @@ struct ks_store_member {
     bool reachable;
     bool leader;
     int64_t revision;
-    uint64_t database_bytes;
+    uint64_t database_bytes; /* of its file */
+    uint64_t used_bytes;     /* of that, what is not free */
     uint64_t raft_term;
     char version[16];
 };

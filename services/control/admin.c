@@ -17,27 +17,29 @@ struct row {
     const char *path;
     const ProtobufCMessageDescriptor *request;
     bool mutates; /* has a request_id */
+    enum ks_store_room room;
     ks_admin_fn run;
 };
 
 #define SERVICE "/keystead.admin.v1.AdminService/"
 #define READS(Name, type, fn)                                                                      \
     {                                                                                              \
-        SERVICE Name, &keystead__admin__v1__##type##__descriptor, false, fn                        \
+        SERVICE Name, &keystead__admin__v1__##type##__descriptor, false, KS_STORE_CHANGES, fn      \
     }
-#define CHANGES(Name, type, fn)                                                                    \
+#define MUTATES(Name, type, room, fn)                                                              \
     {                                                                                              \
-        SERVICE Name, &keystead__admin__v1__##type##__descriptor, true, fn                         \
+        SERVICE Name, &keystead__admin__v1__##type##__descriptor, true, KS_STORE_##room, fn        \
     }
 
 static const struct row rows[KS_ADMIN_METHOD_COUNT] = {
-    CHANGES("CreateAccount", create_account_request, ks_admin_create_account),
+    MUTATES("CreateAccount", create_account_request, GROWS, ks_admin_create_account),
     READS("ListAccounts", list_accounts_request, ks_admin_list_accounts),
-    CHANGES("CreateUser", create_user_request, ks_admin_create_user),
+    MUTATES("CreateUser", create_user_request, GROWS, ks_admin_create_user),
     READS("ListUsers", list_users_request, ks_admin_list_users),
-    CHANGES("DeleteUser", delete_user_request, ks_admin_delete_user),
-    CHANGES("IssueCertificate", issue_certificate_request, ks_admin_issue_certificate),
-    CHANGES("RevokeCertificate", revoke_certificate_request, ks_admin_revoke_certificate),
+    MUTATES("DeleteUser", delete_user_request, WITHDRAWS, ks_admin_delete_user),
+    MUTATES("IssueCertificate", issue_certificate_request, GROWS, ks_admin_issue_certificate),
+    MUTATES("RevokeCertificate", revoke_certificate_request, WITHDRAWS,
+            ks_admin_revoke_certificate),
 };
 
 /* A call from its arrival to its answer; freed by `done`. */
@@ -95,6 +97,7 @@ static void run(struct ks_attempt *attempt)
     if (change.mutation.op_count > 0) {
         call->changes = ks_arena_dup(&call->arena, change.mutation.ops[0].key);
     }
+    change.mutation.room = call->row->room;
     ks_attempt_commit(attempt, &change, NULL);
 }
 

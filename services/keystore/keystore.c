@@ -225,6 +225,7 @@ static ks_result open_store(struct ks_keystore *keystore)
         .name = settings->name,
         .zone = settings->zone,
         .address = address,
+        .etcd_quota_bytes = (uint64_t)settings->etcd_quota_bytes,
         .window_ms = (uint32_t)settings->window_ms,
         .serve_by_log = settings->serving == KS_KEYSTORE_BY_LOG,
         .on_applied = on_applied,

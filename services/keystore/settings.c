@@ -41,6 +41,9 @@ static const struct ks_config_option options[] = {
     TEXT(etcd_ca_file, "", 0, PATH_LEN_MAX, "PEM root of that etcd cluster."),
     TEXT(etcd_cert_file, "", 0, PATH_LEN_MAX, "PEM certificate for it; without a common name."),
     TEXT(etcd_key_file, "", 0, PATH_LEN_MAX, "PEM key of that certificate."),
+    KS_CONFIG_SIZE(S, etcd_quota_bytes, "4GiB", 16777216, 1099511627776,
+                   "--quota-backend-bytes of the etcd members (replicated only). At 70 % of it "
+                   "nothing new is made, at 90 % only permissions and records are taken away."),
     DURATION(window_ms, "2s", 200, 60000,
              "How long a serving window lasts: how long a keystore that is cut off from its cell's "
              "majority goes on serving. The same for all keystores of the cell."),

@@ -26,6 +26,7 @@ struct ks_keystore_settings {
     char *advertised_address;
     char *data_folder;
     int64_t database_bytes;
+    int64_t etcd_quota_bytes;
     int engine; /* enum ks_keystore_engine */
     struct ks_config_list etcd_endpoints;
     char *etcd_ca_file;

@@ -35,6 +35,7 @@ struct ks_group {
     size_t touched_count;
     struct ks_arena arena;
     bool is_careful;
+    bool is_shielded;
     bool is_built;
     struct ks_nonce nonce; /* of the attempt that is sent next */
     struct ks_etcd_txn txn;
@@ -305,6 +306,22 @@ static size_t build_careful(struct ks_group *group, struct ks_etcd_op *places)
     return group->count;
 }
 
+/* The revision record, as each transaction puts it. */
+static struct ks_etcd_op build_rev(struct ks_group *group)
+{
+    const struct ks_etcd_op put = {.kind = KS_ETCD_PUT,
+                                   .key = ks_bytes_of(group->layout->rev),
+                                   .value = {group->nonce.bytes, KS_NONCE_LEN}};
+    if (!group->is_shielded) {
+        return put;
+    }
+    struct ks_etcd_op *nested = make(group, 1, sizeof(*nested));
+    struct ks_etcd_txn *txn = make(group, 1, sizeof(*txn));
+    *nested = put;
+    *txn = (struct ks_etcd_txn){.success = nested, .success_count = 1};
+    return (struct ks_etcd_op){.kind = KS_ETCD_TXN, .txn = txn};
+}
+
 static void build(struct ks_group *group)
 {
     const struct ks_layout *layout = group->layout;
@@ -316,9 +333,7 @@ static void build(struct ks_group *group)
     size_t compare_count = 1;
     size_t success_count = FIRST_MEMBER_OP;
     compares[0] = (struct ks_etcd_compare){ks_bytes_of(layout->epoch), group->epoch_revision};
-    success[REV_OP] = (struct ks_etcd_op){.kind = KS_ETCD_PUT,
-                                          .key = ks_bytes_of(layout->rev),
-                                          .value = {group->nonce.bytes, KS_NONCE_LEN}};
+    success[REV_OP] = build_rev(group);
     success[LIST_OP] = (struct ks_etcd_op){.kind = KS_ETCD_RANGE,
                                            .key = ks_bytes_of(layout->list),
                                            .range_end = ks_bytes_of(layout->list_end)};
@@ -338,6 +353,18 @@ void ks_group_make_careful(struct ks_group *group)
 {
     group->is_built = group->is_built && group->is_careful;
     group->is_careful = true;
+}
+
+void ks_group_shield(struct ks_group *group)
+{
+    group->is_built = group->is_built && group->is_shielded;
+    group->is_careful = true;
+    group->is_shielded = true;
+}
+
+bool ks_group_is_shielded(const struct ks_group *group)
+{
+    return group->is_shielded;
 }
 
 bool ks_group_is_careful(const struct ks_group *group)

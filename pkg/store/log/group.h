@@ -64,6 +64,15 @@ size_t ks_group_count(const struct ks_group *group);
 /* Gives the transaction the careful form from now on. */
 void ks_group_make_careful(struct ks_group *group);
 
+/*
+ * Gives the transaction the careful form, with the revision record nested, too, from now on. etcd's
+ * quota does not count what is nested, so a full etcd does it all the same.
+ */
+void ks_group_shield(struct ks_group *group);
+
+/* Returns whether ks_group_shield was called. */
+bool ks_group_is_shielded(const struct ks_group *group);
+
 /* Returns whether the transaction has the careful form. */
 bool ks_group_is_careful(const struct ks_group *group);
 

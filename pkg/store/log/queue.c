@@ -257,6 +257,7 @@ static enum look look_at(const struct ks_queue_copy *copy, const struct ks_pendi
 static enum ks_group_add add_member(struct ks_group *group, struct ks_pending *pending,
                                     bool needs_care)
 {
+    needs_care = needs_care || ks_group_is_shielded(group);
     if (ks_group_count(group) == 0 && needs_care) {
         ks_group_make_careful(group);
     }

@@ -101,7 +101,12 @@ static void on_failure(struct ks_flight *flight, const struct ks_etcd_answer *an
         flight->may_be_done = true;
         ks_group_make_careful(flight->group);
     }
-    if (is_final(answer->cause)) {
+    if (answer->cause == KS_ETCD_NO_SPACE && !ks_group_is_shielded(flight->group)) {
+        /* Which of them etcd has done all the same shows when they are repeated (group.h). */
+        flight->engine->space.is_out_of_quota = true;
+        ks_group_shield(flight->group);
+        flight->retry_ns = 0;
+    } else if (is_final(answer->cause)) {
         fail_members(flight, answer);
     } else {
         retry_later(flight, ks_now(flight->engine));
@@ -176,6 +181,9 @@ static uint64_t fill_group(struct ks_replicated *engine, struct ks_group *group)
 static void begin_flight(struct ks_replicated *engine, struct ks_flight *flight, int64_t now_ns)
 {
     struct ks_group *group = ks_group_new(&engine->layout, engine->source.epoch_revision);
+    if (engine->space.is_out_of_quota) {
+        ks_group_shield(group);
+    }
     uint64_t number = fill_group(engine, group);
     engine->queued_ns = now_ns;
     if (ks_group_count(group) == 0) {

@@ -498,6 +498,108 @@ static void a_full_copy_stops_serving(void **state)
     assert_int_equal(ks_store_get(&healed, KS_LITERAL("key/a"), &record).code, KS_OK);
 }
 
+#define SMALL_QUOTA   (32L << 20)
+#define BIG_VALUE_LEN 200000U
+
+/* Puts records until it gets another answer than OK, which it returns; gives how many were put. */
+static ks_code fill_etcd(struct nodes *nodes, enum ks_store_room room, unsigned *ret_count)
+{
+    KS_AUTO_FREE uint8_t *bytes = ks_alloc(BIG_VALUE_LEN, 1);
+    struct fixture_outcome last = {.code = KS_OK};
+    unsigned count = 0;
+    for (; count < 400 && last.code == KS_OK; count++) {
+        char key[24];
+        snprintf(key, sizeof(key), "key/%u", count);
+        struct ks_store_mutation mutation = {
+            .ops = {{ks_bytes_of(key), {bytes, BIG_VALUE_LEN}}}, .op_count = 1, .room = room};
+        last = fixture_commit(nodes->at[0].store, &mutation);
+        fixture_sleep_ms(10); /* the members' sizes are asked for */
+    }
+    *ret_count = count;
+    return last.code;
+}
+
+static ks_code withdraw(struct nodes *nodes, const char *key, ks_bytes value)
+{
+    struct ks_store_mutation mutation = {
+        .ops = {{ks_bytes_of(key), value}}, .op_count = 1, .room = KS_STORE_WITHDRAWS};
+    ks_code code = fixture_commit(nodes->at[0].store, &mutation).code;
+    while (code == KS_UNAVAILABLE) { /* harmless to repeat */
+        code = fixture_commit(nodes->at[0].store, &mutation).code;
+    }
+    return code;
+}
+
+static bool is_nearly_full(const struct ks_store_status *status)
+{
+    return strstr(status->alarm, "nearly full") != NULL;
+}
+
+static bool has_no_alarm(const struct ks_store_status *status)
+{
+    return status->alarm[0] == '\0';
+}
+
+/* Who writes as fast as he can does not fill etcd, and what he made can be taken away. */
+static void growth_is_refused_before_etcd_is_full(void **state)
+{
+    (void)state;
+    const struct etcd_fixture_options small = {.member_count = 1, .quota_bytes = SMALL_QUOTA};
+    struct etcd_fixture *etcd = etcd_fixture_start(&small);
+    struct nodes *nodes = nodes_new(etcd, "/grow/");
+    nodes->etcd_quota_bytes = SMALL_QUOTA;
+    node_start(nodes, 0);
+    put(nodes, "small", "kept");
+    unsigned count = 0;
+
+    node_wait(nodes, 0, has_no_alarm); /* from now on the members are asked each second */
+    assert_int_equal(fill_etcd(nodes, KS_STORE_GROWS, &count), KS_LIMIT_EXCEEDED);
+    node_wait(nodes, 0, is_nearly_full);
+    assert_int_equal(fixture_put(nodes->at[0].store, "tiny", "x", 0).code, KS_OK);
+
+    for (unsigned i = 0; i < count; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "key/%u", i);
+        assert_int_equal(withdraw(nodes, key, (ks_bytes){0}), KS_OK);
+    }
+    node_wait(nodes, 0, has_no_alarm);
+    nodes_free(nodes);
+    etcd_fixture_stop(etcd);
+}
+
+/* It is full all the same: what takes away is done, and then etcd gets well by itself. */
+static void a_full_etcd_still_withdraws_and_recovers(void **state)
+{
+    (void)state;
+    const struct etcd_fixture_options small = {.member_count = 1, .quota_bytes = SMALL_QUOTA};
+    struct etcd_fixture *etcd = etcd_fixture_start(&small);
+    struct nodes *nodes = nodes_new(etcd, "/drown/");
+    nodes->etcd_quota_bytes = 64 * SMALL_QUOTA; /* the keystore is told of more than there is */
+    node_start(nodes, 0);
+    put(nodes, "revoked", "no");
+    unsigned count = 0;
+
+    ks_code last = fill_etcd(nodes, KS_STORE_CHANGES, &count);
+    assert_int_equal(last, KS_LIMIT_EXCEEDED);
+    assert_int_equal(withdraw(nodes, "revoked", KS_LITERAL("yes")), KS_OK);
+    assert_string_equal(fixture_read(nodes->at[0].store, "revoked"), "yes");
+    assert_int_equal(fixture_put(nodes->at[0].store, "tiny", "x", 0).code, KS_LIMIT_EXCEEDED);
+    for (unsigned i = 0; i < count; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "key/%u", i);
+        assert_int_equal(withdraw(nodes, key, (ks_bytes){0}), KS_OK);
+    }
+
+    node_stop(nodes, 0);
+    nodes->etcd_quota_bytes = SMALL_QUOTA;
+    node_start(nodes, 0);
+    assert_int_equal(withdraw(nodes, "revoked", KS_LITERAL("still")), KS_OK);
+    node_wait(nodes, 0, has_no_alarm);
+    assert_int_equal(fixture_put(nodes->at[0].store, "tiny", "x", 0).code, KS_OK);
+    nodes_free(nodes);
+    etcd_fixture_stop(etcd);
+}
+
 /* etcd's quota: changes are refused with a sentence, what is there is served, also after a restart. */
 static void a_full_etcd_refuses_with_a_sentence(void **state)
 {
@@ -518,7 +620,7 @@ static void a_full_etcd_refuses_with_a_sentence(void **state)
         last = fixture_commit(nodes->at[0].store, &mutation);
     }
 
-    assert_int_equal(last.code, KS_UNAVAILABLE); /* etcd may have applied what crossed the quota */
+    assert_int_equal(last.code, KS_LIMIT_EXCEEDED);
     node_wait(nodes, 0, has_alarm);
     struct ks_store_status status;
     ks_store_get_status(nodes->at[0].store, &status);
@@ -528,7 +630,8 @@ static void a_full_etcd_refuses_with_a_sentence(void **state)
     node_stop(nodes, 0);
     node_start(nodes, 0);
     assert_string_equal(fixture_read(nodes->at[0].store, "small"), "kept");
-    assert_int_equal(fixture_put(nodes->at[0].store, "tiny", "x", 0).code, KS_UNAVAILABLE);
+    node_wait(nodes, 0, has_alarm);
+    assert_int_equal(fixture_put(nodes->at[0].store, "tiny", "x", 0).code, KS_LIMIT_EXCEEDED);
     nodes_free(nodes);
     etcd_fixture_stop(full);
 }
@@ -568,6 +671,8 @@ int main(void)
         TEST(an_empty_etcd_does_not_empty_the_copy),
         TEST(ten_thousand_records_are_loaded),
         TEST(a_full_copy_stops_serving),
+        TEST(growth_is_refused_before_etcd_is_full),
+        TEST(a_full_etcd_still_withdraws_and_recovers),
         cmocka_unit_test(a_full_etcd_refuses_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, start_cells, stop_cells);

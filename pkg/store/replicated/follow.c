@@ -100,6 +100,15 @@ static void tell(struct ks_replicated *engine, const struct ks_etcd_watch_messag
     }
 }
 
+static uint64_t len_of(const struct ks_etcd_watch_message *message)
+{
+    uint64_t len = 0;
+    for (size_t i = 0; i < message->event_count; i++) {
+        len += message->events[i].kv.key.len + message->events[i].kv.value.len;
+    }
+    return len;
+}
+
 static ks_result apply(struct ks_replicated *engine, const struct ks_etcd_watch_message *message,
                        struct ks_apply_result *ret_result)
 {
@@ -142,6 +151,7 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
         return;
     }
     if (engine->position.applied > had.applied) {
+        ks_history_len_add(&engine->history, engine->position.applied, len_of(message));
         tell(engine, message, &had);
         ks_beat_look(engine);
     }

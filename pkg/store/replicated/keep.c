@@ -6,12 +6,8 @@
 #include "pkg/base/mem.h"
 #include "pkg/store/replicated/replicated.h"
 
-/*
- * History that is kept behind what everyone has applied, so that a keystore that restarts goes on
- * from its disk: 20,000 revisions are a minute of heavy writing, or most of an hour of heartbeats.
- */
-#define COMPACT_SLACK    20000
 #define COMPACT_EVERY_NS (60 * KS_NS_PER_S)
+#define SCARCE_EVERY_NS  (1 * KS_NS_PER_S)
 #define COMPACT_CALL_MS  5000
 #define PROBE_EVERY_NS   (10 * KS_NS_PER_S)
 #define PROBE_ASKED_NS   (1 * KS_NS_PER_S) /* while somebody asks for the status */
@@ -25,8 +21,11 @@
     "the disk or the database limit of this keystore is reached: free space or raise the limit; "  \
     "it does not serve until its copy can be written"
 #define ALARM_ETCD_FULL                                                                            \
-    "etcd's database is full (NOSPACE): changes are refused, what is there is served; defragment " \
-    "each member, then `etcdctl alarm disarm`, or raise --quota-backend-bytes"
+    "etcd's database is full (NOSPACE): only what takes permissions away is done, and what is "    \
+    "there is served: docs/operations/etcd-is-full.md"
+#define ALARM_ETCD_NEARLY_FULL                                                                     \
+    "etcd's database is nearly full: nothing new is made, what is there is served and can be "     \
+    "changed: docs/operations/etcd-is-full.md"
 #define ALARM_ETCD_DAMAGED                                                                         \
     "etcd's CORRUPT alarm is raised: stop the member that it names, remove its data and add it anew"
 
@@ -44,6 +43,9 @@ static const char *alarm_of(const struct ks_replicated *engine)
     }
     if (alarms->etcd_is_full || alarms->etcd == KS_ETCD_NO_SPACE) {
         return ALARM_ETCD_FULL;
+    }
+    if (!ks_space_admits(&engine->space, KS_STORE_GROWS)) {
+        return ALARM_ETCD_NEARLY_FULL;
     }
     return alarms->etcd == KS_ETCD_DONE ? "" : ks_etcd_cause_text(alarms->etcd);
 }
@@ -72,9 +74,19 @@ static int64_t applied_by_all(const struct ks_replicated *engine)
     return engine->list.has_unnamed ? 0 : least;
 }
 
+/* Often; soon when room is scarce, and at once when much was written. */
+static bool is_compaction_due(const struct ks_replicated *engine, int64_t now_ns)
+{
+    bool is_scarce = !ks_space_admits(&engine->space, KS_STORE_GROWS);
+    return now_ns >= engine->compact_ns - (is_scarce ? COMPACT_EVERY_NS - SCARCE_EVERY_NS : 0) ||
+           engine->history.len - engine->compacted_len >= engine->history.len_max / 2;
+}
+
 static void compact(struct ks_replicated *engine)
 {
-    int64_t revision = applied_by_all(engine) - COMPACT_SLACK;
+    bool is_scarce = !ks_space_admits(&engine->space, KS_STORE_GROWS);
+    int64_t revision = ks_history_len_floor(&engine->history, applied_by_all(engine), is_scarce);
+    engine->compacted_len = engine->history.len;
     const struct ks_etcd_call call = {.done = on_compacted, .timeout_ms = COMPACT_CALL_MS};
     if (revision > 0 && ks_store_on_duty(engine->store)) {
         ks_result begun = ks_etcd_compact(engine->etcd, revision, &call);
@@ -94,14 +106,19 @@ static void gather_alarms(struct ks_replicated *engine)
     bool is_any_reachable = false;
     bool is_full = false;
     bool is_damaged = false;
+    uint64_t used_len = 0;
     for (size_t i = 0; i < engine->store->options.endpoint_count; i++) {
         const struct ks_probe *probe = &engine->probes[i];
         bool counts = engine->members[i].reachable;
         is_any_reachable = is_any_reachable || counts;
         is_full = is_full || (counts && probe->has_no_space);
         is_damaged = is_damaged || (counts && probe->has_corrupt);
+        uint64_t used = counts ? engine->members[i].used_bytes : 0;
+        used_len = used > used_len ? used : used_len;
     }
     if (is_any_reachable) {
+        engine->space.is_out_of_quota = is_full;
+        engine->space.used_len = used_len;
         engine->alarms.etcd_is_full = is_full;
         engine->alarms.etcd_is_damaged = is_damaged;
     }
@@ -121,6 +138,7 @@ static void on_member(void *user, const struct ks_etcd_answer *answer)
         member->revision = answer->header.revision;
         member->raft_term = answer->header.raft_term;
         member->database_bytes = (uint64_t)answer->status.db_len;
+        member->used_bytes = (uint64_t)answer->status.db_used_len;
         snprintf(member->version, sizeof(member->version), "%.*s", (int)answer->status.version.len,
                  (const char *)answer->status.version.ptr);
         probe->has_no_space = answer->status.has_no_space;
@@ -228,7 +246,7 @@ void ks_keep_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns
         engine->probe_ns = now_ns;
         probe(engine);
     }
-    if (now_ns >= engine->compact_ns) {
+    if (is_compaction_due(engine, now_ns)) {
         engine->compact_ns = now_ns + COMPACT_EVERY_NS;
         compact(engine);
     }

@@ -90,6 +90,7 @@ struct ks_store_options node_options(struct nodes *nodes, size_t index)
         .engine = KS_STORE_REPLICATED,
         .folder = node->folder,
         .database_bytes_max = nodes->database_bytes_max,
+        .etcd_quota_bytes = nodes->etcd_quota_bytes,
         .prefix = nodes->prefix,
         .endpoints = client.endpoints,
         .endpoint_count = client.endpoint_count,

@@ -36,6 +36,7 @@ struct nodes {
     char prefix[64];
     uint32_t window_ms;
     uint64_t database_bytes_max;
+    uint64_t etcd_quota_bytes;
     pthread_mutex_t lock;
     struct node at[NODES_MAX];
 };

@@ -67,6 +67,9 @@ static ks_result start(struct ks_store *store)
     engine->settling.wait_ns = options->window_ms * KS_NS_PER_MS * 11 / 10;
     atomic_store(&engine->status_asked_ns, INT64_MIN / 2);
     engine->compact_ns = ks_now(engine);
+    engine->space.quota_len =
+        options->etcd_quota_bytes > 0 ? options->etcd_quota_bytes : KS_STORE_QUOTA_BYTES;
+    engine->history.len_max = engine->space.quota_len / KS_HISTORY_PART;
     for (size_t i = 0; i < KS_FLIGHTS_MAX; i++) {
         engine->flights[i].engine = engine;
     }
@@ -118,6 +121,9 @@ static void finish(struct ks_replicated *engine)
 static void take_commit(struct ks_replicated *engine, struct ks_message *message)
 {
     struct ks_pending *pending = (struct ks_pending *)message;
+    if (pending->early == KS_OK && !ks_space_admits(&engine->space, pending->mutation.room)) {
+        pending->early = KS_LIMIT_EXCEEDED;
+    }
     if (pending->early != KS_OK) {
         const struct ks_store_outcome outcome = {.result = {pending->early}};
         ks_store_answer(engine->store, pending, &outcome);
@@ -157,7 +163,7 @@ static void take_inbox(struct ks_replicated *engine)
 
 static void (*const ticks[])(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns) = {
     ks_hello_tick,  ks_load_tick, ks_follow_tick, ks_beat_tick,
-    ks_commit_tick, ks_acks_tick, ks_keep_tick,
+    ks_commit_tick, ks_acks_tick, ks_keep_tick,   ks_room_tick,
 };
 
 /* Does what is due. Gives how long nothing will be. */

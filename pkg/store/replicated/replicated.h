@@ -9,6 +9,7 @@
  *   commit.c  mutations in groups (group.h)
  *   acks.c    settlements (settle.h), answers, strikes
  *   keep.c    compaction, the members' health, alarms, the status
+ *   room.c    defragmentation, member by member, and etcd's alarm taken back
  *
  * Its phases and the moves between them are those of phase.h.
  *
@@ -22,6 +23,7 @@
 #include "pkg/store/log/group.h"
 #include "pkg/store/log/layout.h"
 #include "pkg/store/log/queue.h"
+#include "pkg/store/log/space.h"
 #include "pkg/store/replicated/phase.h"
 #include "pkg/store/window/list.h"
 #include "pkg/store/window/settle.h"
@@ -91,6 +93,12 @@ struct ks_alarms {
     bool etcd_is_damaged;    /* the CORRUPT alarm is raised */
 };
 
+/* Work on the room of etcd's members (room.c). */
+struct ks_room {
+    bool is_calling;
+    int64_t next_ns; /* not before */
+};
+
 struct ks_replicated {
     struct ks_store *store;
     struct ks_etcd *etcd;
@@ -122,6 +130,10 @@ struct ks_replicated {
     int64_t expire_ns; /* when deadlines are looked at again */
 
     struct ks_alarms alarms;
+    struct ks_space space;
+    struct ks_history_len history;
+    uint64_t compacted_len; /* history.len at the last compaction */
+    struct ks_room room;
     int64_t compact_ns;
     int64_t probe_ns;
     int64_t publish_ns;
@@ -226,6 +238,9 @@ struct ks_greeting {
  */
 void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greeting);
 void ks_load_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
+
+/* ---- room.c ---- */
+void ks_room_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
 /* ---- follow.c ---- */
 

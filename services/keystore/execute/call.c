@@ -152,6 +152,12 @@ void ks_call_commit(struct ks_call *call, struct ks_change *change,
     if (!pack(call, response)) {
         return;
     }
+    static const enum ks_store_room rooms[] = {
+        [KS_ROOM_CHANGES] = KS_STORE_CHANGES,
+        [KS_ROOM_GROWS] = KS_STORE_GROWS,
+        [KS_ROOM_WITHDRAWS] = KS_STORE_WITHDRAWS,
+    };
     bool has_key = call->target_count > 0 && call->targets[0].key_id;
+    change->mutation.room = rooms[call->operation->room];
     ks_attempt_commit(&call->attempt, change, has_key ? call->targets[0].key_id : NULL);
 }

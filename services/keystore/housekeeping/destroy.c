@@ -167,6 +167,7 @@ static ks_result take_step(struct ks_store *store, const struct ks_name *name, i
         result = KS_RES(INVALID_STATE);
     }
     if (!ks_failed(result)) {
+        change.mutation.room = KS_STORE_WITHDRAWS;
         *ret_done = delete_next(&doomed, name, now_ms, &change);
         result = ks_sync_commit(store, &change, NULL);
     }
