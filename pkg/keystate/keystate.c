@@ -15,6 +15,18 @@ static const unsigned char next[KS_KEY_STATE_COUNT][KS_KEY_EVENT_COUNT] = {
     [KS_KEY_PENDING_DELETION][KS_KEY_CANCEL_DELETION] = TO(DISABLED),
 };
 
+/* Numbers of keystead.storage.v1.KeyState. A state plus one: an absent row is none. */
+bool ks_key_state_of(uint32_t stored, ks_key_state *ret_state)
+{
+    static const unsigned char states[] = {
+        [1] = TO(ENABLED), [2] = TO(DISABLED), [3] = TO(PENDING_DELETION)};
+    if (stored >= sizeof(states) || states[stored] == 0) {
+        return false;
+    }
+    *ret_state = (ks_key_state)(states[stored] - 1);
+    return true;
+}
+
 ks_result ks_key_step(ks_key_state *state, ks_key_event event)
 {
     assert(state);

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "pkg/base/result.h"
 
@@ -72,6 +73,12 @@ typedef struct ks_key_verdict {
 
 /* Always answers; says is "" when the code is OK. */
 ks_key_verdict ks_key_allows(ks_key_state state, ks_key_rule rule);
+
+/*
+ * Gives the state that a number of keystead.storage.v1.KeyState stands for. Returns false, with
+ * ret_state untouched, for a number of no state that a key can be in: a destroyed key is none.
+ */
+bool ks_key_state_of(uint32_t stored, ks_key_state *ret_state);
 
 /*
  * Moves a key; the only code that does.

@@ -51,6 +51,16 @@ void ks_change_put(struct ks_change *change, ks_bytes key, const ProtobufCMessag
     op->value = keep_record(change, record);
 }
 
+void ks_change_put_bytes(struct ks_change *change, ks_bytes key, ks_bytes value)
+{
+    struct ks_store_op *op = add_op(change);
+    op->key = keep(change, key);
+    op->value = value.len > KS_STORE_VALUE_LEN_MAX ? (ks_bytes){0} : keep(change, value);
+    if (value.len > KS_STORE_VALUE_LEN_MAX) {
+        change->result = KS_RES(LIMIT_EXCEEDED);
+    }
+}
+
 void ks_change_delete(struct ks_change *change, ks_bytes key)
 {
     add_op(change)->key = keep(change, key);

@@ -35,6 +35,9 @@ void ks_change_compare(struct ks_change *change, ks_bytes key, int64_t revision)
 /* Puts a record in the place of whatever is under its key. */
 void ks_change_put(struct ks_change *change, ks_bytes key, const ProtobufCMessage *record);
 
+/* Puts bytes that are a record already. */
+void ks_change_put_bytes(struct ks_change *change, ks_bytes key, ks_bytes value);
+
 /* Deletes the record; one that does not exist is fine. */
 void ks_change_delete(struct ks_change *change, ks_bytes key);
 

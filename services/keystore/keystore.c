@@ -14,6 +14,7 @@
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
+#include "services/keystore/execute/trust.h"
 #include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/mirror/mirror.h"
 #include "services/keystore/operations/quota.h"
@@ -65,6 +66,7 @@ struct ks_keystore {
     struct ks_mirror *mirror;
     struct ks_operators *operators;
     struct ks_quota *quota;
+    struct ks_trust *trust;
     struct ks_execute_env env;
     struct ks_execute_streams streams;
     struct ks_rpc_method methods[METHOD_COUNT];
@@ -255,6 +257,7 @@ static void make_parts(struct ks_keystore *keystore)
     keystore->keeper = ks_keeper_new(&keeper);
     keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
     keystore->quota = ks_quota_new(keystore->store, 0);
+    keystore->trust = ks_trust_new();
     const struct ks_operators_options operators = {
         .name = settings->name,
         .region = settings->region,
@@ -264,6 +267,7 @@ static void make_parts(struct ks_keystore *keystore)
         .keeper = keystore->keeper,
         .housekeeping = keystore->housekeeping,
         .streams = &keystore->streams,
+        .trust = keystore->trust,
         .worker = keystore->operators_worker,
     };
     keystore->operators = ks_operators_new(&operators);
@@ -271,6 +275,7 @@ static void make_parts(struct ks_keystore *keystore)
         .store = keystore->store,
         .hsm = keystore->link,
         .quota = keystore->quota,
+        .trust = keystore->trust,
         .clock = *ks_store_clock(keystore->store),
         .partition = settings->partition,
         .region = settings->region,
@@ -415,6 +420,7 @@ static void stop_workers(struct ks_keystore *keystore)
 static void free_parts(struct ks_keystore *keystore)
 {
     ks_operators_free(keystore->operators);
+    ks_trust_free(keystore->trust);
     ks_housekeeping_free(keystore->housekeeping);
     ks_keeper_free(keystore->keeper);
     ks_worker_free(keystore->keeper_worker);

@@ -46,10 +46,11 @@ struct ks_fake_hsm {
 
 /* The operations that a client asks for; only they can be made to fail. */
 static const bool is_of_clients[] = {
-    [CASE(CREATE_KEY)] = true, [CASE(ENCRYPT)] = true,
-    [CASE(DECRYPT)] = true,    [CASE(GENERATE_DATA_KEY)] = true,
-    [CASE(RE_ENCRYPT)] = true, [CASE(GENERATE_RANDOM)] = true,
-    [CASE(RESEAL)] = true,     [CASE(EVICT)] = true,
+    [CASE(CREATE_KEY)] = true,   [CASE(ENCRYPT)] = true,
+    [CASE(DECRYPT)] = true,      [CASE(GENERATE_DATA_KEY)] = true,
+    [CASE(RE_ENCRYPT)] = true,   [CASE(GENERATE_RANDOM)] = true,
+    [CASE(RESEAL)] = true,       [CASE(EVICT)] = true,
+    [CASE(SEAL_RECORDS)] = true,
 };
 
 /* Whether this request is one that shall fail. */
@@ -70,8 +71,8 @@ static bool fails(struct ks_fake_hsm *hsm, const HsmRequest *request)
     return false;
 }
 
-static void answer_one(struct ks_fake_hsm *hsm, const HsmRequest *request, struct ks_arena *arena,
-                       HsmReply *reply)
+static void answer_one(struct ks_fake_hsm *hsm, struct ks_hsm_carried *carried,
+                       const HsmRequest *request, struct ks_arena *arena, HsmReply *reply)
 {
     hsm->requests++;
     if (fails(hsm, request)) {
@@ -79,7 +80,7 @@ static void answer_one(struct ks_fake_hsm *hsm, const HsmRequest *request, struc
         reply->code = (uint32_t)hsm->fail_code;
         return;
     }
-    ks_hsm_handle(hsm->node.hsm, request, arena, reply);
+    ks_hsm_handle(hsm->node.hsm, carried, request, arena, reply);
     hsm->evicted += request->operation_case == CASE(EVICT) && reply->code == KS_OK;
 }
 
@@ -89,13 +90,15 @@ static ks_result answer(struct ks_fake_hsm *hsm, ks_bytes frame, struct ks_buffe
     KS_ARENA_AUTO arena = {.len_max = KS_HSM_ARENA_MAX};
     HsmBatch *batch = NULL;
     KS_TRY(ks_hsm_batch_read(frame, &arena, &batch));
+    struct ks_hsm_carried *carried = NULL;
+    KS_TRY(ks_hsm_carry(batch, &arena, &carried));
     HsmReply *replies = ks_arena_alloc(&arena, batch->n_requests * sizeof(*replies));
     HsmReply **pointers = ks_arena_alloc(&arena, batch->n_requests * sizeof(HsmReply *));
     assert(replies && pointers);
     HsmBatchReply reply = KEYSTEAD__INTERNAL__V1__HSM_BATCH_REPLY__INIT;
     hsm->batches++;
     for (size_t i = 0; i < batch->n_requests; i++) {
-        answer_one(hsm, batch->requests[i], &arena, &replies[i]);
+        answer_one(hsm, carried, batch->requests[i], &arena, &replies[i]);
         pointers[i] = &replies[i];
     }
     reply.n_replies = batch->n_requests;
@@ -347,7 +350,7 @@ static bool can_use_what_is_made(struct hsm_node *maker, struct hsm_node *user, 
     if (made->code != KS_OK) {
         return false;
     }
-    const struct hsm_key key = {hsm_binding(maker, made->material_id), made->ekt};
+    const struct hsm_key key = {FIXTURE_NAME, made->records[0], "", ""};
     return hsm_encrypt(user, &key, KS_LITERAL("x"))->code == KS_OK;
 }
 
@@ -362,6 +365,14 @@ bool ks_fake_hsm_agree(struct ks_fake_hsm *one, struct ks_fake_hsm *other, uint3
     pthread_mutex_unlock(&other->lock);
     pthread_mutex_unlock(&one->lock);
     return agree;
+}
+
+void ks_fake_hsm_forge(struct ks_fake_hsm *hsm, ks_bytes name, ks_bytes body, uint64_t counter,
+                       struct ks_buffer *out)
+{
+    pthread_mutex_lock(&hsm->lock);
+    hsm_forge(&hsm->node, name, body, counter, out);
+    pthread_mutex_unlock(&hsm->lock);
 }
 
 uint32_t ks_fake_hsm_generation_of(const uint8_t *ekt, size_t len)

@@ -82,5 +82,13 @@ bool ks_fake_hsm_holds(struct ks_fake_hsm *hsm, uint32_t generation);
  */
 bool ks_fake_hsm_agree(struct ks_fake_hsm *one, struct ks_fake_hsm *other, uint32_t generation);
 
+/*
+ * Makes a record with a body that no keystore can have an hsm make, as if this one had: the MAC is
+ * good. The generation must be held.
+ * out  takes the record; needs room for KS_AUTHENTIC_EXTRA_MAX (pkg/authentic) bytes more than body.
+ */
+void ks_fake_hsm_forge(struct ks_fake_hsm *hsm, ks_bytes name, ks_bytes body, uint64_t counter,
+                       struct ks_buffer *out);
+
 /* The generation that an EKT is sealed under. Bytes that are no EKT end the test. */
 uint32_t ks_fake_hsm_generation_of(const uint8_t *ekt, size_t len);

@@ -95,7 +95,7 @@ static void a_failed_request_has_no_effect(void **state)
     const HsmReply *reply = hsm_create_key(&node, 1);
 
     assert_int_equal(reply->code, KS_UNAVAILABLE);
-    assert_int_equal(reply->ekt.len, 0);
+    assert_int_equal(reply->n_records, 0);
 }
 
 static void a_restart_keeps_the_node_key_and_a_replacement_does_not(void **state)

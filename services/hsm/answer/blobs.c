@@ -18,8 +18,7 @@ static_assert(DRAWN_LEN_MAX <= KS_RANDOM_MAX, "one draw");
 
 /* A key and a context, as they stand in several requests. */
 struct use {
-    const KeyBinding *binding;
-    const ProtobufCBinaryData *ekt;
+    const KeyUse *key;
     ContextEntry *const *context;
     size_t context_count;
 };
@@ -49,20 +48,19 @@ static ks_result encode_context(struct ks_hsm *hsm, const struct use *use, ks_by
 
 /*
  * The key and context of one use, which must be what the key is for.
- * Fails: as ks_hsm_read_binding and ks_hsm_use_key; INVALID_KEY_USAGE, VALIDATION (the context).
+ * Fails: as ks_hsm_use_key; VALIDATION (the context).
  */
 static ks_result prepare(struct ks_hsm_call *call, const struct use *use, enum ks_key_usage needed,
                          struct ready *ret_ready)
 {
     struct ks_hsm *hsm = call->hsm;
     struct ks_hsm_binding *binding = &ret_ready->binding;
-    KS_TRY(ks_hsm_read_binding(hsm, use->binding, binding));
-    KS_TRY(ks_keyspec_allows(binding->spec->number, binding->use->usage, needed));
-    ret_ready->spec = ks_hsm_spec_of(binding->spec);
     ret_ready->use =
         (struct ks_hsm_use){.crypto = hsm->crypto, .arena = call->arena, .binding = binding};
     KS_TRY(encode_context(hsm, use, &ret_ready->use.context));
-    return ks_hsm_use_key(hsm, binding, ks_hsm_field(use->ekt), &ret_ready->use.key);
+    KS_TRY(ks_hsm_use_key(call, use->key, needed, binding, &ret_ready->use.key));
+    ret_ready->spec = ks_hsm_spec_of(binding->spec);
+    return KS_RES(OK);
 }
 
 static ks_result encrypt(const struct ready *ready, ks_bytes plaintext,
@@ -78,7 +76,7 @@ static ks_result encrypt(const struct ready *ready, ks_bytes plaintext,
 ks_result ks_hsm_encrypt(struct ks_hsm_call *call)
 {
     const HsmEncrypt *wish = call->request->encrypt;
-    const struct use use = {wish->binding, &wish->ekt, wish->context, wish->n_context};
+    const struct use use = {wish->key, wish->context, wish->n_context};
     struct ready ready;
     KS_TRY(prepare(call, &use, KS_USAGE_ENCRYPT_DECRYPT, &ready));
     return encrypt(&ready, ks_hsm_field(&wish->plaintext), &call->reply->blob);
@@ -87,7 +85,7 @@ ks_result ks_hsm_encrypt(struct ks_hsm_call *call)
 static ks_result decrypt(struct ks_hsm_call *call, const HsmDecrypt *wish,
                          ProtobufCBinaryData *ret_plaintext)
 {
-    const struct use use = {wish->binding, &wish->ekt, wish->context, wish->n_context};
+    const struct use use = {wish->key, wish->context, wish->n_context};
     struct ready ready;
     KS_TRY(prepare(call, &use, KS_USAGE_ENCRYPT_DECRYPT, &ready));
     if (!ready.spec->decrypt) {
@@ -104,7 +102,7 @@ ks_result ks_hsm_decrypt(struct ks_hsm_call *call)
 ks_result ks_hsm_generate_data_key(struct ks_hsm_call *call)
 {
     const HsmGenerateDataKey *wish = call->request->generate_data_key;
-    const struct use use = {wish->binding, &wish->ekt, wish->context, wish->n_context};
+    const struct use use = {wish->key, wish->context, wish->n_context};
     struct ready ready;
     ProtobufCBinaryData key;
     if (wish->number_of_bytes == 0 || wish->number_of_bytes > DRAWN_LEN_MAX) {
@@ -123,7 +121,7 @@ ks_result ks_hsm_generate_data_key(struct ks_hsm_call *call)
 ks_result ks_hsm_re_encrypt(struct ks_hsm_call *call)
 {
     const HsmReEncrypt *move = call->request->re_encrypt;
-    const struct use use = {move->destination, &move->destination_ekt, move->destination_context,
+    const struct use use = {move->destination, move->destination_context,
                             move->n_destination_context};
     struct ready ready;
     ProtobufCBinaryData plaintext;

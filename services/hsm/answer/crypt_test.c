@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/base/mem.h"
 #include "pkg/blob/blob.h"
 #include "pkg/frame/frame.h"
@@ -77,24 +78,6 @@ static void refuses_what_every_hsm_refuses(void **state)
     refusal_suite_run(&node);
 }
 
-static void refuses_every_damage_to_an_ekt(void **state)
-{
-    (void)state;
-    for (size_t bit = 0; bit < 8 * key.ekt.len; bit++) {
-        struct hsm_key bad = key;
-        bad.ekt = copy_of(key.ekt);
-        bad.ekt.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
-        unsigned code = hsm_encrypt(&node, &bad, KS_LITERAL("x"))->code;
-        bool is_generation = bit / 8 >= 1 && bit / 8 <= 4;
-        assert_true(code == KS_CORRUPT || (is_generation && code == KS_UNAVAILABLE));
-    }
-    for (size_t len = 0; len < key.ekt.len; len++) {
-        struct hsm_key bad = key;
-        bad.ekt.len = len;
-        assert_int_equal(hsm_encrypt(&node, &bad, KS_LITERAL("x"))->code, KS_CORRUPT);
-    }
-}
-
 static void refuses_every_damage_to_a_blob(void **state)
 {
     (void)state;
@@ -112,6 +95,12 @@ static void refuses_every_damage_to_a_blob(void **state)
     }
 }
 
+static HsmReply *ask_about_key(const HsmRequest *request)
+{
+    const struct hsm_key *const keys[] = {&key};
+    return hsm_ask_about(&node, request, keys, 1);
+}
+
 static HsmReply *encrypt_in(const char *name, const char *value)
 {
     HsmEncrypt encrypt = KEYSTEAD__INTERNAL__V1__HSM_ENCRYPT__INIT;
@@ -119,13 +108,13 @@ static HsmReply *encrypt_in(const char *name, const char *value)
     ContextEntry *context[] = {&entry, &entry};
     entry.key = ks_arena_dup(&node.arena, ks_bytes_of(name));
     entry.value = ks_arena_dup(&node.arena, ks_bytes_of(value));
-    encrypt.binding = &key.binding;
-    encrypt.ekt = key.ekt;
+    KeyUse use = hsm_use(&key, 1);
+    encrypt.key = &use;
     encrypt.plaintext = (ProtobufCBinaryData){1, (uint8_t[]){7}};
     encrypt.n_context = name[0] == '2' ? 2 : 1;
     encrypt.context = context;
     const HsmRequest request = HSM_REQUEST(ENCRYPT, encrypt, &encrypt);
-    return hsm_ask(&node, &request);
+    return ask_about_key(&request);
 }
 
 static HsmReply *decrypt_in(const char *name, const char *value, ProtobufCBinaryData blob)
@@ -135,13 +124,13 @@ static HsmReply *decrypt_in(const char *name, const char *value, ProtobufCBinary
     ContextEntry *context[] = {&entry};
     entry.key = ks_arena_dup(&node.arena, ks_bytes_of(name));
     entry.value = ks_arena_dup(&node.arena, ks_bytes_of(value));
-    decrypt.binding = &key.binding;
-    decrypt.ekt = key.ekt;
+    KeyUse use = hsm_use(&key, 1);
+    decrypt.key = &use;
     decrypt.blob = blob;
     decrypt.n_context = 1;
     decrypt.context = context;
     const HsmRequest request = HSM_REQUEST(DECRYPT, decrypt, &decrypt);
-    return hsm_ask(&node, &request);
+    return ask_about_key(&request);
 }
 
 static void opens_in_the_same_context_only(void **state)
@@ -171,12 +160,12 @@ static void keeps_both_sides_of_the_plaintext_limits(void **state)
 static HsmReply *data_key(uint32_t len, bool without_plaintext)
 {
     HsmGenerateDataKey wish = KEYSTEAD__INTERNAL__V1__HSM_GENERATE_DATA_KEY__INIT;
-    wish.binding = &key.binding;
-    wish.ekt = key.ekt;
+    KeyUse use = hsm_use(&key, 1);
+    wish.key = &use;
     wish.number_of_bytes = len;
     wish.without_plaintext = without_plaintext;
     const HsmRequest request = HSM_REQUEST(GENERATE_DATA_KEY, generate_data_key, &wish);
-    return hsm_ask(&node, &request);
+    return ask_about_key(&request);
 }
 
 static void makes_data_keys_that_decrypt(void **state)
@@ -210,24 +199,22 @@ static HsmReply *re_encrypt(const struct hsm_key *from, ProtobufCBinaryData blob
 {
     HsmReEncrypt move = KEYSTEAD__INTERNAL__V1__HSM_RE_ENCRYPT__INIT;
     HsmDecrypt source = KEYSTEAD__INTERNAL__V1__HSM_DECRYPT__INIT;
-    KeyBinding source_binding = from->binding;
-    KeyBinding binding = to->binding;
-    source.binding = &source_binding;
-    source.ekt = from->ekt;
+    KeyUse uses[] = {hsm_use(from, 1), hsm_use(to, 2)};
+    const struct hsm_key *const keys[] = {from, to};
+    source.key = &uses[0];
     source.blob = blob;
     move.source = &source;
-    move.destination = &binding;
-    move.destination_ekt = to->ekt;
+    move.destination = &uses[1];
     const HsmRequest request = HSM_REQUEST(RE_ENCRYPT, re_encrypt, &move);
-    return hsm_ask(&node, &request);
+    return hsm_ask_about(&node, &request, keys, 2);
 }
 
 /* A request that is done dry, and its reply, which must hold its code alone. */
-static ks_code dry(HsmRequest request)
+static ks_code dry(HsmRequest request, const struct hsm_key *about)
 {
     request.dry_run = true;
     HsmReply empty = KEYSTEAD__INTERNAL__V1__HSM_REPLY__INIT;
-    const HsmReply *reply = hsm_ask(&node, &request);
+    const HsmReply *reply = hsm_ask_about(&node, &request, &about, 1);
     empty.code = reply->code;
     assert_memory_equal(reply, &empty, sizeof(empty));
     return reply->code;
@@ -235,12 +222,11 @@ static ks_code dry(HsmRequest request)
 
 static ks_code decrypt_dry(const struct hsm_key *with, ProtobufCBinaryData blob)
 {
-    KeyBinding binding = with->binding;
+    KeyUse use = hsm_use(with, 1);
     HsmDecrypt decrypt = KEYSTEAD__INTERNAL__V1__HSM_DECRYPT__INIT;
-    decrypt.binding = &binding;
-    decrypt.ekt = with->ekt;
+    decrypt.key = &use;
     decrypt.blob = blob;
-    return dry(HSM_REQUEST(DECRYPT, decrypt, &decrypt));
+    return dry(HSM_REQUEST(DECRYPT, decrypt, &decrypt), with);
 }
 
 static void a_dry_run_finds_what_the_real_one_would_and_gives_nothing(void **state)
@@ -248,10 +234,9 @@ static void a_dry_run_finds_what_the_real_one_would_and_gives_nothing(void **sta
     (void)state;
     const struct hsm_key other = hsm_new_key(&node, 1);
     ProtobufCBinaryData blob = copy_of(hsm_encrypt(&node, &key, KS_LITERAL("x"))->blob);
-    KeyBinding binding = key.binding;
+    KeyUse use = hsm_use(&key, 1);
     HsmGenerateDataKey wish = KEYSTEAD__INTERNAL__V1__HSM_GENERATE_DATA_KEY__INIT;
-    wish.binding = &binding;
-    wish.ekt = key.ekt;
+    wish.key = &use;
     wish.number_of_bytes = 32;
     const HsmRequest request = HSM_REQUEST(GENERATE_DATA_KEY, generate_data_key, &wish);
 
@@ -259,9 +244,9 @@ static void a_dry_run_finds_what_the_real_one_would_and_gives_nothing(void **sta
     assert_int_equal(decrypt_dry(&other, blob), KS_INVALID_CIPHERTEXT);
     blob.data[blob.len - 1] ^= 1;
     assert_int_equal(decrypt_dry(&key, blob), KS_INVALID_CIPHERTEXT);
-    assert_int_equal(dry(request), KS_OK);
-    wish.ekt = other.ekt;
-    assert_int_equal(dry(request), KS_CORRUPT);
+    assert_int_equal(dry(request, &key), KS_OK);
+    use.alias = "alias/of-no-key";
+    assert_int_equal(dry(request, &key), KS_CORRUPT);
 }
 
 /* What the hsm holds cannot be changed and not be changed. */
@@ -272,7 +257,8 @@ static void what_changes_the_hsm_has_no_dry_run(void **state)
         KEYSTEAD__INTERNAL__V1__HSM_DROP_DOMAIN_KEY__INIT;
     drop.generation = 1;
 
-    assert_int_equal(dry(HSM_REQUEST(DROP_DOMAIN_KEY, drop_domain_key, &drop)), KS_VALIDATION);
+    assert_int_equal(dry(HSM_REQUEST(DROP_DOMAIN_KEY, drop_domain_key, &drop), &key),
+                     KS_VALIDATION);
     assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_OK);
 }
 
@@ -291,7 +277,7 @@ static void moves_a_blob_to_another_key_without_showing_it(void **state)
     assert_int_equal(hsm_decrypt(&node, &key, moved->blob)->code, KS_INVALID_CIPHERTEXT);
     assert_int_equal(re_encrypt(&other, sealed->blob, &key)->code, KS_INVALID_CIPHERTEXT);
     struct hsm_key bad = other;
-    bad.ekt = nothing;
+    bad.record = nothing;
     assert_int_equal(re_encrypt(&key, sealed->blob, &bad)->code, KS_CORRUPT);
 }
 
@@ -319,12 +305,10 @@ static void gives_as_many_random_bytes_as_asked_for(void **state)
 static HsmReply *reseal(const struct hsm_key *of, uint32_t generation)
 {
     Keystead__Internal__V1__HsmReseal wish = KEYSTEAD__INTERNAL__V1__HSM_RESEAL__INIT;
-    KeyBinding binding = of->binding;
-    wish.binding = &binding;
-    wish.ekt = of->ekt;
+    wish.record = 1;
     wish.generation = generation;
     const HsmRequest request = HSM_REQUEST(RESEAL, reseal, &wish);
-    return hsm_ask(&node, &request);
+    return hsm_ask_about(&node, &request, &of, 1);
 }
 
 /* Deletion rests on this: without its generation an EKT is beyond use, also where it was cached. */
@@ -338,7 +322,7 @@ static void a_dropped_generation_takes_its_keys_along(void **state)
     const HsmReply *resealed = reseal(&old, 3);
     assert_int_equal(resealed->code, KS_OK);
     assert_int_equal(resealed->generation, 3);
-    const struct hsm_key renewed = {old.binding, resealed->ekt};
+    const struct hsm_key renewed = {old.name, resealed->records[0], "", ""};
 
     assert_int_equal(hsm_drop_domain_key(&node, 2)->code, KS_OK);
 
@@ -363,26 +347,92 @@ static void evicts_what_it_is_told_to(void **state)
     (void)state;
 
     assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_OK);
-    assert_int_equal(evict(key.binding.material_id)->code, KS_OK);
-    assert_int_equal(evict(key.binding.material_id)->code, KS_OK);
+    const char *material_id = hsm_body_of(&node, &key)->materials[0]->material_id;
+    assert_int_equal(evict(material_id)->code, KS_OK);
+    assert_int_equal(evict(material_id)->code, KS_OK);
 
     assert_int_equal(evict("x")->code, KS_VALIDATION);
     assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_OK);
 }
 
-static void a_key_is_made_without_a_material_id_only(void **state)
+static void a_key_is_made_of_a_body_without_material_only(void **state)
 {
     (void)state;
     Keystead__Internal__V1__HsmCreateKey create = KEYSTEAD__INTERNAL__V1__HSM_CREATE_KEY__INIT;
     HsmRequest request = HSM_REQUEST(CREATE_KEY, create_key, &create);
+    KeyRecord body = hsm_key_body();
     create.generation = 1;
     assert_int_equal(hsm_ask(&node, &request)->code, KS_VALIDATION);
 
-    create.binding = &key.binding;
+    create.body = hsm_packed(&node, &hsm_body_of(&node, &key)->base);
 
+    assert_int_equal(hsm_ask(&node, &request)->code, KS_VALIDATION);
+    body.spec = 0xffffU; /* of no row */
+    create.body = hsm_packed(&node, &body.base);
+    assert_int_equal(hsm_ask(&node, &request)->code, KS_UNSUPPORTED);
+    body = hsm_key_body();
+    body.key_id = "../../../../../../../../../etc/passwd";
+    create.body = hsm_packed(&node, &body.base);
     assert_int_equal(hsm_ask(&node, &request)->code, KS_VALIDATION);
     assert_int_equal(hsm_create_key(&node, 98)->code, KS_UNAVAILABLE);
     assert_int_equal(hsm_create_key(&node, 1)->code, KS_OK);
+}
+
+static uint64_t counter_of(ProtobufCBinaryData record)
+{
+    struct ks_authentic envelope;
+    assert_int_equal(ks_authentic_read(view(record), &envelope).code, KS_OK);
+    return envelope.counter;
+}
+
+/* A record that is put back is below the one that took its place, and nothing else tells them. */
+static void each_change_of_a_record_raises_its_counter(void **state)
+{
+    (void)state;
+    const HsmReply *sealed = hsm_seal(&node, &key, hsm_body_of(&node, &key), 1);
+    assert_int_equal(sealed->code, KS_OK);
+    const struct hsm_key second = {key.name, sealed->records[0], "", ""};
+    const HsmReply *resealed = reseal(&second, 1);
+    assert_int_equal(resealed->code, KS_OK);
+
+    assert_int_equal(counter_of(key.record), 1);
+    assert_int_equal(counter_of(second.record), 2);
+    assert_int_equal(counter_of(resealed->records[0]), 3);
+}
+
+/* What was checked once under a generation is worth nothing when the generation has gone. */
+static void a_record_is_forgotten_with_its_generation(void **state)
+{
+    (void)state;
+    assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_OK);
+    assert_int_equal(hsm_drop_domain_key(&node, 1)->code, KS_OK);
+    assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_UNAVAILABLE);
+
+    assert_int_equal(hsm_make_domain_key(&node, 1)->code, KS_OK); /* another key */
+
+    assert_int_equal(hsm_encrypt(&node, &key, KS_LITERAL("x"))->code, KS_CORRUPT);
+}
+
+static void refuses_a_record_that_the_batch_does_not_carry(void **state)
+{
+    (void)state;
+    HsmEncrypt encrypt = KEYSTEAD__INTERNAL__V1__HSM_ENCRYPT__INIT;
+    HsmRequest request = HSM_REQUEST(ENCRYPT, encrypt, &encrypt);
+    KeyUse use = hsm_use(&key, 2);
+    encrypt.plaintext = (ProtobufCBinaryData){1, (uint8_t[]){7}};
+    assert_int_equal(ask_about_key(&request)->code, KS_VALIDATION); /* no key */
+    encrypt.key = &use;
+    assert_int_equal(ask_about_key(&request)->code, KS_VALIDATION);
+    use.key = 0;
+    assert_int_equal(ask_about_key(&request)->code, KS_VALIDATION);
+    use.key = 1;
+    uint32_t places[] = {0};
+    request.records = places;
+    request.n_records = 1;
+    HsmReply reply;
+    ks_hsm_handle(node.hsm, NULL, &request, &node.arena, &reply);
+    assert_int_equal(reply.code, KS_VALIDATION);
+    assert_int_equal(ask_about_key(&request)->code, KS_OK);
 }
 
 static void a_failed_reply_carries_its_code_and_nothing_else(void **state)
@@ -390,7 +440,7 @@ static void a_failed_reply_carries_its_code_and_nothing_else(void **state)
     (void)state;
     HsmReply empty = KEYSTEAD__INTERNAL__V1__HSM_REPLY__INIT;
     struct hsm_key bad = key;
-    bad.ekt = nothing;
+    bad.record = nothing;
     const HsmReply *sealed = hsm_encrypt(&node, &key, KS_LITERAL("x"));
     sealed->blob.data[sealed->blob.len - 1] ^= 1;
     HsmReply *replies[] = {hsm_encrypt(&node, &bad, KS_LITERAL("x")),
@@ -409,22 +459,22 @@ static void a_full_arena_leaves_no_half_of_a_reply(void **state)
     (void)state;
     HsmReply empty = KEYSTEAD__INTERNAL__V1__HSM_REPLY__INIT;
     Keystead__Internal__V1__HsmCreateKey create = KEYSTEAD__INTERNAL__V1__HSM_CREATE_KEY__INIT;
-    KeyBinding binding = hsm_binding(&node, "");
+    const KeyRecord body = hsm_key_body();
     const HsmRequest request = HSM_REQUEST(CREATE_KEY, create_key, &create);
-    create.binding = &binding;
+    create.body = hsm_packed(&node, &body.base);
     create.generation = 1;
     size_t failed_count = 0;
-    for (size_t len = 16; len <= 512; len += 16) {
+    for (size_t len = 16; len <= 8192; len += 16) {
         KS_ARENA_AUTO small = {.len_max = len};
         HsmReply reply;
-        ks_hsm_handle(node.hsm, &request, &small, &reply);
+        ks_hsm_handle(node.hsm, NULL, &request, &small, &reply);
         if (reply.code != KS_OK) {
             failed_count++;
             empty.code = KS_LIMIT_EXCEEDED;
             assert_memory_equal(&reply, &empty, sizeof(empty));
         }
     }
-    assert_true(failed_count > 2 && failed_count < 30);
+    assert_true(failed_count > 2 && failed_count < 500);
 }
 
 static void a_request_without_an_operation_is_malformed(void **state)
@@ -536,19 +586,25 @@ static void answers_a_frame_of_the_requests_with_the_most_fields(void **state)
     char keys[PAIRS_MAX][3];
     fill_context(pairs, context, keys);
     HsmDecrypt source = KEYSTEAD__INTERNAL__V1__HSM_DECRYPT__INIT;
-    source.binding = &key.binding;
-    source.ekt = key.ekt;
+    KeyUse uses[] = {hsm_use(&key, 1), hsm_use(&key, 1)};
+    source.key = &uses[0];
     source.blob = copy_of(hsm_encrypt(&node, &key, KS_LITERAL("x"))->blob);
     source.context = context;
     source.n_context = PAIRS_MAX;
     HsmReEncrypt move = KEYSTEAD__INTERNAL__V1__HSM_RE_ENCRYPT__INIT;
     move.source = &source;
-    move.destination = &key.binding;
-    move.destination_ekt = key.ekt;
+    move.destination = &uses[1];
     move.destination_context = context;
     move.n_destination_context = PAIRS_MAX;
     HsmRequest request = HSM_REQUEST(RE_ENCRYPT, re_encrypt, &move);
     request.dry_run = true;
+    uint32_t places[] = {0};
+    request.records = places;
+    request.n_records = 1;
+    HsmRecord record = KEYSTEAD__INTERNAL__V1__HSM_RECORD__INIT;
+    HsmRecord *records[] = {&record};
+    record.name = ks_arena_dup(&node.arena, ks_bytes_of(key.name));
+    record.record = key.record;
     HsmRequest *requests[KS_HSM_BATCH_MAX];
     for (size_t i = 0; i < KS_HSM_BATCH_MAX; i++) {
         requests[i] = &request;
@@ -556,6 +612,8 @@ static void answers_a_frame_of_the_requests_with_the_most_fields(void **state)
     HsmBatch batch = KEYSTEAD__INTERNAL__V1__HSM_BATCH__INIT;
     batch.n_requests = KS_HSM_BATCH_MAX;
     batch.requests = requests;
+    batch.n_records = 1;
+    batch.records = records;
     KS_BUFFER_AUTO frame = {.len_max = KS_FRAME_LEN_MAX};
     KS_BUFFER_AUTO out = {.len_max = KS_FRAME_MAX};
     uint8_t *place = NULL;
@@ -622,7 +680,6 @@ int main(void)
         TEST(no_two_blobs_are_the_same),
         TEST(a_restart_forgets_no_key),
         TEST(refuses_what_every_hsm_refuses),
-        TEST(refuses_every_damage_to_an_ekt),
         TEST(refuses_every_damage_to_a_blob),
         TEST(opens_in_the_same_context_only),
         TEST(keeps_both_sides_of_the_plaintext_limits),
@@ -634,7 +691,10 @@ int main(void)
         TEST(gives_as_many_random_bytes_as_asked_for),
         TEST(a_dropped_generation_takes_its_keys_along),
         TEST(evicts_what_it_is_told_to),
-        TEST(a_key_is_made_without_a_material_id_only),
+        TEST(a_key_is_made_of_a_body_without_material_only),
+        TEST(each_change_of_a_record_raises_its_counter),
+        TEST(a_record_is_forgotten_with_its_generation),
+        TEST(refuses_a_record_that_the_batch_does_not_carry),
         TEST(a_failed_reply_carries_its_code_and_nothing_else),
         TEST(a_full_arena_leaves_no_half_of_a_reply),
         TEST(a_request_without_an_operation_is_malformed),

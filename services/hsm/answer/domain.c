@@ -120,6 +120,7 @@ ks_result ks_hsm_drop_domain_key(struct ks_hsm_call *call)
 {
     uint32_t generation = call->request->drop_domain_key->generation;
     ks_key_cache_evict_generation(call->hsm->cache, generation);
+    ks_record_cache_clear(call->hsm->records);
     return ks_domain_keys_drop(&call->hsm->domain_keys, generation);
 }
 

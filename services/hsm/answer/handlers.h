@@ -10,12 +10,13 @@
 #include "services/hsm/request/messages.h"
 
 struct ks_hsm;
-struct ks_mac;
+struct ks_hsm_carried;
 
 /* One request. Everything is borrowed; what the reply points to is in arena. */
 struct ks_hsm_call {
     struct ks_hsm *hsm;
     const HsmRequest *request;
+    struct ks_hsm_carried *carried; /* the records of its batch; NULL: none */
     struct ks_arena *arena;
     HsmReply *reply;
 };
@@ -36,3 +37,5 @@ ks_result ks_hsm_re_encrypt(struct ks_hsm_call *call);
 ks_result ks_hsm_generate_random(struct ks_hsm_call *call);
 ks_result ks_hsm_reseal(struct ks_hsm_call *call);
 ks_result ks_hsm_evict(struct ks_hsm_call *call);
+ks_result ks_hsm_seal_records(struct ks_hsm_call *call);
+ks_result ks_hsm_check_records(struct ks_hsm_call *call);

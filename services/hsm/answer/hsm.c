@@ -12,6 +12,7 @@
 #include "pkg/crypto/x509.h"
 #include "pkg/transit/challenge.h"
 #include "services/hsm/answer/handlers.h"
+#include "services/hsm/answer/records.h"
 #include "services/hsm/memory/state.h"
 
 #define ROW(NAME, function, dry)                                                                   \
@@ -40,6 +41,8 @@ static const struct {
     USES(GENERATE_RANDOM, generate_random),
     USES(RESEAL, reseal),
     CHANGES(EVICT, evict),
+    USES(SEAL_RECORDS, seal_records),
+    USES(CHECK_RECORDS, check_records),
 };
 
 /* Who this hsm is, by its own certificate; it must be what its configuration says. */
@@ -114,6 +117,8 @@ ks_result ks_hsm_new(const struct ks_hsm_options *options, struct ks_hsm **ret_h
     hsm->confined = options->confined;
     hsm->crypto = ks_crypto_new();
     hsm->cache = ks_key_cache_new(options->cache_entries);
+    hsm->records = ks_record_cache_new(options->cache_entries);
+    hsm->domain_keys.region = options->region;
     ks_result r = fill(hsm, options);
     ks_secret_wipe(options->node_key);
     if (ks_failed(r)) {
@@ -130,6 +135,7 @@ void ks_hsm_free(struct ks_hsm *hsm)
         return;
     }
     ks_key_cache_free(hsm->cache);
+    ks_record_cache_free(hsm->records);
     ks_domain_keys_wipe(&hsm->domain_keys);
     ks_mac_free(hsm->node);
     ks_ec_free(hsm->transit);
@@ -152,18 +158,19 @@ static ks_result run(struct ks_hsm_call *call)
         (request->dry_run && !handlers[request->operation_case].can_be_dry)) {
         return KS_RES(VALIDATION);
     }
+    KS_TRY(ks_hsm_check_all(call));
     return handlers[request->operation_case].run(call);
 }
 
 /* After a failure, and after a dry run, a reply carries its code and nothing else. */
-void ks_hsm_handle(struct ks_hsm *hsm, const HsmRequest *request, struct ks_arena *arena,
-                   HsmReply *ret_reply)
+void ks_hsm_handle(struct ks_hsm *hsm, struct ks_hsm_carried *carried, const HsmRequest *request,
+                   struct ks_arena *arena, HsmReply *ret_reply)
 {
     assert(hsm && request && ret_reply);
     assert((size_t)request->operation_case < KS_COUNT(handlers));
 
     keystead__internal__v1__hsm_reply__init(ret_reply);
-    struct ks_hsm_call call = {hsm, request, arena, ret_reply};
+    struct ks_hsm_call call = {hsm, request, carried, arena, ret_reply};
     ks_result r = run(&call);
     if (ks_failed(r) || request->dry_run) {
         keystead__internal__v1__hsm_reply__init(ret_reply);
@@ -175,7 +182,9 @@ static ks_result answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_arena *are
                         struct ks_buffer *out)
 {
     HsmBatch *batch = NULL;
+    struct ks_hsm_carried *carried = NULL;
     KS_TRY(ks_hsm_batch_read(frame, arena, &batch));
+    KS_TRY(ks_hsm_carry(batch, arena, &carried));
     HsmReply *replies = ks_arena_alloc(arena, batch->n_requests * sizeof(*replies));
     HsmReply **pointers = ks_arena_alloc(arena, batch->n_requests * sizeof(HsmReply *));
     if (!replies || !pointers) {
@@ -183,7 +192,7 @@ static ks_result answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_arena *are
     }
     HsmBatchReply reply = KEYSTEAD__INTERNAL__V1__HSM_BATCH_REPLY__INIT;
     for (size_t i = 0; i < batch->n_requests; i++) {
-        ks_hsm_handle(hsm, batch->requests[i], arena, &replies[i]);
+        ks_hsm_handle(hsm, carried, batch->requests[i], arena, &replies[i]);
         pointers[i] = &replies[i];
     }
     reply.n_replies = batch->n_requests;

@@ -17,6 +17,7 @@
 
 struct ks_ec_key;
 struct ks_hsm;
+struct ks_hsm_carried;
 
 struct ks_hsm_options {
     const char *region; /* texts are borrowed for the hsm's life */
@@ -52,14 +53,23 @@ void ks_hsm_free(struct ks_hsm *hsm);
 const char *ks_hsm_node_id(const struct ks_hsm *hsm);
 
 /*
+ * Makes ready the records that a batch carries. They are checked when a request names them.
+ * ret_carried  lasts as long as arena and batch; untouched after a failure.
+ * Fails: LIMIT_EXCEEDED (the arena is full).
+ */
+KS_MUST_USE ks_result ks_hsm_carry(const HsmBatch *batch, struct ks_arena *arena,
+                                   struct ks_hsm_carried **ret_carried);
+
+/*
  * Answers one request; a failure is in the reply's code. What a dry run has made stays in arena,
  * which is wiped with everything in it, and is not in the reply.
  *
+ * carried    the records of its batch; NULL: none.
  * arena      what the reply points to lives there.
  * ret_reply  initialised here; lasts as long as arena.
  */
-void ks_hsm_handle(struct ks_hsm *hsm, const HsmRequest *request, struct ks_arena *arena,
-                   HsmReply *ret_reply);
+void ks_hsm_handle(struct ks_hsm *hsm, struct ks_hsm_carried *carried, const HsmRequest *request,
+                   struct ks_arena *arena, HsmReply *ret_reply);
 
 /*
  * Answers a frame of requests with a frame of replies, appended to out.

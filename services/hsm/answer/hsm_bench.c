@@ -46,14 +46,20 @@ static ContextEntry *context_entry(void)
     return entry;
 }
 
+static KeyUse *use_of(const struct hsm_key *key)
+{
+    KeyUse *use = ks_arena_alloc(&node.arena, sizeof(*use));
+    *use = hsm_use(key, 1);
+    return use;
+}
+
 static HsmRequest *encrypt_of(struct hsm_key *key)
 {
     static uint8_t plaintext[PLAINTEXT_LEN];
     HsmEncrypt *encrypt = ks_arena_alloc(&node.arena, sizeof(*encrypt));
     HsmRequest *request = ks_arena_alloc(&node.arena, sizeof(*request));
     keystead__internal__v1__hsm_encrypt__init(encrypt);
-    encrypt->binding = &key->binding;
-    encrypt->ekt = key->ekt;
+    encrypt->key = use_of(key);
     encrypt->plaintext = (ProtobufCBinaryData){sizeof(plaintext), plaintext};
     encrypt->n_context = 1;
     encrypt->context = ks_arena_alloc(&node.arena, sizeof(ContextEntry *));
@@ -62,19 +68,37 @@ static HsmRequest *encrypt_of(struct hsm_key *key)
     return request;
 }
 
-static HsmRequest *decrypt_of(struct hsm_key *key, const HsmRequest *sealing)
+static HsmRequest *decrypt_of(const struct hsm_key *key, const HsmRequest *sealing)
 {
-    const HsmReply *sealed = hsm_ask(&node, sealing);
+    const HsmReply *sealed = hsm_ask_about(&node, sealing, &key, 1);
     HsmDecrypt *decrypt = ks_arena_alloc(&node.arena, sizeof(*decrypt));
     HsmRequest *request = ks_arena_alloc(&node.arena, sizeof(*request));
     keystead__internal__v1__hsm_decrypt__init(decrypt);
-    decrypt->binding = &key->binding;
-    decrypt->ekt = key->ekt;
+    decrypt->key = use_of(key);
     decrypt->blob = sealed->blob;
     decrypt->n_context = 1;
     decrypt->context = sealing->encrypt->context;
     *request = HSM_REQUEST(DECRYPT, decrypt, decrypt);
     return request;
+}
+
+/* Each request has a key, and so a record, of its own: the dearest that a batch can be. */
+static void carry(HsmBatch *batch)
+{
+    static HsmRecord values[KEYS];
+    static HsmRecord *records[KEYS];
+    static uint32_t places[KEYS];
+    for (size_t i = 0; i < batch->n_requests; i++) {
+        keystead__internal__v1__hsm_record__init(&values[i]);
+        values[i].name = ks_arena_dup(&node.arena, ks_bytes_of(keys[i].name));
+        values[i].record = keys[i].record;
+        records[i] = &values[i];
+        places[i] = (uint32_t)i;
+        batch->requests[i]->records = &places[i];
+        batch->requests[i]->n_records = 1;
+    }
+    batch->n_records = batch->n_requests;
+    batch->records = records;
 }
 
 static void measure(const char *name, HsmRequest **requests, size_t count)
@@ -84,6 +108,7 @@ static void measure(const char *name, HsmRequest **requests, size_t count)
     KS_BUFFER_AUTO out = {.len_max = KS_FRAME_MAX};
     batch.n_requests = count;
     batch.requests = requests;
+    carry(&batch);
     pack(&batch, &frame);
     const size_t rounds = ROUNDS / count;
     double best = 1e9;

@@ -1,5 +1,5 @@
 /*
- * keys: turns what a keystore sends, a binding and an EKT, into a key that can be used.
+ * keys: finds the key that a request wants to use, in the record that it names.
  *
  * Threads: one.
  */
@@ -7,25 +7,22 @@
 
 #include "services/hsm/specs/spec.h"
 
-struct ks_hsm;
+struct ks_hsm_call;
 
 /*
- * Reads a binding, and compares its region with the hsm's own.
- * ret_binding  borrows from message; unspecified after a failure.
- * Fails: VALIDATION (absent, malformed, no material id), ACCESS_DENIED (another region),
- * UNSUPPORTED (a spec, usage or origin that this hsm does not do).
- */
-KS_MUST_USE ks_result ks_hsm_read_binding(const struct ks_hsm *hsm, const KeyBinding *message,
-                                          struct ks_hsm_binding *ret_binding);
-
-/*
- * Finds the key behind an EKT, ready to be used: in the cache, or else by opening the EKT.
+ * Finds the key of a use, ready to be used: in the cache, or else by opening its EKT.
  *
- * ret_key  what the spec's load gave; borrowed until the next key is used. Untouched after a
- *          failure.
+ * needed       what the key must be for.
+ * ret_binding  what it is; borrows from the batch. Unspecified after a failure.
+ * ret_key      what the spec's load gave; borrowed until the next key is used. Untouched after a
+ *              failure.
  *
- * Fails: UNAVAILABLE (its generation is not held), CORRUPT (the EKT does not open for this
- * binding, or what is in it is no key of this spec), INTERNAL.
+ * Fails: VALIDATION (no key is named), CORRUPT (the alias is not one of the key's, the EKT does not
+ * open, or what is in it is no key of this spec), DISABLED, INVALID_STATE (the state does not allow
+ * a use), INVALID_KEY_USAGE, UNSUPPORTED (a spec, usage or origin that this hsm does not do),
+ * INVALID_CIPHERTEXT (the key has no such material), UNAVAILABLE (the EKT's generation is not held),
+ * INTERNAL.
  */
-KS_MUST_USE ks_result ks_hsm_use_key(struct ks_hsm *hsm, const struct ks_hsm_binding *binding,
-                                     ks_bytes ekt, void **ret_key);
+KS_MUST_USE ks_result ks_hsm_use_key(struct ks_hsm_call *call, const KeyUse *use,
+                                     enum ks_key_usage needed, struct ks_hsm_binding *ret_binding,
+                                     void **ret_key);

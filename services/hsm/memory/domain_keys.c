@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/ekt/wrap.h"
 
@@ -19,6 +20,7 @@ static struct ks_domain_key *place_of(struct ks_domain_keys *keys, uint32_t gene
 static void wipe(struct ks_domain_key *place)
 {
     ks_mac_free(place->mac);
+    ks_mac_free(place->records);
     ks_wipe(place, sizeof(*place));
 }
 
@@ -33,7 +35,13 @@ static ks_result put(struct ks_domain_keys *keys, uint32_t generation, ks_secret
     if (!empty) {
         return KS_RES(LIMIT_EXCEEDED);
     }
-    KS_TRY(ks_mac_new(key, &empty->mac));
+    KS_MAC_AUTO *mac = NULL;
+    KS_SECRET_AUTO records_key = {.len = 0};
+    KS_TRY(ks_mac_new(key, &mac));
+    KS_TRY(ks_authentic_key(mac, ks_bytes_of(keys->region), &records_key));
+    KS_TRY(ks_mac_new(&records_key, &empty->records));
+    empty->mac = mac;
+    mac = NULL;
     ks_secret_move(&empty->key, key);
     empty->generation = generation;
     return KS_RES(OK);

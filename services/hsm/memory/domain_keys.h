@@ -18,11 +18,13 @@ struct ks_mac;
 struct ks_domain_key {
     uint32_t generation; /* 0: this place is empty */
     ks_secret key;
-    struct ks_mac *mac; /* keyed with it */
+    struct ks_mac *mac;     /* keyed with it */
+    struct ks_mac *records; /* keyed with what it gives for MACs of stored records */
 };
 
-/* {0} holds none. */
+/* {.region = R} holds none. */
 struct ks_domain_keys {
+    const char *region; /* borrowed */
     struct ks_domain_key places[KS_DOMAIN_KEYS_MAX];
 };
 

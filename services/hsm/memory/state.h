@@ -15,6 +15,7 @@
 #include "services/hsm/memory/challenges.h"
 #include "services/hsm/memory/domain_keys.h"
 #include "services/hsm/memory/key_cache.h"
+#include "services/hsm/memory/record_cache.h"
 
 struct ks_crypto;
 struct ks_ec_key;
@@ -43,5 +44,6 @@ struct ks_hsm {
     struct ks_domain_keys domain_keys;
     struct ks_challenges challenges;
     struct ks_key_cache *cache;
+    struct ks_record_cache *records;     /* that were checked */
     uint8_t context[KS_CONTEXT_LEN_MAX]; /* the encoded context of the request at hand */
 };

@@ -10,6 +10,7 @@
 #include "pkg/crypto/ec.h"
 #include "services/hsm/answer/hsm.h"
 #include "services/hsm/memory/key_cache.h"
+#include "services/hsm/memory/record_cache.h"
 #include "services/hsm/process/commands.h"
 #include "services/hsm/process/confine.h"
 #include "services/hsm/process/safe.h"
@@ -19,7 +20,7 @@
 /*
  * Locked at most: the program with its libraries and the token's module while it is open (48 MiB
  * are ample), a frame in, two out and the growing of one of them for each client, the arena, and
- * the cache.
+ * the caches.
  */
 #define LOCKED_BASE_BYTES       (48ULL * 1024 * 1024)
 #define LOCKED_CONNECTION_BYTES (6ULL * 1024 * 1024)
@@ -44,7 +45,7 @@ static void stop(struct serving *serving)
 static size_t locked_bytes(const struct ks_hsm_settings *settings)
 {
     return LOCKED_BASE_BYTES + KS_HSM_ARENA_MAX + KS_HSM_CONNECTIONS_MAX * LOCKED_CONNECTION_BYTES +
-           2U * (size_t)settings->cache_entries * KS_KEY_CACHE_ENTRY_B;
+           2U * (size_t)settings->cache_entries * (KS_KEY_CACHE_ENTRY_B + KS_RECORD_CACHE_ENTRY_B);
 }
 
 static ks_result protect(struct serving *serving)

@@ -6,10 +6,10 @@
 #include "pkg/frame/frame.h"
 
 /*
- * The largest request is a ReEncrypt: 9 fields of its own, 14 of its two bindings, and two contexts
- * of 128 pairs of 3 fields. A frame full of the smallest fields has more than that.
+ * The largest request is a ReEncrypt: 8 fields of its own, 6 of its two keys, and two contexts of
+ * 128 pairs of 3 fields. A record has 3. A frame full of the smallest fields has more than that.
  */
-#define FIELD_COUNT_MAX (KS_HSM_BATCH_MAX * (9U + 14U + 2U * 3U * 128U))
+#define FIELD_COUNT_MAX (KS_HSM_BATCH_MAX * (8U + 6U + 2U * 3U * 128U) + 3U * KS_HSM_RECORDS_MAX)
 
 ks_result ks_hsm_batch_read(ks_bytes frame, struct ks_arena *arena, HsmBatch **ret_batch)
 {
@@ -23,7 +23,8 @@ ks_result ks_hsm_batch_read(ks_bytes frame, struct ks_arena *arena, HsmBatch **r
     KS_TRY(ks_codec_unpack(&keystead__internal__v1__hsm_batch__descriptor, frame, &limits, arena,
                            &message));
     HsmBatch *batch = (HsmBatch *)message;
-    if (batch->n_requests == 0 || batch->n_requests > KS_HSM_BATCH_MAX) {
+    if (batch->n_requests == 0 || batch->n_requests > KS_HSM_BATCH_MAX ||
+        batch->n_records > KS_HSM_RECORDS_MAX) {
         return KS_RES(VALIDATION);
     }
     *ret_batch = batch;

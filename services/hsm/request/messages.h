@@ -7,17 +7,25 @@
 #pragma once
 
 #include "keystead/internal/v1/hsm.pb-c.h"
+#include "keystead/storage/v1/storage.pb-c.h"
 #include "pkg/base/arena.h"
 #include "pkg/base/bytes.h"
 
-#define KS_HSM_BATCH_MAX 256U /* requests in a batch; at least 1 */
+#define KS_HSM_BATCH_MAX   256U  /* requests in a batch; at least 1 */
+#define KS_HSM_RECORDS_MAX 1024U /* records in a batch */
+#define KS_HSM_CHANGES_MAX 8U    /* records that one request has made; at least 1 */
 
 typedef Keystead__Internal__V1__HsmBatch HsmBatch;
 typedef Keystead__Internal__V1__HsmBatchReply HsmBatchReply;
 typedef Keystead__Internal__V1__HsmRequest HsmRequest;
 typedef Keystead__Internal__V1__HsmReply HsmReply;
 typedef Keystead__Internal__V1__HsmStatus HsmStatus;
-typedef Keystead__Internal__V1__KeyBinding KeyBinding;
+typedef Keystead__Internal__V1__HsmRecord HsmRecord;
+typedef Keystead__Internal__V1__HsmSealRecords HsmSealRecords;
+typedef Keystead__Internal__V1__HsmChange HsmChange;
+typedef Keystead__Internal__V1__KeyUse KeyUse;
+typedef Keystead__Storage__V1__KeyRecord KeyRecord;
+typedef Keystead__Storage__V1__KeyMaterial KeyMaterial;
 typedef Keystead__Internal__V1__ContextEntry ContextEntry;
 typedef Keystead__Internal__V1__HsmEncrypt HsmEncrypt;
 typedef Keystead__Internal__V1__HsmDecrypt HsmDecrypt;
@@ -38,7 +46,7 @@ typedef Keystead__Internal__V1__HsmReEncrypt HsmReEncrypt;
  *
  * ret_batch  lasts as long as arena, points to nothing in frame. Untouched after a failure.
  *
- * Fails: VALIDATION (malformed, empty, or over KS_HSM_BATCH_MAX), LIMIT_EXCEEDED (arena full).
+ * Fails: VALIDATION (malformed, empty, or over KS_HSM_BATCH_MAX or KS_HSM_RECORDS_MAX), LIMIT_EXCEEDED (arena full).
  */
 KS_MUST_USE ks_result ks_hsm_batch_read(ks_bytes frame, struct ks_arena *arena,
                                         HsmBatch **ret_batch);

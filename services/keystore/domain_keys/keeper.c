@@ -504,7 +504,7 @@ struct ks_keeper *ks_keeper_new(const struct ks_keeper_options *options)
     struct ks_domain_node *node = &keeper->self.node;
     snprintf(node->zone, sizeof(node->zone), "%s", options->zone);
     snprintf(node->keystore, sizeof(node->keystore), "%s", options->name);
-    keeper->reseal = ks_reseal_new(options->store, options->link, options->region);
+    keeper->reseal = ks_reseal_new(options->store, options->link);
     pthread_mutex_init(&keeper->lock, NULL);
     return keeper;
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/base/mem.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/store/store_fixture.h"
@@ -372,15 +373,18 @@ static void make_key(size_t index)
     KS_ARENA_AUTO arena = {.len_max = 65536};
     char key_id[40];
     snprintf(key_id, sizeof(key_id), KEY_ID "%zu", index);
-    INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
-    binding.region = ks_lend_text(REGION);
-    binding.account = ks_lend_text(ACCOUNT);
-    binding.key_id = key_id;
-    binding.spec = 1; /* SYMMETRIC_DEFAULT */
-    binding.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
-    binding.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
+    STORED(KeyRecord) key = STORED_NEW(KEY_RECORD);
+    key.format = KS_RECORD_FORMAT;
+    key.account = ks_lend_text(ACCOUNT);
+    key.key_id = key_id;
+    key.state = STORED_ENUM(KEY_STATE__KEY_STATE_ENABLED);
+    key.spec = 1; /* SYMMETRIC_DEFAULT */
+    key.usage = STORED_ENUM(KEY_USAGE__KEY_USAGE_ENCRYPT_DECRYPT);
+    key.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    assert_int_equal(ks_record_write(&key.base, &body).code, KS_OK);
     INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);
-    create.binding = &binding;
+    create.body = ks_lend_bytes(ks_buffer_bytes(&body));
     create.generation = 1;
     INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
     request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_CREATE_KEY);
@@ -388,23 +392,9 @@ static void make_key(size_t index)
     const INTERNAL(HsmReply) *reply = NULL;
     assert_int_equal(ks_sync_hsm(zones[0].link, &request, &arena, &reply).code, KS_OK);
 
-    STORED(KeyMaterial) material = STORED_NEW(KEY_MATERIAL);
-    material.material_id = reply->material_id;
-    material.generation = 1;
-    material.ekt = reply->ekt;
-    STORED(KeyMaterial) * materials[] = {&material};
-    STORED(KeyRecord) key = STORED_NEW(KEY_RECORD);
-    key.format = KS_RECORD_FORMAT;
-    key.account = ks_lend_text(ACCOUNT);
-    key.key_id = key_id;
-    key.spec = binding.spec;
-    key.usage = binding.usage;
-    key.origin = binding.origin;
-    key.materials = materials;
-    key.n_materials = 1;
     struct ks_name name = ks_name_key(ACCOUNT, key_id);
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    ks_change_put(&change, ks_name_bytes(&name), &key.base);
+    ks_change_put_bytes(&change, ks_name_bytes(&name), ks_bytes_in(reply->records[0]));
     assert_int_equal(ks_sync_commit(store, &change, NULL).code, KS_OK);
 }
 
@@ -423,6 +413,9 @@ static bool look_at_key(void *user, const struct ks_store_record *record)
     assert_int_equal(material->generation, seen->generation);
     assert_int_equal(ks_fake_hsm_generation_of(material->ekt.data, material->ekt.len),
                      seen->generation);
+    struct ks_authentic envelope;
+    assert_int_equal(ks_authentic_read(record->value, &envelope).code, KS_OK);
+    assert_int_equal(envelope.generation, seen->generation);
     seen->count++;
     return true;
 }

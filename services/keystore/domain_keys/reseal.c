@@ -2,18 +2,23 @@
 
 #include <string.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
-#include "services/keystore/records/key.h"
+#include "pkg/record/record.h"
 #include "services/keystore/records/name.h"
 #include "services/keystore/worker/sync.h"
 
-#define ARENA_LEN_MAX (1024U * 1024U)
+#define ARENA_LEN_MAX (2U * 1024U * 1024U)
+
+/* Everything that is sealed under a domain key, or has a MAC made with one. */
+static const ks_bytes prefixes[] = {{(const uint8_t *)"key/", 4},
+                                    {(const uint8_t *)"gone/key/", 9}};
 
 struct ks_reseal {
     struct ks_store *store;
     struct ks_hsm_link *link;
-    const char *region;
+    size_t prefix;        /* of the records that are looked at */
     uint32_t current;     /* that the pass is about; 0: no pass has begun */
     struct ks_name after; /* the last key looked at; empty: begin at the first */
     bool failed;          /* a key could not be re-sealed: the pass proves nothing */
@@ -30,14 +35,26 @@ struct found {
     size_t count;
 };
 
-static bool is_older(const STORED(KeyRecord) * key, uint32_t current)
+/* Materials are as old as the envelope, or older: both are made in one step, or the envelope later. */
+static bool is_older(const struct ks_authentic *envelope, const STORED(KeyRecord) * key,
+                     uint32_t current)
 {
+    bool older = envelope->generation < current;
     for (size_t i = 0; i < key->n_materials; i++) {
-        if (key->materials[i]->generation < current) {
-            return true;
-        }
+        older = older || key->materials[i]->generation < current;
     }
-    return false;
+    return older;
+}
+
+/* A tombstone has no material, which ks_record_read_key asks for. */
+static ks_result read_any(ks_bytes value, struct ks_arena *arena, struct ks_authentic *ret_envelope,
+                          STORED(KeyRecord) * *ret_key)
+{
+    ProtobufCMessage *message = NULL;
+    KS_TRY(ks_authentic_read(value, ret_envelope));
+    KS_TRY(ks_record_read(STORED_TYPE(key_record), ret_envelope->body, arena, &message));
+    *ret_key = (STORED(KeyRecord) *)message;
+    return KS_RES(OK);
 }
 
 static bool look_at(void *user, const struct ks_store_record *record)
@@ -54,66 +71,47 @@ static bool look_at(void *user, const struct ks_store_record *record)
     reseal->after.len = record->key.len;
 
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    struct ks_authentic envelope;
     STORED(KeyRecord) *key = NULL;
-    if (ks_failed(ks_record_read_key(record->value, &arena, &key))) {
+    if (ks_failed(read_any(record->value, &arena, &envelope, &key))) {
         reseal->failed = true;
         return true;
     }
-    if (is_older(key, reseal->current)) {
+    if (is_older(&envelope, key, reseal->current)) {
         found->names[found->count++] = reseal->after;
     }
     return true;
 }
 
-static ks_result reseal_material(struct ks_reseal *reseal, const STORED(KeyRecord) * key,
-                                 STORED(KeyMaterial) * material, struct ks_arena *arena)
+static ks_result ask_hsm(struct ks_reseal *reseal, struct ks_about *about, struct ks_arena *arena,
+                         ks_bytes *ret_record)
 {
-    INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
-    binding.region = ks_lend_text(reseal->region);
-    binding.account = key->account;
-    binding.key_id = key->key_id;
-    binding.material_id = material->material_id;
-    binding.spec = key->spec;
-    binding.usage = key->usage;
-    binding.origin = key->origin;
     INTERNAL(HsmReseal) ask = INTERNAL_NEW(HSM_RESEAL);
-    ask.binding = &binding;
-    ask.ekt = material->ekt;
+    ask.record = 1;
     ask.generation = reseal->current;
     INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
     request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_RESEAL);
     request.reseal = &ask;
     const INTERNAL(HsmReply) *reply = NULL;
-    KS_TRY(ks_sync_hsm(reseal->link, &request, arena, &reply));
-    if (reply->ekt.len == 0) {
+    KS_TRY(ks_sync_hsm_about(reseal->link, &request, about, arena, &reply));
+    if (reply->n_records != 1) {
         return KS_RES(INTERNAL);
     }
-    material->ekt = reply->ekt;
-    material->generation = reseal->current;
+    *ret_record = ks_bytes_in(reply->records[0]);
     return KS_RES(OK);
 }
 
-/* The key as it stands, in arena, with the compare of its revision. */
-static ks_result read_key(const struct ks_reseal *reseal, const struct ks_name *name,
-                          struct ks_arena *arena, STORED(KeyRecord) * *ret_key,
-                          struct ks_change *change)
+/* The record as it stands, in arena, with the compare of its revision. */
+static ks_result read_record(const struct ks_reseal *reseal, const struct ks_name *name,
+                             struct ks_arena *arena, struct ks_about **ret_about,
+                             struct ks_change *change)
 {
     KS_STORE_VIEW_AUTO view = {0};
     struct ks_store_record record;
     KS_TRY(ks_store_peek(reseal->store, &view));
     KS_TRY(ks_store_get(&view, ks_name_bytes(name), &record));
     ks_change_compare(change, ks_name_bytes(name), record.revision);
-    return ks_record_read_key(record.value, arena, ret_key);
-}
-
-static ks_result reseal_materials(struct ks_reseal *reseal, const STORED(KeyRecord) * key,
-                                  struct ks_arena *arena)
-{
-    for (size_t i = 0; i < key->n_materials; i++) {
-        bool older = key->materials[i]->generation < reseal->current;
-        KS_TRY(older ? reseal_material(reseal, key, key->materials[i], arena) : KS_RES(OK));
-    }
-    return KS_RES(OK);
+    return ks_about_new(record.key, record.value, arena, ret_about);
 }
 
 /* Fails: CONFLICT (the key was changed meanwhile: the next pass meets it again). */
@@ -121,10 +119,11 @@ static ks_result reseal_key(struct ks_reseal *reseal, const struct ks_name *name
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    STORED(KeyRecord) *key = NULL;
-    KS_TRY(read_key(reseal, name, &arena, &key, &change));
-    KS_TRY(reseal_materials(reseal, key, &arena));
-    ks_change_put(&change, ks_name_bytes(name), &key->base);
+    struct ks_about *about = NULL;
+    ks_bytes record = {0};
+    KS_TRY(read_record(reseal, name, &arena, &about, &change));
+    KS_TRY(ask_hsm(reseal, about, &arena, &record));
+    ks_change_put_bytes(&change, ks_name_bytes(name), record);
     return ks_sync_commit(reseal->store, &change, NULL);
 }
 
@@ -141,6 +140,7 @@ static bool older_copies_stand(const struct ks_domain_records *records)
 static void begin_pass(struct ks_reseal *reseal, uint32_t current)
 {
     reseal->current = current;
+    reseal->prefix = 0;
     reseal->after = (struct ks_name){.len = 0};
     reseal->looked_at = 0;
     reseal->resealed = 0;
@@ -157,7 +157,7 @@ static ks_result find(struct ks_reseal *reseal, const struct ks_domain_records *
     if (view.revision < records->current.revision) {
         return KS_RES(UNAVAILABLE);
     }
-    return ks_store_scan(&view, KS_NAME_KEYS, ks_name_bytes(&after), look_at, found);
+    return ks_store_scan(&view, prefixes[reseal->prefix], ks_name_bytes(&after), look_at, found);
 }
 
 /* A key that was changed meanwhile is met again in the next pass; one that is gone needs nothing. */
@@ -208,6 +208,11 @@ bool ks_reseal_step(struct ks_reseal *reseal, const struct ks_domain_records *re
         begin_pass(reseal, 0);
         return false;
     }
+    if (!more && reseal->prefix + 1 < KS_COUNT(prefixes)) {
+        reseal->prefix++;
+        reseal->after = (struct ks_name){.len = 0};
+        return true;
+    }
     return more || end_pass(reseal);
 }
 
@@ -226,13 +231,11 @@ uint32_t ks_reseal_clean_below(const struct ks_reseal *reseal)
     return reseal->clean_below;
 }
 
-struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link,
-                                const char *region)
+struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link)
 {
     struct ks_reseal *reseal = ks_alloc(1, sizeof(*reseal));
     reseal->store = store;
     reseal->link = link;
-    reseal->region = region;
     return reseal;
 }
 

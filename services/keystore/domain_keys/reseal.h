@@ -1,9 +1,9 @@
 /*
- * reseal: brings every key's material under the current generation, in bounded steps, on the
- * keystore on duty.
+ * reseal: brings every key's record, with its material and its MAC, and every tombstone under the
+ * current generation, in bounded steps, on the keystore on duty.
  *
- * Once a generation is current, no key can be committed under an older one, because CreateKey
- * compares domain/current. So one pass over all keys finds everything that is sealed under older
+ * Once a generation is current, no key can be committed under an older one, because whatever
+ * puts a record compares domain/current. So one pass over all keys finds everything that is sealed under older
  * ones. When it has re-sealed all of that, nothing is sealed under a generation below the current
  * one.
  *
@@ -23,9 +23,8 @@
 
 struct ks_reseal;
 
-/* Makes it; never NULL. Free with ks_reseal_free. store, link and region are borrowed. */
-struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link,
-                                const char *region);
+/* Makes it; never NULL. Free with ks_reseal_free. store and link are borrowed. */
+struct ks_reseal *ks_reseal_new(struct ks_store *store, struct ks_hsm_link *link);
 /* Frees it. NULL is fine. */
 void ks_reseal_free(struct ks_reseal *reseal);
 

@@ -7,6 +7,8 @@
 
 #include "pkg/base/log.h"
 #include "pkg/codec/codec.h"
+#include "services/keystore/execute/check_records.h"
+#include "services/keystore/execute/trust.h"
 
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size)
 {
@@ -47,6 +49,24 @@ void ks_call_rest_on_prefix(struct ks_call *call, ks_bytes prefix)
     ks_call_rest_on(call, newest);
 }
 
+void ks_call_rest_on_record(struct ks_call *call, const struct ks_store_record *record)
+{
+    ks_call_rest_on(call, record->revision);
+    if (call->other_count == call->other_room) {
+        size_t room = 2 * call->other_room + 4;
+        struct ks_about **others = ks_call_pointers(call, room);
+        for (size_t i = 0; i < call->other_count; i++) {
+            others[i] = call->others[i];
+        }
+        call->others = others;
+        call->other_room = room;
+    }
+    ks_result result =
+        ks_about_new(record->key, record->value, &call->arena, &call->others[call->other_count]);
+    assert(!ks_failed(result));
+    call->other_count++;
+}
+
 void ks_call_close_view(struct ks_call *call)
 {
     ks_attempt_close_view(&call->attempt);
@@ -71,9 +91,55 @@ void ks_call_hide_account(struct ks_call *call)
 
 /* The end */
 
+/* These say nothing of what is stored, or go to a frontend alone. */
+static bool shows_records(ks_code code)
+{
+    static const ks_code silent[] = {
+        KS_VALIDATION, KS_ACCESS_DENIED, KS_UNAVAILABLE, KS_THROTTLED,
+        KS_INTERNAL,   KS_STALE_VIEW,    KS_UNSUPPORTED, KS_CORRUPT,
+    };
+    bool shows = true;
+    for (size_t i = 0; i < KS_COUNT(silent); i++) {
+        shows = shows && silent[i] != code;
+    }
+    return shows;
+}
+
+static void finish(struct ks_call *call, ks_code code, const char *text)
+{
+    if (code == KS_OK) {
+        ks_attempt_reply(&call->attempt);
+    } else {
+        ks_attempt_fail(&call->attempt, code, text);
+    }
+}
+
+static void records_are_checked(struct ks_call *call, ks_result result)
+{
+    if (result.code == KS_CORRUPT) {
+        finish(call, KS_INTERNAL, NULL);
+    } else if (ks_failed(result)) {
+        finish(call, result.code, NULL);
+    } else {
+        finish(call, call->checked_code, call->checked_text);
+    }
+}
+
+/* text is in the arena, or NULL. */
+static void answer(struct ks_call *call, ks_code code, const char *text)
+{
+    if (call->records_are_checked || !shows_records(code)) {
+        finish(call, code, text);
+        return;
+    }
+    call->checked_code = code;
+    call->checked_text = text;
+    ks_check_records(call, records_are_checked);
+}
+
 void ks_call_fail(struct ks_call *call, ks_code code)
 {
-    ks_attempt_fail(&call->attempt, code, NULL);
+    answer(call, code, NULL);
 }
 
 void ks_call_fail_text(struct ks_call *call, ks_code code, const char *format, ...)
@@ -83,11 +149,10 @@ void ks_call_fail_text(struct ks_call *call, ks_code code, const char *format, .
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    ks_attempt_fail(&call->attempt, code, ks_call_dup(call, ks_bytes_of(text)));
+    answer(call, code, ks_call_dup(call, ks_bytes_of(text)));
 }
 
-/* False: the call is answered. */
-static bool pack(struct ks_call *call, const ProtobufCMessage *response)
+bool ks_call_pack(struct ks_call *call, const ProtobufCMessage *response)
 {
     ks_buffer_done(&call->attempt.response);
     if (ks_failed(ks_codec_pack(response, &call->attempt.response))) {
@@ -99,8 +164,8 @@ static bool pack(struct ks_call *call, const ProtobufCMessage *response)
 
 void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response)
 {
-    if (pack(call, response)) {
-        ks_attempt_reply(&call->attempt);
+    if (ks_call_pack(call, response)) {
+        answer(call, KS_OK, NULL);
     }
 }
 
@@ -109,6 +174,7 @@ void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response)
 static void hsm_has_answered(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
 {
     struct ks_call *call = user;
+    call->records_are_checked = !ks_failed(result) || result.code == KS_INVALID_CIPHERTEXT;
     call->then(call, result, reply);
 }
 
@@ -116,9 +182,16 @@ void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
                  void (*then)(struct ks_call *call, ks_result result,
                               const INTERNAL(HsmReply) * reply))
 {
+    struct ks_about *about[KS_OPERATION_KEYS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < call->target_count; i++) {
+        assert(call->targets[i].about);
+        about[count++] = call->targets[i].about;
+    }
     ks_call_close_view(call);
     call->then = then;
-    ks_hsm_link_ask(call->env->hsm, request, hsm_has_answered, call);
+    const struct ks_hsm_ask ask = {request, about, count};
+    ks_hsm_link_ask(call->env->hsm, &ask, hsm_has_answered, call);
 }
 
 /* NOT_FOUND: this zone's hsm has not got the domain key (yet); another zone's may have it. */
@@ -138,6 +211,9 @@ void ks_call_fail_hsm(struct ks_call *call, ks_result result, ks_code allowed)
         return;
     }
     const struct ks_target *target = &call->targets[0];
+    if (result.code == KS_CORRUPT && target->about) {
+        ks_trust_alarm(call->env->trust, target->about->name);
+    }
     ks_log(ERROR, "the hsm refused what should work", KS_TEXT("code", ks_code_name(result.code)),
            KS_TEXT("method", call->operation->name),
            KS_TEXT("key_id", call->target_count > 0 ? target->key_id : ""));
@@ -146,18 +222,52 @@ void ks_call_fail_hsm(struct ks_call *call, ks_result result, ks_code allowed)
 
 /* The store */
 
-void ks_call_commit(struct ks_call *call, struct ks_change *change,
-                    const ProtobufCMessage *response)
+static const char *key_id_of(const struct ks_call *call)
 {
-    if (!pack(call, response)) {
-        return;
-    }
+    return call->target_count > 0 ? call->targets[0].key_id : NULL;
+}
+
+static void commit_now(struct ks_call *call, struct ks_change *change)
+{
     static const enum ks_store_room rooms[] = {
         [KS_ROOM_CHANGES] = KS_STORE_CHANGES,
         [KS_ROOM_GROWS] = KS_STORE_GROWS,
         [KS_ROOM_WITHDRAWS] = KS_STORE_WITHDRAWS,
     };
-    bool has_key = call->target_count > 0 && call->targets[0].key_id;
     change->mutation.room = rooms[call->operation->room];
-    ks_attempt_commit(&call->attempt, change, has_key ? call->targets[0].key_id : NULL);
+    ks_attempt_commit(&call->attempt, change, key_id_of(call));
+}
+
+static void may_be_committed(struct ks_call *call, ks_result result)
+{
+    if (ks_failed(result)) {
+        records_are_checked(call, result);
+    } else {
+        ks_call_commit_packed(call);
+    }
+}
+
+void ks_call_commit(struct ks_call *call, struct ks_change *change,
+                    const ProtobufCMessage *response)
+{
+    if (!ks_call_pack(call, response)) {
+        return;
+    }
+    if (call->records_are_checked || call->target_count == 0) {
+        commit_now(call, change);
+        return;
+    }
+    ks_change_done(&call->change);
+    call->change = *change;
+    *change = (struct ks_change){.result = KS_RES(OK)};
+    ks_check_records(call, may_be_committed);
+}
+
+/* The change is copied by the store. */
+void ks_call_commit_packed(struct ks_call *call)
+{
+    struct ks_change change = call->change;
+    call->change = (struct ks_change){.result = KS_RES(OK)};
+    commit_now(call, &change);
+    ks_change_done(&change);
 }

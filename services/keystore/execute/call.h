@@ -35,9 +35,11 @@
 #define KS_CALL_ARENA_MAX    (4U * 1024U * 1024U) /* request, records of some tries, response */
 
 struct ks_call;
+struct ks_checking;
 struct ks_execute_message;
 struct ks_known_keys;
 struct ks_quota;
+struct ks_trust;
 
 /* Carries an operation out; operations/handlers.h says how. */
 typedef void (*ks_run_fn)(struct ks_call *call);
@@ -47,6 +49,7 @@ struct ks_execute_env {
     struct ks_store *store;
     struct ks_hsm_link *hsm;
     struct ks_quota *quota;
+    struct ks_trust *trust;
     struct ks_clock clock;
     const char *partition;
     const char *region;
@@ -62,9 +65,11 @@ struct ks_target {
     bool in_blob;                  /* named by a ciphertext */
     const char *account;           /* where it is looked for */
     const char *alias;             /* with "alias/"; NULL: named by its id */
+    const char *confirmed_alias;   /* named beside a ciphertext; NULL: none */
     const char *key_id;            /* NULL: an alias that names nothing */
     const char *material_id;       /* that a ciphertext names; NULL: not named by one */
-    const STORED(KeyRecord) * key; /* NULL: there is none */
+    const STORED(KeyRecord) * key; /* NULL: there is none. No hsm has looked at it yet */
+    struct ks_about *about;        /* the key's record as it is stored; NULL: there is none */
     struct ks_arn arn;             /* of the key; of what was named if there is none */
     int64_t key_revision;
     int64_t alias_revision; /* 0: no alias was named */
@@ -88,9 +93,25 @@ struct ks_call {
     struct ks_store_view view;                       /* open while the call resolves and runs */
     struct ks_target targets[KS_OPERATION_KEYS_MAX]; /* of checked.keys, in their order */
     size_t target_count;
+    struct ks_about *confirmed[KS_OPERATION_KEYS_MAX]; /* of keys named beside a ciphertext */
+    size_t confirmed_count;
+    struct ks_about **others; /* further records that the answer rests on; in the arena */
+    size_t other_count;
+    size_t other_room;
+    bool records_are_checked; /* by the hsm, with a request of this try */
     void *state; /* the operation's own, in the arena; kept between its steps and its tries */
     void (*then)(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply);
     void (*at_end)(struct ks_call *call); /* once it is answered; NULL: nothing is to be done */
+
+    /* Of a mutation whose records the hsm makes (seal.h). */
+    struct ks_change change;
+    const struct ks_target *sealing[KS_OPERATION_KEYS_MAX];
+    size_t sealing_count;
+
+    /* Of an answer that waits for its records to be checked (check_records.h). */
+    struct ks_checking *checking;
+    ks_code checked_code;
+    const char *checked_text;
 
     /* Of a STALE_VIEW. */
     INTERNAL(View) * *views;
@@ -107,6 +128,9 @@ void ks_call_rest_on(struct ks_call *call, int64_t revision);
  */
 void ks_call_rest_on_prefix(struct ks_call *call, ks_bytes prefix);
 
+/* Notes that the answer rests on a key's record that is no target's; it is copied. */
+void ks_call_rest_on_record(struct ks_call *call, const struct ks_store_record *record);
+
 /* Returns whether one of the call's targets is looked for in another account than the caller's. */
 bool ks_call_names_another_account(const struct ks_call *call);
 
@@ -118,7 +142,8 @@ bool ks_call_names_another_account(const struct ks_call *call);
 void ks_call_hide_account(struct ks_call *call);
 
 /*
- * The functions that answer a call settle what the answer rests on first. The call may be gone when
+ * The functions that answer a call have the hsm check the records that the answer rests on, unless
+ * the answer shows nothing of them, and settle what it rests on. The call may be gone when
  * they return; none may be called for it again.
  */
 
@@ -136,7 +161,8 @@ __attribute__((format(printf, 3, 4))) void ks_call_fail_text(struct ks_call *cal
 void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response);
 
 /*
- * Closes the view and asks the hsm. `then` is called exactly once, maybe before this returns; its
+ * Closes the view and asks the hsm. The request rests on the records of the call's targets, which are
+ * all there: that of target i has the place i + 1 in KeyUse and HsmChange. `then` is called exactly once, maybe before this returns; its
  * reply is NULL if result is a failure, and borrowed during the call.
  */
 void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
@@ -150,12 +176,20 @@ void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
 void ks_call_fail_hsm(struct ks_call *call, ks_result result, ks_code allowed);
 
 /*
- * Commits change together with the record that makes it exactly once, and answers with response. If
- * a compare does not hold, the call begins again with a new view, and keeps its state. change and
- * response aren't used any more when this returns.
+ * Has the hsm check the records of the call's targets, unless it has, then commits change together
+ * with the record that makes it exactly once, and answers with response. If a compare does not hold,
+ * the call begins again with a new view, and keeps its state. change and response aren't used any
+ * more when this returns; change may be empty then.
  */
 void ks_call_commit(struct ks_call *call, struct ks_change *change,
                     const ProtobufCMessage *response);
+
+/*
+ * The two halves of it: packs the response (false: the call is answered), and commits call->change
+ * with the response that was packed.
+ */
+bool ks_call_pack(struct ks_call *call, const ProtobufCMessage *response);
+void ks_call_commit_packed(struct ks_call *call);
 
 /*
  * Closes the view before the call waits for something. Nothing of the view may be used afterwards.

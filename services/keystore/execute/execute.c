@@ -105,6 +105,7 @@ static void done(struct ks_attempt *attempt)
         call->at_end(call);
     }
     ks_attempt_done(attempt);
+    ks_change_done(&call->change);
     ks_known_keys_unref(call->known);
     free_call(call);
 }

@@ -7,6 +7,7 @@
 #include "pkg/base/arena.h"
 #include "pkg/base/mem.h"
 #include "pkg/store/store.h"
+#include "services/keystore/hsmlink/about.h"
 #include "services/keystore/records/key.h"
 
 #define ARENA_LEN_MAX (4U * 1024U * 1024U) /* as a call may use */
@@ -69,6 +70,7 @@ ks_result ks_known_keys_read(struct ks_known_keys *known, const struct ks_arn_ho
     struct entry *entry = &known->entries[known->count];
     STORED(KeyRecord) *read = NULL;
     KS_TRY(ks_record_read_key(record->value, &known->arena, &read));
+    KS_TRY(ks_about_new(record->key, record->value, &known->arena, &entry->key.about));
     entry->account = ks_arena_dup(&known->arena, ks_bytes_of(home->account));
     entry->key_id = ks_arena_dup(&known->arena, ks_bytes_of(key_id));
     if (!entry->account || !entry->key_id) {

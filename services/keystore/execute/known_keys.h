@@ -7,7 +7,7 @@
  * the last one.
  *
  * Threads: find and read on the thread that takes the message; what they gave may be read, and the
- * reference given back, on any.
+ * reference given back, on any. The link to the hsm alone writes to what `about` points to.
  */
 #pragma once
 
@@ -20,12 +20,14 @@
 
 #define KS_KNOWN_KEYS_MAX 16U /* keys; a message that names more reads the others for each item */
 
+struct ks_about;
 struct ks_known_keys;
 struct ks_store_record;
 
 struct ks_known_key {
     struct ks_arn arn;
     const STORED(KeyRecord) * record;
+    struct ks_about *about; /* the record as it is stored, for the hsm */
     int64_t revision;
 };
 

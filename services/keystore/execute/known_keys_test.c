@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/store/store.h"
+#include "services/keystore/hsmlink/about.h"
 #include "services/keystore/records/key.h"
 
 #define ACCOUNT "111122223333"
@@ -27,13 +29,18 @@ static void write_record(struct ks_buffer *bytes)
     record.description = ks_lend_text("of a test");
     record.materials = materials;
     record.n_materials = 1;
-    assert_int_equal(ks_record_write(&record.base, bytes).code, KS_OK);
+    static const uint8_t mac[KS_AUTHENTIC_MAC_LEN];
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    assert_int_equal(ks_record_write(&record.base, &body).code, KS_OK);
+    const struct ks_authentic envelope = {ks_buffer_bytes(&body), 1, 1, mac};
+    assert_int_equal(ks_authentic_write(&envelope, bytes).code, KS_OK);
 }
 
 static ks_result read_as(struct ks_known_keys *known, const char *key_id, ks_bytes value,
                          const struct ks_known_key **ret_key)
 {
-    const struct ks_store_record record = {.value = value, .revision = 7};
+    const struct ks_store_record record = {
+        .key = KS_LITERAL("key/k"), .value = value, .revision = 7};
     return ks_known_keys_read(known, &home, key_id, &record, ret_key);
 }
 
@@ -54,6 +61,8 @@ static void what_was_read_is_found_by_its_account_and_id_alone(void **state)
     assert_string_equal(key->arn.text, ARN);
     assert_string_equal(key->record->description, "of a test");
     assert_int_equal(key->revision, 7);
+    assert_true(ks_bytes_equal(key->about->name, KS_LITERAL("key/k")));
+    assert_true(ks_bytes_equal(key->about->record, ks_buffer_bytes(&bytes)));
     ks_known_keys_unref(known);
 }
 

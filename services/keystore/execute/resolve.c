@@ -1,11 +1,13 @@
 #include "services/keystore/execute/resolve.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "pkg/form/names.h"
 #include "pkg/keyspec/keyspec.h"
 #include "pkg/keystate/keystate.h"
 #include "services/keystore/execute/known_keys.h"
+#include "services/keystore/execute/trust.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
@@ -16,19 +18,14 @@ static struct ks_arn_home home_of(const struct ks_call *call, const char *accoun
 
 /* Looking up */
 
-static void take_key(struct ks_call *call, struct ks_target *target, const STORED(KeyRecord) * key,
-                     int64_t revision)
-{
-    target->key = key;
-    target->key_revision = revision;
-    ks_call_rest_on(call, revision);
-}
-
 static void take_known(struct ks_call *call, struct ks_target *target,
                        const struct ks_known_key *known)
 {
     target->arn = known->arn;
-    take_key(call, target, known->record, known->revision);
+    target->key = known->record;
+    target->about = known->about;
+    target->key_revision = known->revision;
+    ks_call_rest_on(call, known->revision);
 }
 
 /*
@@ -49,9 +46,12 @@ static ks_result read_key(struct ks_call *call, struct ks_target *target,
         return KS_RES(OK);
     }
     STORED(KeyRecord) *key = NULL;
+    struct ks_known_key own = {.revision = record->revision};
     KS_TRY(ks_record_read_key(record->value, &call->arena, &key));
-    ks_arn_of_key(&home, target->key_id, &target->arn);
-    take_key(call, target, key, record->revision);
+    KS_TRY(ks_about_new(record->key, record->value, &call->arena, &own.about));
+    ks_arn_of_key(&home, target->key_id, &own.arn);
+    own.record = key;
+    take_known(call, target, &own);
     return KS_RES(OK);
 }
 
@@ -113,7 +113,13 @@ static ks_result find_alias(struct ks_call *call, struct ks_target *target)
     target->key_id = ((const STORED(AliasRecord) *)message)->key_id;
     target->alias_revision = record.revision;
     ks_call_rest_on(call, record.revision);
-    return find_key(call, target);
+    KS_TRY(find_key(call, target));
+    /* Both change in one step: a key that does not know its alias was not given it by a keystore. */
+    if (!target->key || !ks_record_alias(target->key, target->alias)) {
+        ks_trust_alarm(call->env->trust, ks_name_bytes(&name));
+        return KS_RES(CORRUPT);
+    }
+    return KS_RES(OK);
 }
 
 static bool find(struct ks_call *call, struct ks_target *target)
@@ -149,6 +155,9 @@ static void name_material(struct ks_call *call, ks_bytes material_id, struct ks_
 bool ks_resolve(struct ks_call *call)
 {
     call->target_count = 0;
+    call->confirmed_count = 0;
+    call->other_count = 0;
+    call->records_are_checked = false;
     for (size_t i = 0; i < call->checked.key_count; i++) {
         const struct ks_key_naming *key = &call->checked.keys[i];
         struct ks_target *target = &call->targets[call->target_count++];
@@ -166,6 +175,16 @@ bool ks_resolve(struct ks_call *call)
 
 /* Absence, the other name, the state */
 
+/* What is left of a destroyed key is checked as the key would be: nobody but an hsm ends a key. */
+static void rest_on_tombstone(struct ks_call *call, const struct ks_target *target)
+{
+    struct ks_name name = ks_name_gone_key(target->account, target->key_id);
+    struct ks_store_record record;
+    if (!ks_failed(ks_store_get(&call->view, ks_name_bytes(&name), &record))) {
+        ks_call_rest_on_record(call, &record);
+    }
+}
+
 static bool is_there(struct ks_call *call, const struct ks_target *target)
 {
     if (target->key) {
@@ -176,6 +195,7 @@ static bool is_there(struct ks_call *call, const struct ks_target *target)
         return false;
     }
     if (target->key_id) {
+        rest_on_tombstone(call, target);
         ks_call_fail_text(call, KS_NOT_FOUND, "Key '%s' does not exist", target->arn.text);
         return false;
     }
@@ -183,18 +203,31 @@ static bool is_there(struct ks_call *call, const struct ks_target *target)
     return false;
 }
 
+bool ks_resolve_other(struct ks_call *call, ks_bytes account, ks_bytes name,
+                      struct ks_target *ret_target)
+{
+    *ret_target = (struct ks_target){.in_blob = false};
+    name_target(call, account, name, ret_target);
+    if (!find(call, ret_target)) {
+        return false;
+    }
+    assert(call->confirmed_count < KS_COUNT(call->confirmed));
+    call->confirmed[call->confirmed_count++] = ret_target->about;
+    return true;
+}
+
 /* The name beside a ciphertext, if given, must be of the key that the ciphertext names. */
 static bool is_the_given_one(struct ks_call *call, const struct ks_key_naming *key,
-                             const struct ks_target *target)
+                             struct ks_target *target)
 {
     if (key->confirmed_name.len == 0) {
         return true;
     }
-    struct ks_target given = {.in_blob = false};
-    name_target(call, key->confirmed_account, key->confirmed_name, &given);
-    if (!find(call, &given)) {
+    struct ks_target given;
+    if (!ks_resolve_other(call, key->confirmed_account, key->confirmed_name, &given)) {
         return false;
     }
+    target->confirmed_alias = given.alias;
     if (strcmp(given.account, call->item->account) != 0) {
         ks_call_rest_on(call, call->view.data_revision);
     }
@@ -208,26 +241,11 @@ static bool is_the_given_one(struct ks_call *call, const struct ks_key_naming *k
     return true;
 }
 
-static bool state_of(const STORED(KeyRecord) * key, ks_key_state *ret_state)
-{
-    static const ks_key_state states[] = {
-        [STORED_ENUM(KEY_STATE__KEY_STATE_ENABLED)] = KS_KEY_ENABLED,
-        [STORED_ENUM(KEY_STATE__KEY_STATE_DISABLED)] = KS_KEY_DISABLED,
-        [STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION)] = KS_KEY_PENDING_DELETION,
-    };
-    if (key->state == STORED_ENUM(KEY_STATE__KEY_STATE_UNSPECIFIED) ||
-        (size_t)key->state >= KS_COUNT(states)) {
-        return false;
-    }
-    *ret_state = states[key->state];
-    return true;
-}
-
 static bool is_in_state(struct ks_call *call, const struct ks_resource *resource,
                         const struct ks_target *target)
 {
     ks_key_state state;
-    if (!state_of(target->key, &state)) {
+    if (!ks_key_state_of((uint32_t)target->key->state, &state)) {
         ks_call_fail(call, KS_INTERNAL);
         return false;
     }

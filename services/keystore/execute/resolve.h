@@ -14,6 +14,14 @@
 bool ks_resolve(struct ks_call *call);
 
 /*
+ * Looks up what the client named besides the call's targets, and notes that the answer rests on it.
+ * ret_target  its key_id is NULL if it is an alias of no key. Unspecified if false is returned.
+ * Returns false if the call has been answered, with INTERNAL.
+ */
+bool ks_resolve_other(struct ks_call *call, ks_bytes account, ks_bytes name,
+                      struct ks_target *ret_target);
+
+/*
  * To be called once the caller is allowed. Checks that the keys exist, that the key of a ciphertext
  * is the one that the request gave, and that state and usage allow the operation. Returns false if
  * the call has been answered with a failure.

@@ -8,10 +8,10 @@
 #include "services/keystore/records/key.h"
 #include "services/keystore/worker/sync.h"
 
-#define ARENA_LEN_MAX (1024U * 1024U)
+#define ARENA_LEN_MAX (4U * 1024U * 1024U)
 
-/* Each alias takes a compare and two ops of a mutation, and the key a compare. */
-#define ALIASES_A_STEP (KS_STORE_OPS_MAX / 2 - 1)
+/* Each alias takes a compare and two ops of a mutation, and the key's record one of each. */
+#define ALIASES_A_STEP ((KS_STORE_OPS_MAX - 1) / 2)
 
 /*
  * Grants that go in one revision with the key; a key with more loses them before, those whose ids
@@ -26,29 +26,30 @@
 struct doomed {
     struct ks_arena arena;
     STORED(KeyRecord) * key;
-    int64_t key_revision;
-    const char *aliases[ALIASES_A_STEP];
-    size_t alias_count;
-    struct ks_name grants; /* the prefix, */
+    struct ks_about *about; /* the key's record as it is stored */
+    uint32_t generation;    /* that is current */
+    size_t alias_count;     /* that go in this step: the last ones of the key's list */
+    struct ks_name grants;  /* the prefix, */
     uint64_t grant_count;
     struct ks_name first_grants; /* and that of those with the first digit */
-    ks_result result;
 };
 
-static bool add_alias(void *user, const struct ks_store_record *record)
+static ks_result read_current(const struct ks_store_view *view, struct doomed *doomed,
+                              struct ks_change *change)
 {
-    struct doomed *doomed = user;
     ProtobufCMessage *message = NULL;
-    if (doomed->alias_count == ALIASES_A_STEP) {
-        return false;
-    }
-    doomed->result =
-        ks_record_read(STORED_TYPE(key_alias_record), record->value, &doomed->arena, &message);
-    if (ks_failed(doomed->result)) {
-        return false;
-    }
-    doomed->aliases[doomed->alias_count++] = ((const STORED(KeyAliasRecord) *)message)->name;
-    return true;
+    int64_t revision = 0;
+    KS_TRY(ks_record_load(view, KS_NAME_DOMAIN_CURRENT, STORED_TYPE(current_domain_key),
+                          &doomed->arena, &message, &revision));
+    doomed->generation = ((const STORED(CurrentDomainKey) *)message)->generation;
+    ks_change_compare(change, KS_NAME_DOMAIN_CURRENT, revision);
+    return KS_RES(OK);
+}
+
+static const char *alias_of(const struct doomed *doomed, size_t index)
+{
+    const STORED(KeyRecord) *key = doomed->key;
+    return key->aliases[key->n_aliases - 1 - index]->name;
 }
 
 static bool take_first_grant(void *user, const struct ks_store_record *record)
@@ -79,33 +80,66 @@ static ks_result read_doomed(const struct ks_store_view *view, const struct ks_n
     struct ks_store_record record;
     KS_TRY(ks_store_get(view, ks_name_bytes(name), &record));
     KS_TRY(ks_record_read_key(record.value, &doomed->arena, &doomed->key));
+    KS_TRY(ks_about_new(record.key, record.value, &doomed->arena, &doomed->about));
     ks_change_compare(change, ks_name_bytes(name), record.revision);
+    KS_TRY(read_current(view, doomed, change));
 
     KS_TRY(read_grants(view, doomed));
-    struct ks_name prefix = ks_name_key_aliases(doomed->key->account, doomed->key->key_id);
-    KS_TRY(ks_store_scan(view, ks_name_bytes(&prefix), (ks_bytes){0}, add_alias, doomed));
-    KS_TRY(doomed->result);
+    size_t count = doomed->key->n_aliases;
+    doomed->alias_count = count < ALIASES_A_STEP ? count : ALIASES_A_STEP;
     for (size_t i = 0; i < doomed->alias_count; i++) {
-        struct ks_name alias = ks_name_alias(doomed->key->account, doomed->aliases[i]);
+        struct ks_name alias = ks_name_alias(doomed->key->account, alias_of(doomed, i));
         KS_TRY(ks_store_get(view, ks_name_bytes(&alias), &record));
         ks_change_compare(change, ks_name_bytes(&alias), record.revision);
     }
     return KS_RES(OK);
 }
 
-static void delete_aliases(const struct doomed *doomed, struct ks_change *change)
+/* The hsm makes the record that comes in the place of the key's. Nobody else can end a key. */
+static ks_result seal(struct ks_hsm_link *link, struct doomed *doomed,
+                      const STORED(KeyRecord) * after, ks_bytes *ret_record)
 {
-    const STORED(KeyRecord) *key = doomed->key;
+    KS_BUFFER_AUTO body = {.len_max = KS_STORE_VALUE_LEN_MAX};
+    KS_TRY(ks_record_write(&after->base, &body));
+    INTERNAL(HsmChange) one = INTERNAL_NEW(HSM_CHANGE);
+    INTERNAL(HsmChange) * changes[] = {&one};
+    INTERNAL(HsmSealRecords) wish = INTERNAL_NEW(HSM_SEAL_RECORDS);
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    one.previous = 1;
+    one.body = ks_lend_bytes(ks_buffer_bytes(&body));
+    wish.changes = changes;
+    wish.n_changes = 1;
+    wish.generation = doomed->generation;
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_SEAL_RECORDS);
+    request.seal_records = &wish;
+    const INTERNAL(HsmReply) *reply = NULL;
+    KS_TRY(ks_sync_hsm_about(link, &request, doomed->about, &doomed->arena, &reply));
+    if (reply->n_records != 1) {
+        return KS_RES(INTERNAL);
+    }
+    *ret_record = ks_bytes_in(reply->records[0]);
+    return KS_RES(OK);
+}
+
+static ks_result delete_aliases(struct ks_hsm_link *link, struct doomed *doomed,
+                                const struct ks_name *name, struct ks_change *change)
+{
+    STORED(KeyRecord) after = *doomed->key;
+    ks_bytes record = {0};
+    after.n_aliases -= doomed->alias_count;
+    KS_TRY(seal(link, doomed, &after, &record));
+    ks_change_put_bytes(change, ks_name_bytes(name), record);
     for (size_t i = 0; i < doomed->alias_count; i++) {
-        struct ks_name alias = ks_name_alias(key->account, doomed->aliases[i]);
-        struct ks_name of_key = ks_name_key_alias(key->account, key->key_id, doomed->aliases[i]);
+        struct ks_name alias = ks_name_alias(after.account, alias_of(doomed, i));
+        struct ks_name of_key = ks_name_key_alias(after.account, after.key_id, alias_of(doomed, i));
         ks_change_delete(change, ks_name_bytes(&alias));
         ks_change_delete(change, ks_name_bytes(&of_key));
     }
+    return KS_RES(OK);
 }
 
-static void delete_key(struct doomed *doomed, const struct ks_name *name, int64_t now_ms,
-                       struct ks_change *change)
+/* So that every hsm forgets it. */
+static void put_destroyed(struct doomed *doomed, int64_t now_ms, struct ks_change *change)
 {
     const STORED(KeyRecord) *key = doomed->key;
     char **ids = ks_arena_alloc(&doomed->arena, key->n_materials * sizeof(*ids));
@@ -117,6 +151,13 @@ static void delete_key(struct doomed *doomed, const struct ks_name *name, int64_
         ids[destroyed.n_material_ids++] = key->materials[i]->material_id;
     }
     struct ks_name tomb = ks_name_destroyed(key->account, key->key_id);
+    ks_change_put(change, ks_name_bytes(&tomb), &destroyed.base);
+}
+
+/* What belongs to the key alone. */
+static void delete_belongings(const struct doomed *doomed, struct ks_change *change)
+{
+    const STORED(KeyRecord) *key = doomed->key;
     const struct ks_name directories[] = {
         ks_name_key_aliases(key->account, key->key_id),
         doomed->grants,
@@ -125,50 +166,71 @@ static void delete_key(struct doomed *doomed, const struct ks_name *name, int64_
     for (size_t i = 0; i < KS_COUNT(directories); i++) {
         ks_change_delete_prefix(change, ks_name_bytes(&directories[i]));
     }
-    struct ks_name gate = ks_name_gate(&directories[0]);
     struct ks_name policy = ks_name_policy(key->account, key->key_id);
-    ks_change_delete(change, ks_name_bytes(name));
-    ks_change_delete(change, ks_name_bytes(&gate));
     ks_change_delete(change, ks_name_bytes(&policy));
-    ks_change_put(change, ks_name_bytes(&tomb), &destroyed.base);
 }
 
-/* Adds what the present step deletes. Returns whether that is the key. */
-static bool delete_next(struct doomed *doomed, const struct ks_name *name, int64_t now_ms,
-                        struct ks_change *change)
+/* The tombstone stands before the key goes: a key never goes without one. */
+static ks_result delete_key(struct ks_hsm_link *link, struct doomed *doomed,
+                            const struct ks_name *name, struct ks_change *change)
 {
+    STORED(KeyRecord) after = *doomed->key;
+    ks_bytes record = {0};
+    after.state = STORED_ENUM(KEY_STATE__KEY_STATE_DESTROYED);
+    after.n_materials = 0;
+    after.n_tags = 0;
+    after.description = ks_lend_text("");
+    KS_TRY(seal(link, doomed, &after, &record));
+    struct ks_name gone = ks_name_gone_key(after.account, after.key_id);
+    ks_change_put_bytes(change, ks_name_bytes(&gone), record);
+    ks_change_delete(change, ks_name_bytes(name));
+    return KS_RES(OK);
+}
+
+/* Fails: as ks_destroy_key; change then must not be committed. */
+static ks_result prepare(struct ks_store *store, const struct ks_name *name, int64_t now_ms,
+                         struct doomed *doomed, struct ks_change *change)
+{
+    KS_STORE_VIEW_AUTO view = {0};
+    KS_TRY(ks_store_peek(store, &view));
+    KS_TRY(read_doomed(&view, name, doomed, change));
+    bool due = doomed->key->state == STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION) &&
+               doomed->key->deletion_at_ms <= now_ms;
+    return due ? KS_RES(OK) : KS_RES(INVALID_STATE);
+}
+
+/* Adds what the present step does. ret_done: it is the end of the key. Fails: as ks_destroy_key. */
+static ks_result take_next(struct ks_hsm_link *link, struct doomed *doomed,
+                           const struct ks_name *name, struct ks_change *change, bool *ret_done)
+{
+    *ret_done = false;
     if (doomed->alias_count > 0) {
-        delete_aliases(doomed, change);
-        return false;
+        return delete_aliases(link, doomed, name, change);
     }
     if (doomed->grant_count > GRANTS_A_STEP) {
         ks_change_delete_prefix(change, ks_name_bytes(&doomed->first_grants));
-        return false;
+        return KS_RES(OK);
     }
-    delete_key(doomed, name, now_ms, change);
-    return true;
+    *ret_done = true;
+    return delete_key(link, doomed, name, change);
 }
 
 /* Aliases, many grants, or the key itself once it has none. ret_done: it was the key. */
-static ks_result take_step(struct ks_store *store, const struct ks_name *name, int64_t now_ms,
-                           bool *ret_done)
+static ks_result take_step(struct ks_store *store, struct ks_hsm_link *link,
+                           const struct ks_name *name, int64_t now_ms, bool *ret_done)
 {
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
     struct doomed doomed = {.arena = {.len_max = ARENA_LEN_MAX}};
-    struct ks_store_view view = {0};
-    ks_result result = ks_store_peek(store, &view);
+    ks_result result = prepare(store, name, now_ms, &doomed, &change);
     if (!ks_failed(result)) {
-        result = read_doomed(&view, name, &doomed, &change);
+        result = take_next(link, &doomed, name, &change, ret_done);
     }
-    ks_store_view_close(&view);
-    if (!ks_failed(result) &&
-        (doomed.key->state != STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION) ||
-         doomed.key->deletion_at_ms > now_ms)) {
-        result = KS_RES(INVALID_STATE);
+    if (!ks_failed(result) && *ret_done) {
+        put_destroyed(&doomed, now_ms, &change);
+        delete_belongings(&doomed, &change);
     }
     if (!ks_failed(result)) {
         change.mutation.room = KS_STORE_WITHDRAWS;
-        *ret_done = delete_next(&doomed, name, now_ms, &change);
         result = ks_sync_commit(store, &change, NULL);
     }
     if (!ks_failed(result) && *ret_done) {
@@ -179,11 +241,12 @@ static ks_result take_step(struct ks_store *store, const struct ks_name *name, i
     return result;
 }
 
-ks_result ks_destroy_key(struct ks_store *store, const struct ks_name *name, int64_t now_ms)
+ks_result ks_destroy_key(struct ks_store *store, struct ks_hsm_link *link,
+                         const struct ks_name *name, int64_t now_ms)
 {
     bool done = false;
     for (size_t i = 0; i < STEPS_MAX && !done; i++) {
-        KS_TRY(take_step(store, name, now_ms, &done));
+        KS_TRY(take_step(store, link, name, now_ms, &done));
     }
     return done ? KS_RES(OK) : KS_RES(UNAVAILABLE);
 }

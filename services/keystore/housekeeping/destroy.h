@@ -10,22 +10,24 @@
 #include "pkg/base/result.h"
 #include "pkg/record/expired.h"
 #include "pkg/store/store.h"
+#include "services/keystore/hsmlink/link.h"
 #include "services/keystore/records/name.h"
 
 /*
  * Destroys a key: commits the removal of its aliases, a few at a time, then that of its record with
- * the record of the destruction.
+ * its tombstone and the record of the destruction. The hsm makes what is put, from the record that
+ * it has checked.
  *
  * name    of the key's record, key/<account>/<key id>.
  * now_ms  destruction time (ks_store_destruction_time), which the deletion date is compared with.
  *
  * Fails: CONFLICT (the key, or an alias of it, was changed meanwhile: nothing of the present step
- * was done), NOT_FOUND (the key is gone), INVALID_STATE (its deletion is not due), CORRUPT,
- * UNAVAILABLE. After a failure some aliases may be gone and the key still there; the next call goes
- * on.
+ * was done), NOT_FOUND (the key is gone), INVALID_STATE (its deletion is not due), CORRUPT (also if
+ * its record is not authentic), UNAVAILABLE (also if the hsm can't be asked), or as ks_sync_hsm.
+ * After a failure some aliases may be gone and the key still there; the next call goes on.
  */
-KS_MUST_USE ks_result ks_destroy_key(struct ks_store *store, const struct ks_name *name,
-                                     int64_t now_ms);
+KS_MUST_USE ks_result ks_destroy_key(struct ks_store *store, struct ks_hsm_link *link,
+                                     const struct ks_name *name, int64_t now_ms);
 
 /*
  * Calls `destroy` for the keys that were found due, one after the other; its result is that of

@@ -52,13 +52,14 @@ static void remove_records(struct ks_store *store, const struct ks_expired *expi
 /* What destroy_one needs besides the key's name. */
 struct destruction {
     struct ks_store *store;
+    struct ks_hsm_link *link;
     int64_t now_ms;
 };
 
 static ks_result destroy_one(void *user, const struct ks_name *name)
 {
     const struct destruction *destruction = user;
-    return ks_destroy_key(destruction->store, name, destruction->now_ms);
+    return ks_destroy_key(destruction->store, destruction->link, name, destruction->now_ms);
 }
 
 /* Fills expired with what is due next. Fails: UNAVAILABLE, CORRUPT; expired is empty then. */
@@ -87,7 +88,7 @@ static void step(struct ks_housekeeping *housekeeping, enum kind kind)
         housekeeping->next_pass_ns[kind] = now_ns + KS_HOUSEKEEPING_PAUSE_MS * KS_NS_PER_MS;
     }
     if (kind == KEYS) {
-        struct destruction destruction = {housekeeping->store, now_ms};
+        struct destruction destruction = {housekeeping->store, housekeeping->link, now_ms};
         (void)ks_destroy_each(expired, destroy_one, &destruction);
     } else {
         remove_records(housekeeping->store, expired);
@@ -130,7 +131,8 @@ void ks_housekeeping_changed(struct ks_hsm_link *link, ks_bytes key, ks_bytes va
         INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
         request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_EVICT);
         request.evict = &evict;
-        ks_hsm_link_ask(link, &request, evicted, missed);
+        const struct ks_hsm_ask ask = {.message = &request};
+        ks_hsm_link_ask(link, &ask, evicted, missed);
     }
 }
 

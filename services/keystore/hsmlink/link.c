@@ -20,21 +20,26 @@
 #include "pkg/codec/wire.h"
 #include "pkg/frame/frame.h"
 
-#define JOB_LEN_MAX     (64U * 1024U)        /* ReEncrypt: a blob, two EKTs, two contexts */
+#define JOB_LEN_MAX     (512U * 1024U)       /* a change of a key with the longest tags */
 #define ARENA_LEN_MAX   (8U * 1024U * 1024U) /* a reply of KS_FRAME_LEN_MAX, unpacked */
 #define READ_LEN        (64U * 1024U)
 #define BACKOFF_MS      50
 #define BACKOFF_MAX_MS  2000
 #define LOOK_MS         1000 /* how often a link with a connection looks whether a reply is overdue */
 #define NO_SOCKET       (-1)
-#define REQUESTS_NUMBER 1U /* HsmBatch.requests */
+#define REQUESTS_NUMBER 1U  /* HsmBatch.requests */
+#define PLACES_NUMBER   20U /* HsmRequest.records */
+#define PLACE_LEN       4U
 
 struct job {
     struct job *next;
     ks_hsm_done_fn done;
     void *user;
+    size_t about_count;
+    struct ks_about **about; /* behind the struct, as the rest is */
+    uint8_t *places; /* in packed: PLACE_LEN bytes for each record, written when it is sent */
     size_t len;
-    uint8_t packed[]; /* as an element of HsmBatch.requests */
+    uint8_t *packed; /* as an element of HsmBatch.requests */
 };
 
 struct queue {
@@ -121,18 +126,60 @@ static struct job *pop(struct queue *queue)
     return job;
 }
 
-/* Packs a request; NULL if it is longer than any may be. */
-static struct job *new_job(const INTERNAL(HsmRequest) * request, ks_hsm_done_fn done, void *user)
+/* Of all records that a request names. */
+static size_t about_len(const struct ks_hsm_ask *ask)
 {
-    size_t len = ks_codec_packed_len(&request->base);
-    size_t head_len = ks_wire_head_len(REQUESTS_NUMBER, len);
-    if (len > JOB_LEN_MAX - head_len) {
+    size_t len = 0;
+    for (size_t i = 0; i < ask->about_count; i++) {
+        len += ask->about[i]->packed.len;
+    }
+    return len;
+}
+
+/* Of a request whose own fields are len bytes long, with the field of places before them. */
+static size_t inner_len(const struct ks_hsm_ask *ask, size_t len)
+{
+    size_t places_len = PLACE_LEN * ask->about_count;
+    return len + (places_len > 0 ? ks_wire_head_len(PLACES_NUMBER, places_len) + places_len : 0);
+}
+
+/* The field of places and the request's own fields, which are len bytes long. */
+static void pack_job(const struct ks_hsm_ask *ask, size_t len, struct job *job)
+{
+    size_t places_len = PLACE_LEN * ask->about_count;
+    uint8_t *place = ks_wire_write_head(REQUESTS_NUMBER, inner_len(ask, len), job->packed);
+    if (places_len > 0) {
+        job->places = ks_wire_write_head(PLACES_NUMBER, places_len, place);
+        place = job->places + places_len;
+    }
+    ks_codec_write(&ask->message->base, len, place);
+}
+
+/* Packs a request; NULL if it is longer than any may be, with or without its records. */
+static struct job *new_job(const struct ks_hsm_ask *ask, ks_hsm_done_fn done, void *user)
+{
+    assert(ask->about_count <= KS_HSM_LINK_ABOUT_MAX && ask->message->n_records == 0);
+
+    size_t len = ks_codec_packed_len(&ask->message->base);
+    size_t inner = inner_len(ask, len);
+    size_t packed_len = ks_wire_head_len(REQUESTS_NUMBER, inner) + inner;
+    if (packed_len > JOB_LEN_MAX || packed_len + about_len(ask) > KS_FRAME_LEN_MAX) {
         return NULL;
     }
-    struct job *job = ks_realloc(NULL, 1, sizeof(*job) + head_len + len);
-    *job = (struct job){.done = done, .user = user, .len = head_len + len};
-    uint8_t *place = ks_wire_write_head(REQUESTS_NUMBER, len, job->packed);
-    ks_codec_write(&request->base, len, place);
+    size_t list_len = ask->about_count * sizeof(struct ks_about *);
+    struct job *job = ks_realloc(NULL, 1, sizeof(*job) + list_len + packed_len);
+    *job = (struct job){
+        .done = done,
+        .user = user,
+        .about_count = ask->about_count,
+        .about = (struct ks_about **)(job + 1),
+        .len = packed_len,
+        .packed = (uint8_t *)(job + 1) + list_len,
+    };
+    if (list_len > 0) {
+        memcpy(job->about, ask->about, list_len);
+    }
+    pack_job(ask, len, job);
     return job;
 }
 
@@ -243,6 +290,45 @@ void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64
 
 /* Sending; all with the lock `sending`. */
 
+static bool stands_before(const struct job *job, size_t index)
+{
+    bool found = false;
+    for (size_t i = 0; i < index; i++) {
+        found = found || job->about[i] == job->about[index];
+    }
+    return found;
+}
+
+/* Of the records that this job would add to the frame: to the byte, as the frame's head says it. */
+static void new_records(const struct ks_hsm_link *link, const struct job *job, size_t *ret_count,
+                        size_t *ret_len)
+{
+    *ret_count = 0;
+    *ret_len = 0;
+    for (size_t i = 0; i < job->about_count; i++) {
+        if (job->about[i]->frame != link->frame_count + 1 && !stands_before(job, i)) {
+            ++*ret_count;
+            *ret_len += job->about[i]->packed.len;
+        }
+    }
+}
+
+/* Gives the job's records places in the frame, and appends those that are not there yet. */
+static void place_records(struct ks_hsm_link *link, struct job *job, uint32_t *count)
+{
+    for (size_t i = 0; i < job->about_count; i++) {
+        struct ks_about *about = job->about[i];
+        if (about->frame != link->frame_count + 1) {
+            about->frame = link->frame_count + 1;
+            about->place = (*count)++;
+            about->is_written = false;
+        }
+        for (size_t byte = 0; byte < PLACE_LEN; byte++) {
+            job->places[PLACE_LEN * i + byte] = (uint8_t)(about->place >> (8 * byte));
+        }
+    }
+}
+
 /*
  * Takes what fits one frame from what waits. While a thread holds, it lets that finish, as long
  * as the hsm has something to do: the release sends it, or the link's thread with the next reply.
@@ -250,12 +336,21 @@ void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64
 static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret_len)
 {
     size_t len = 0;
+    uint32_t records = 0;
     pthread_mutex_lock(&link->lock);
     bool later = link->holds > 0 && link->flight_count > 0;
     link->unannounced = link->unannounced || later;
-    while (!later && link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX &&
-           len + link->waiting.first->len <= KS_FRAME_LEN_MAX) {
-        len += link->waiting.first->len;
+    while (!later && link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX) {
+        struct job *job = link->waiting.first;
+        size_t more;
+        size_t more_len;
+        new_records(link, job, &more, &more_len);
+        if (len + job->len + more_len > KS_FRAME_LEN_MAX ||
+            records + more > KS_HSM_LINK_RECORDS_MAX) {
+            break;
+        }
+        len += job->len + more_len;
+        place_records(link, job, &records);
         push(jobs, pop(&link->waiting));
     }
     link->frame_count += jobs->count > 0 ? 1 : 0;
@@ -263,6 +358,19 @@ static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret
     link->sated = jobs->count > 0 && link->flight_count + 1 == KS_HSM_LINK_FLYING_MAX;
     pthread_mutex_unlock(&link->lock);
     *ret_len = len;
+}
+
+/* Appends the job's records that no job before it has brought. */
+static ks_result put_records(struct ks_hsm_link *link, const struct job *job)
+{
+    for (size_t i = 0; i < job->about_count; i++) {
+        struct ks_about *about = job->about[i];
+        if (!about->is_written) {
+            about->is_written = true;
+            KS_TRY(ks_buffer_append(&link->out, about->packed));
+        }
+    }
+    return KS_RES(OK);
 }
 
 static void put_batch(struct ks_hsm_link *link)
@@ -275,7 +383,10 @@ static void put_batch(struct ks_hsm_link *link)
     }
     ks_result result = ks_frame_begin(&link->out, len);
     for (struct job *job = flight.jobs.first; job && !ks_failed(result); job = job->next) {
-        result = ks_buffer_append(&link->out, (ks_bytes){job->packed, job->len});
+        result = put_records(link, job);
+        if (!ks_failed(result)) {
+            result = ks_buffer_append(&link->out, (ks_bytes){job->packed, job->len});
+        }
     }
     assert(!ks_failed(result)); /* out is empty before, and takes a whole frame */
     link->flights[link->flight_count++] = flight;
@@ -329,10 +440,10 @@ static void send_or_wake(struct ks_hsm_link *link)
 
 /* Asking */
 
-static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request, bool needs_open,
+static void submit(struct ks_hsm_link *link, const struct ks_hsm_ask *ask, bool needs_open,
                    ks_hsm_done_fn done, void *user)
 {
-    struct job *job = new_job(request, done, user);
+    struct job *job = new_job(ask, done, user);
     if (!job) {
         done(user, KS_RES(LIMIT_EXCEEDED), NULL);
         return;
@@ -347,16 +458,16 @@ static void submit(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * reques
     }
 }
 
-void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
-                     ks_hsm_done_fn done, void *user)
+void ks_hsm_link_ask(struct ks_hsm_link *link, const struct ks_hsm_ask *ask, ks_hsm_done_fn done,
+                     void *user)
 {
-    submit(link, request, true, done, user);
+    submit(link, ask, true, done, user);
 }
 
-void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+void ks_hsm_link_prepare(struct ks_hsm_link *link, const struct ks_hsm_ask *ask,
                          ks_hsm_done_fn done, void *user)
 {
-    submit(link, request, false, done, user);
+    submit(link, ask, false, done, user);
 }
 
 void ks_hsm_link_hold(struct ks_hsm_link *link)

@@ -25,10 +25,13 @@
 #include "keystead/internal/v1/hsm.pb-c.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/result.h"
+#include "services/keystore/hsmlink/about.h"
 #include "services/keystore/records/message.h"
 
 #define KS_HSM_LINK_PENDING_MAX 16384U /* requests that wait or are on their way; then THROTTLED */
 #define KS_HSM_LINK_BATCH_MAX   256U   /* requests in a frame; hsm.proto's bound */
+#define KS_HSM_LINK_ABOUT_MAX   64U    /* records that a request may name */
+#define KS_HSM_LINK_RECORDS_MAX 1024U  /* records in a frame; hsm.proto's bound */
 #define KS_HSM_LINK_FLYING_MAX  2U     /* frames on their way: one is worked on, one waits for it */
 #define KS_HSM_LINK_TIMEOUT_MS  5000   /* without a reply the connection is given up after this */
 
@@ -74,19 +77,26 @@ KS_MUST_USE ks_result ks_hsm_link_start(struct ks_hsm_link *link);
  */
 void ks_hsm_link_free(struct ks_hsm_link *link);
 
+/* A request, and the records that it rests on. Its own member `records` is empty. */
+struct ks_hsm_ask {
+    const INTERNAL(HsmRequest) * message; /* packed before the function that takes it returns */
+    struct ks_about *const *about;        /* what they point to is borrowed until done is called */
+    size_t about_count;                   /* at most KS_HSM_LINK_ABOUT_MAX */
+};
+
 /*
- * Sends a request, which is packed before this returns, and calls done exactly once. If the request
- * can't be sent, because the link isn't open or too many requests wait, done is called at once on
- * the caller's thread; otherwise later on the link's.
+ * Sends a request and calls done exactly once. If the request can't be sent, because the link isn't
+ * open, too many requests wait, or it fits no frame together with its records (LIMIT_EXCEEDED), done
+ * is called at once on the caller's thread; otherwise later on the link's.
  */
-void ks_hsm_link_ask(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
-                     ks_hsm_done_fn done, void *user);
+void ks_hsm_link_ask(struct ks_hsm_link *link, const struct ks_hsm_ask *ask, ks_hsm_done_fn done,
+                     void *user);
 
 /*
  * Sends a request in the same way, on a link that is connected but need not be open. It is for the
  * owner, which has to prepare the hsm before the link can be opened.
  */
-void ks_hsm_link_prepare(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+void ks_hsm_link_prepare(struct ks_hsm_link *link, const struct ks_hsm_ask *ask,
                          ks_hsm_done_fn done, void *user);
 
 /*

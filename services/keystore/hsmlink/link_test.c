@@ -76,6 +76,16 @@ static void done(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
     gauge_raise(&answered);
 }
 
+static void is_corrupt(void *user, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    (void)user;
+    (void)reply;
+    if (result.code != KS_CORRUPT) {
+        gauge_raise(&failed);
+    }
+    gauge_raise(&answered);
+}
+
 /* Asks for len random bytes, so that an answer shows which question it belongs to. */
 static void ask_for(size_t len, ks_hsm_done_fn done_fn)
 {
@@ -84,7 +94,8 @@ static void ask_for(size_t len, ks_hsm_done_fn done_fn)
     INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
     request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_GENERATE_RANDOM);
     request.generate_random = &generate;
-    ks_hsm_link_ask(hsm_link, &request, done_fn, (void *)(uintptr_t)len);
+    ks_hsm_link_ask(hsm_link, &(struct ks_hsm_ask){.message = &request}, done_fn,
+                    (void *)(uintptr_t)len);
 }
 
 static void ask(size_t len)
@@ -101,7 +112,19 @@ static void ask_long(size_t len)
     INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
     request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_DECRYPT);
     request.decrypt = &decrypt;
-    ks_hsm_link_ask(hsm_link, &request, done, (void *)(uintptr_t)len);
+    ks_hsm_link_ask(hsm_link, &(struct ks_hsm_ask){.message = &request}, done,
+                    (void *)(uintptr_t)len);
+}
+
+/* Asks whether these records are authentic. They are not, so each answer is CORRUPT. */
+static void ask_about(struct ks_about *const *about, size_t count)
+{
+    INTERNAL(HsmCheckRecords) check = INTERNAL_NEW(HSM_CHECK_RECORDS);
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_CHECK_RECORDS);
+    request.check_records = &check;
+    const struct ks_hsm_ask ask = {&request, about, count};
+    ks_hsm_link_ask(hsm_link, &ask, is_corrupt, NULL);
 }
 
 static void open_link(void)
@@ -305,7 +328,8 @@ static void what_is_deferred_runs_after_all_replies_of_a_frame(void **state)
     request.generate_random = &generate;
     ks_hsm_link_hold(hsm_link);
     for (size_t i = 0; i < 50; i++) {
-        ks_hsm_link_ask(hsm_link, &request, done_and_defer, (void *)(uintptr_t)8);
+        ks_hsm_link_ask(hsm_link, &(struct ks_hsm_ask){.message = &request}, done_and_defer,
+                        (void *)(uintptr_t)8);
     }
     ks_hsm_link_release(hsm_link);
 
@@ -369,6 +393,36 @@ static void whoever_waits_is_answered_when_the_link_is_freed(void **state)
     ks_fake_hsm_hang(hsm, false);
 }
 
+/*
+ * A frame carries a record once, whichever of its requests name it, also twice in one request; and
+ * the next frame carries it again. Would a place or a length be wrong, the hsm would close.
+ */
+static void requests_of_a_frame_share_their_records(void **state)
+{
+    (void)state;
+    KS_ARENA_AUTO arena = {.len_max = 4U * 1024U * 1024U};
+    static uint8_t bytes[100000];
+    struct ks_about *one = NULL;
+    struct ks_about *two = NULL;
+    open_link();
+    assert_int_equal(ks_about_new(KS_LITERAL("key/1"), KS_LITERAL("x"), &arena, &one).code, KS_OK);
+    assert_int_equal(
+        ks_about_new(KS_LITERAL("key/2"), (ks_bytes){bytes, sizeof(bytes)}, &arena, &two).code,
+        KS_OK);
+    struct ks_about *const both[] = {one, two, one, two};
+    enum { ROUNDS = 3, REQUESTS = 40 };
+    for (int round = 0; round < ROUNDS; round++) {
+        ks_hsm_link_hold(hsm_link);
+        for (int i = 0; i < REQUESTS; i++) {
+            ask_about(both + i % 2, 1 + (size_t)(i % 3));
+        }
+        ask_long(1);
+        ks_hsm_link_release(hsm_link);
+        gauge_await(&answered, (round + 1) * (REQUESTS + 1));
+    }
+    assert_int_equal(gauge_read(&failed), ROUNDS); /* the long ones, which are refused */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -378,6 +432,7 @@ int main(void)
         TEST(each_answer_goes_to_its_question),
         TEST(requests_collect_while_the_hsm_is_busy),
         TEST(what_is_held_goes_in_one_frame),
+        TEST(requests_of_a_frame_share_their_records),
         TEST(nothing_that_was_held_is_forgotten),
         TEST(a_hold_that_lasts_keeps_no_other_from_being_answered),
         TEST(what_is_released_goes_out_without_the_thread_of_the_link),

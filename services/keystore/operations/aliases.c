@@ -2,86 +2,67 @@
 
 #include "keystead/kms/v1/aliases.pb-c.h"
 #include "services/keystore/execute/call.h"
+#include "services/keystore/execute/resolve.h"
+#include "services/keystore/execute/seal.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/quota.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
-/* What a call that adds an alias to a key knows, over its steps and its tries. */
-struct plan {
-    struct ks_quota_claim claim; /* on the key's aliases */
-    STORED(AliasRecord) alias;   /* as it is to be; its texts are in the arena */
-    void (*commit)(struct ks_call *call, struct plan *plan);
-};
-
-/* Quota */
-
-static void looked(void *user, ks_result result)
+/* False: the call is answered. */
+static bool has_room(struct ks_call *call, const struct ks_target *key)
 {
-    struct ks_call *call = user;
-    struct plan *plan = call->state;
-    if (result.code == KS_LIMIT_EXCEEDED) {
-        const struct ks_target *key = &call->targets[call->target_count - 1];
-        ks_call_rest_on(call, plan->claim.newest);
+    if (key->key->n_aliases >= KS_QUOTA_ALIASES) {
         ks_call_fail_text(call, KS_LIMIT_EXCEEDED, "%s has %u aliases, the most it may have.",
                           key->arn.text, KS_QUOTA_ALIASES);
-    } else if (ks_failed(result)) {
-        bool retryable = result.code == KS_UNAVAILABLE || result.code == KS_THROTTLED;
-        ks_call_fail(call, retryable ? result.code : KS_INTERNAL);
-    } else {
-        plan->commit(call, plan);
+        return false;
     }
+    return true;
 }
 
-static void leave(struct ks_call *call)
+/* Aliases as keys know them */
+
+/* A copy of the key's record with a list of its own, with room for one more; the rest is shared. */
+static STORED(KeyRecord) own_aliases(struct ks_call *call, const struct ks_target *key)
 {
-    struct plan *plan = call->state;
-    ks_quota_leave(call->env->quota, &plan->claim);
+    STORED(KeyRecord) record = *key->key;
+    record.aliases = ks_call_pointers(call, record.n_aliases + 1);
+    for (size_t i = 0; i < record.n_aliases; i++) {
+        record.aliases[i] = key->key->aliases[i];
+    }
+    return record;
 }
 
-/* The plan of the call, which its tries share. */
-static struct plan *plan_of(struct ks_call *call)
+static void add_alias(struct ks_call *call, STORED(KeyRecord) * record,
+                      const STORED(KeyAlias) * alias)
 {
-    if (!call->state) {
-        call->state = ks_call_alloc(call, 1, sizeof(struct plan));
-    }
-    return call->state;
+    STORED(KeyAlias) *copy = ks_call_alloc(call, 1, sizeof(*copy));
+    *copy = *alias;
+    record->aliases[record->n_aliases++] = copy;
 }
 
-/*
- * Commits once the key, the last one that the request names, has room for one more alias. A later
- * try holds its claim still, and looks at the count in its own view.
- */
-static void commit_if_room(struct ks_call *call, struct plan *plan)
+static void remove_alias(STORED(KeyRecord) * record, const char *name)
 {
-    if (call->at_end) {
-        looked(call, ks_quota_look(&call->view, &plan->claim));
-        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < record->n_aliases; i++) {
+        if (strcmp(record->aliases[i]->name, name) != 0) {
+            record->aliases[kept++] = record->aliases[i];
+        }
     }
-    const struct ks_target *key = &call->targets[call->target_count - 1];
-    ks_call_close_view(call);
-    plan->claim = (struct ks_quota_claim){
-        .prefix = ks_name_key_aliases(key->account, key->key_id),
-        .limit = KS_QUOTA_ALIASES,
-        .done = looked,
-        .user = call,
-    };
-    call->at_end = leave;
-    ks_quota_enter(call->env->quota, &plan->claim);
+    record->n_aliases = kept;
 }
 
 /* Parts of a change */
 
-static void compare_key(struct ks_change *change, const struct ks_target *key)
+static void put_alias(struct ks_change *change, const struct ks_target *key, const char *alias)
 {
-    struct ks_name name = ks_name_key(key->account, key->key_id);
-    ks_change_compare(change, ks_name_bytes(&name), key->key_revision);
-}
-
-static void put_alias(struct ks_change *change, const STORED(AliasRecord) * record)
-{
-    struct ks_name name = ks_name_alias(record->account, record->name);
-    ks_change_put(change, ks_name_bytes(&name), &record->base);
+    STORED(AliasRecord) record = STORED_NEW(ALIAS_RECORD);
+    record.format = KS_RECORD_FORMAT;
+    record.account = ks_lend_text(key->account);
+    record.name = ks_lend_text(alias);
+    record.key_id = ks_lend_text(key->key_id);
+    struct ks_name name = ks_name_alias(key->account, alias);
+    ks_change_put(change, ks_name_bytes(&name), &record.base);
 }
 
 static void put_key_alias(struct ks_change *change, const struct ks_target *key, const char *alias)
@@ -104,72 +85,43 @@ static void delete_key_alias(struct ks_change *change, const struct ks_target *k
 /* The alias must not be there. False: the call is answered. */
 static bool is_free(struct ks_call *call, const char *alias)
 {
-    struct ks_name name = ks_name_alias(call->item->account, alias);
-    struct ks_store_record record;
-    ks_result result = ks_store_get(&call->view, ks_name_bytes(&name), &record);
-    if (result.code == KS_NOT_FOUND) {
-        return true;
-    }
-    if (ks_failed(result)) {
-        ks_call_fail(call, KS_INTERNAL);
+    struct ks_target other;
+    if (!ks_resolve_other(call, ks_bytes_of(call->item->account), ks_bytes_of(alias), &other)) {
         return false;
+    }
+    if (!other.key_id) {
+        return true;
     }
     struct ks_arn_home home = {call->env->partition, call->env->region, call->item->account};
     struct ks_arn arn;
     ks_arn_of_alias(&home, alias, &arn);
-    ks_call_rest_on(call, record.revision);
     ks_call_fail_text(call, KS_ALREADY_EXISTS, "An alias with the name %s already exists",
                       arn.text);
     return false;
 }
 
-static void commit_new(struct ks_call *call, struct plan *plan)
-{
-    const struct ks_target *key = &call->targets[0];
-    struct ks_name name = ks_name_alias(plan->alias.account, plan->alias.name);
-    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    ks_change_compare(&change, ks_name_bytes(&name), 0);
-    compare_key(&change, key);
-    put_alias(&change, &plan->alias);
-    put_key_alias(&change, key, plan->alias.name);
-    ks_quota_guard(&plan->claim, &change);
-    KMS(CreateAliasResponse) response = KMS_NEW(CREATE_ALIAS_RESPONSE);
-    ks_call_commit(call, &change, &response.base);
-}
-
 void ks_run_create_alias(struct ks_call *call)
 {
     const KMS(CreateAliasRequest) *request = (const KMS(CreateAliasRequest) *)call->request;
-    if (!is_free(call, request->alias_name)) {
+    const struct ks_target *key = &call->targets[0];
+    if (!is_free(call, request->alias_name) || !has_room(call, key)) {
         return;
     }
-    struct plan *plan = plan_of(call);
-    plan->commit = commit_new;
-    plan->alias = (STORED(AliasRecord))STORED_NEW(ALIAS_RECORD);
-    plan->alias.format = KS_RECORD_FORMAT;
-    plan->alias.account = call->item->account;
-    plan->alias.name = request->alias_name;
-    plan->alias.key_id = ks_lend_text(call->targets[0].key_id);
-    plan->alias.created_at_ms = ks_call_now_ms(call);
-    plan->alias.updated_at_ms = plan->alias.created_at_ms;
-    commit_if_room(call, plan);
-}
+    STORED(KeyAlias) alias = STORED_NEW(KEY_ALIAS);
+    alias.name = request->alias_name;
+    alias.created_at_ms = ks_call_now_ms(call);
+    alias.updated_at_ms = alias.created_at_ms;
+    STORED(KeyRecord) record = own_aliases(call, key);
+    add_alias(call, &record, &alias);
 
-/* The alias's own record, to be written anew. False: the call is answered. */
-static bool read_alias(struct ks_call *call, const struct ks_target *alias,
-                       STORED(AliasRecord) * ret_record)
-{
-    struct ks_name name = ks_name_alias(alias->account, alias->alias);
-    struct ks_store_record record;
-    ProtobufCMessage *message = NULL;
-    if (ks_failed(ks_store_get(&call->view, ks_name_bytes(&name), &record)) ||
-        ks_failed(
-            ks_record_read(STORED_TYPE(alias_record), record.value, &call->arena, &message))) {
-        ks_call_fail(call, KS_INTERNAL);
-        return false;
-    }
-    *ret_record = *(const STORED(AliasRecord) *)message;
-    return true;
+    struct ks_name name = ks_name_alias(key->account, alias.name);
+    struct ks_change change = {.result = KS_RES(OK)};
+    ks_change_compare(&change, ks_name_bytes(&name), 0);
+    put_alias(&change, key, alias.name);
+    put_key_alias(&change, key, alias.name);
+    KMS(CreateAliasResponse) response = KMS_NEW(CREATE_ALIAS_RESPONSE);
+    const struct ks_seal seal = {key, &record};
+    ks_seal_commit(call, &seal, 1, &change, &response.base);
 }
 
 static void compare_alias(struct ks_change *change, const struct ks_target *alias)
@@ -178,52 +130,46 @@ static void compare_alias(struct ks_change *change, const struct ks_target *alia
     ks_change_compare(change, ks_name_bytes(&name), alias->alias_revision);
 }
 
-static void commit_moved(struct ks_call *call, struct plan *plan)
-{
-    const struct ks_target *from = &call->targets[0];
-    const struct ks_target *to = &call->targets[1];
-    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    compare_alias(&change, from);
-    compare_key(&change, from);
-    put_alias(&change, &plan->alias);
-    if (strcmp(from->key_id, to->key_id) != 0) {
-        compare_key(&change, to);
-        delete_key_alias(&change, from);
-        put_key_alias(&change, to, plan->alias.name);
-        ks_quota_guard(&plan->claim, &change);
-    }
-    KMS(UpdateAliasResponse) response = KMS_NEW(UPDATE_ALIAS_RESPONSE);
-    ks_call_commit(call, &change, &response.base);
-}
-
-/* A claim that an earlier try holds, for a move to another key, does no harm to one to the same. */
 void ks_run_update_alias(struct ks_call *call)
 {
     const struct ks_target *from = &call->targets[0];
     const struct ks_target *to = &call->targets[1];
-    struct plan *plan = plan_of(call);
-    plan->commit = commit_moved;
-    if (!read_alias(call, from, &plan->alias)) {
+    bool same = strcmp(from->key_id, to->key_id) == 0;
+    if (!same && !has_room(call, to)) {
         return;
     }
-    plan->alias.key_id = ks_lend_text(to->key_id);
-    plan->alias.updated_at_ms = ks_call_now_ms(call);
-    if (strcmp(from->key_id, to->key_id) == 0) {
-        commit_moved(call, plan);
-    } else {
-        commit_if_room(call, plan);
+    STORED(KeyAlias) alias = *ks_record_alias(from->key, from->alias); /* ks_resolve has looked */
+    alias.updated_at_ms = ks_call_now_ms(call);
+    STORED(KeyRecord) left = own_aliases(call, from);
+    STORED(KeyRecord) reached = own_aliases(call, to);
+    remove_alias(&left, alias.name);
+    remove_alias(&reached, alias.name);
+    add_alias(call, &reached, &alias);
+
+    struct ks_change change = {.result = KS_RES(OK)};
+    compare_alias(&change, from);
+    put_alias(&change, to, alias.name);
+    if (!same) {
+        delete_key_alias(&change, from);
+        put_key_alias(&change, to, alias.name);
     }
+    KMS(UpdateAliasResponse) response = KMS_NEW(UPDATE_ALIAS_RESPONSE);
+    const struct ks_seal seals[] = {{to, &reached}, {from, &left}};
+    ks_seal_commit(call, seals, same ? 1 : 2, &change, &response.base);
 }
 
 void ks_run_delete_alias(struct ks_call *call)
 {
     const struct ks_target *alias = &call->targets[0];
     struct ks_name name = ks_name_alias(alias->account, alias->alias);
-    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    STORED(KeyRecord) record = own_aliases(call, alias);
+    remove_alias(&record, alias->alias);
+
+    struct ks_change change = {.result = KS_RES(OK)};
     compare_alias(&change, alias);
-    compare_key(&change, alias);
     ks_change_delete(&change, ks_name_bytes(&name));
     delete_key_alias(&change, alias);
     KMS(DeleteAliasResponse) response = KMS_NEW(DELETE_ALIAS_RESPONSE);
-    ks_call_commit(call, &change, &response.base);
+    const struct ks_seal seal = {alias, &record};
+    ks_seal_commit(call, &seal, 1, &change, &response.base);
 }

@@ -25,19 +25,16 @@ SAME_FORM(ReEncryptRequest__DestinationEncryptionContextEntry);
 SAME_FORM(GenerateDataKeyRequest__EncryptionContextEntry);
 SAME_FORM(GenerateDataKeyWithoutPlaintextRequest__EncryptionContextEntry);
 
-INTERNAL(KeyBinding) * ks_binding_of(struct ks_call *call, const struct ks_target *target,
-                                     const STORED(KeyMaterial) * material)
+INTERNAL(KeyUse) *
+    ks_binding_use(struct ks_call *call, const struct ks_target *target, const char *material_id)
 {
-    INTERNAL(KeyBinding) *binding = ks_call_alloc(call, 1, sizeof(*binding));
-    *binding = (INTERNAL(KeyBinding))INTERNAL_NEW(KEY_BINDING);
-    binding->region = ks_lend_text(call->env->region);
-    binding->account = target->key->account;
-    binding->key_id = target->key->key_id;
-    binding->material_id = material->material_id;
-    binding->spec = target->key->spec;
-    binding->usage = target->key->usage;
-    binding->origin = target->key->origin;
-    return binding;
+    const char *alias = target->alias ? target->alias : target->confirmed_alias;
+    INTERNAL(KeyUse) *use = ks_call_alloc(call, 1, sizeof(*use));
+    *use = (INTERNAL(KeyUse))INTERNAL_NEW(KEY_USE);
+    use->key = (uint32_t)(target - call->targets) + 1; /* ks_call_ask */
+    use->alias = ks_lend_text(alias ? alias : "");
+    use->material_id = ks_lend_text(material_id ? material_id : "");
+    return use;
 }
 
 INTERNAL(ContextEntry) *

@@ -1,6 +1,6 @@
 /*
- * binding: makes what the hsm is told about a key, from the key's record, and about an encryption
- * context, from the request.
+ * binding: makes what the hsm is told about the use of a key, whose record goes along, and about an
+ * encryption context, from the request.
  *
  * Threads: as the call.
  */
@@ -10,9 +10,12 @@
 
 #include "services/keystore/execute/call.h"
 
-/* Returns what the target's EKT is bound to; it is in the arena and borrows from the target. */
-INTERNAL(KeyBinding) * ks_binding_of(struct ks_call *call, const struct ks_target *target,
-                                     const STORED(KeyMaterial) * material);
+/*
+ * Returns the use of a target of the call; it is in the arena and borrows from the target.
+ * material_id  NULL: the current one's.
+ */
+INTERNAL(KeyUse) *
+    ks_binding_use(struct ks_call *call, const struct ks_target *target, const char *material_id);
 
 /*
  * Returns a request's encryption context as the hsm's entries. The array is in the arena; the texts

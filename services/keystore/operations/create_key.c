@@ -5,6 +5,8 @@
 #include "pkg/crypto/random.h"
 #include "pkg/keyspec/keyspec.h"
 #include "services/keystore/execute/call.h"
+#include "services/keystore/execute/seal.h"
+#include "services/keystore/execute/trust.h"
 #include "services/keystore/operations/default_policy.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
@@ -27,9 +29,8 @@ struct plan {
     int64_t current_revision;    /* of domain/current: the key is sealed under what is current */
 
     /* From the hsm; in the arena. */
-    const char *material_id; /* NULL: not made yet */
-    ks_bytes ekt;
-    uint32_t made_generation; /* that the EKT is sealed under */
+    ks_bytes record;          /* of the key; empty: not made yet */
+    uint32_t made_generation; /* that it is sealed under */
 };
 
 /* No other policy than the default one is obeyed yet. False: the call is answered. */
@@ -84,22 +85,6 @@ static ks_result draw_key_id(char ret_key_id[KS_KEY_ID_LEN + 1])
     return KS_RES(OK);
 }
 
-/* Fails: UNAVAILABLE (no generation is current yet). */
-static ks_result read_current(struct ks_call *call, struct plan *plan)
-{
-    struct ks_store_record record;
-    ks_result result = ks_store_get(&call->view, KS_NAME_DOMAIN_CURRENT, &record);
-    if (result.code == KS_NOT_FOUND) {
-        return KS_RES(UNAVAILABLE);
-    }
-    KS_TRY(result);
-    ProtobufCMessage *message = NULL;
-    KS_TRY(ks_record_read(STORED_TYPE(current_domain_key), record.value, &call->arena, &message));
-    plan->generation = ((const STORED(CurrentDomainKey) *)message)->generation;
-    plan->current_revision = record.revision;
-    return KS_RES(OK);
-}
-
 static STORED(Tag) * *tags_of(struct ks_call *call, const KMS(CreateKeyRequest) * request)
 {
     STORED(Tag) **tags = ks_call_pointers(call, request->n_tags);
@@ -112,16 +97,6 @@ static STORED(Tag) * *tags_of(struct ks_call *call, const KMS(CreateKeyRequest) 
     return tags;
 }
 
-static void fill_material(const struct ks_call *call, const struct plan *plan,
-                          STORED(KeyMaterial) * material)
-{
-    *material = (STORED(KeyMaterial))STORED_NEW(KEY_MATERIAL);
-    material->material_id = ks_lend_text(plan->material_id);
-    material->generation = plan->made_generation;
-    material->ekt = ks_lend_bytes(plan->ekt);
-    material->created_at_ms = ks_call_now_ms(call);
-}
-
 static void commit_key(struct ks_call *call, const STORED(KeyRecord) * record)
 {
     const struct plan *plan = call->state;
@@ -129,7 +104,8 @@ static void commit_key(struct ks_call *call, const STORED(KeyRecord) * record)
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
     ks_change_compare(&change, ks_name_bytes(&name), 0);
     ks_change_compare(&change, KS_NAME_DOMAIN_CURRENT, plan->current_revision);
-    ks_change_put(&change, ks_name_bytes(&name), &record->base);
+    ks_change_put_bytes(&change, ks_name_bytes(&name), plan->record);
+    ks_trust_note(call->env->trust, ks_name_bytes(&name), plan->record);
     ks_quota_guard(&plan->claim, &change);
 
     struct ks_arn_home home = {call->env->partition, call->env->region, record->account};
@@ -142,12 +118,35 @@ static void commit_key(struct ks_call *call, const STORED(KeyRecord) * record)
 
 static void store_key(struct ks_call *call)
 {
-    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
     const struct plan *plan = call->state;
-    STORED(KeyMaterial) material;
-    fill_material(call, plan, &material);
-    STORED(KeyMaterial) * materials[] = {&material};
+    STORED(KeyRecord) *record = NULL;
+    if (ks_failed(ks_record_read_key(plan->record, &call->arena, &record))) {
+        ks_call_fail(call, KS_INTERNAL);
+        return;
+    }
+    commit_key(call, record);
+}
 
+static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
+{
+    if (!ks_failed(result) && reply->n_records != 1) {
+        result = KS_RES(INTERNAL);
+    }
+    if (ks_failed(result)) {
+        ks_call_fail_hsm(call, result, KS_OK);
+        return;
+    }
+    struct plan *plan = call->state;
+    ks_bytes record = ks_bytes_in(reply->records[0]);
+    plan->record = (ks_bytes){(const uint8_t *)ks_call_dup(call, record), record.len};
+    plan->made_generation = plan->generation;
+    store_key(call);
+}
+
+/* The record as it is to be, but for its material, which the hsm makes. */
+static STORED(KeyRecord) body_of(struct ks_call *call, const struct plan *plan)
+{
+    const KMS(CreateKeyRequest) *request = (const KMS(CreateKeyRequest) *)call->request;
     STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
     record.format = KS_RECORD_FORMAT;
     record.account = call->item->account;
@@ -160,36 +159,19 @@ static void store_key(struct ks_call *call)
     record.tags = tags_of(call, request);
     record.n_tags = request->n_tags;
     record.created_at_ms = ks_call_now_ms(call);
-    record.materials = materials;
-    record.n_materials = KS_COUNT(materials);
-    commit_key(call, &record);
-}
-
-static void key_is_made(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
-{
-    if (ks_failed(result)) {
-        ks_call_fail_hsm(call, result, KS_OK);
-        return;
-    }
-    struct plan *plan = call->state;
-    ks_bytes ekt = ks_bytes_in(reply->ekt);
-    plan->ekt = (ks_bytes){(const uint8_t *)ks_call_dup(call, ekt), ekt.len};
-    plan->material_id = ks_call_dup(call, ks_bytes_of(reply->material_id));
-    plan->made_generation = plan->generation;
-    store_key(call);
+    return record;
 }
 
 static void ask_for_key(struct ks_call *call, const struct plan *plan)
 {
-    INTERNAL(KeyBinding) binding = INTERNAL_NEW(KEY_BINDING);
-    binding.region = ks_lend_text(call->env->region);
-    binding.account = call->item->account;
-    binding.key_id = ks_lend_text(plan->key_id);
-    binding.spec = plan->spec->number;
-    binding.usage = (STORED(KeyUsage))plan->usage;
-    binding.origin = STORED_ENUM(KEY_ORIGIN__KEY_ORIGIN_AWS_KMS);
+    const STORED(KeyRecord) record = body_of(call, plan);
+    KS_BUFFER_AUTO body = {.len_max = KS_STORE_VALUE_LEN_MAX};
+    if (ks_failed(ks_record_write(&record.base, &body))) {
+        ks_call_fail(call, KS_INTERNAL);
+        return;
+    }
     INTERNAL(HsmCreateKey) create = INTERNAL_NEW(HSM_CREATE_KEY);
-    create.binding = &binding;
+    create.body = ks_lend_bytes(ks_buffer_bytes(&body));
     create.generation = plan->generation;
     INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
     request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_CREATE_KEY);
@@ -202,7 +184,7 @@ static void make_key(struct ks_call *call)
 {
     const struct plan *plan = call->state;
     ks_call_close_view(call);
-    if (plan->material_id && plan->made_generation == plan->generation) {
+    if (plan->record.ptr && plan->made_generation == plan->generation) {
         store_key(call);
     } else {
         ask_for_key(call, plan);
@@ -278,7 +260,7 @@ void ks_run_create_key(struct ks_call *call)
         return;
     }
     if (!ks_failed(result)) {
-        result = read_current(call, plan);
+        result = ks_seal_current(call, &plan->generation, &plan->current_revision);
     }
     if (ks_failed(result)) {
         ks_call_fail(call, result.code == KS_UNAVAILABLE ? KS_UNAVAILABLE : KS_INTERNAL);

@@ -51,10 +51,8 @@ static void ask_hsm(struct ks_call *call, const struct wish *wish,
                                  const INTERNAL(HsmReply) * reply))
 {
     const struct ks_target *target = &call->targets[0];
-    const STORED(KeyMaterial) *material = ks_record_current_material(target->key);
     INTERNAL(HsmGenerateDataKey) generate = INTERNAL_NEW(HSM_GENERATE_DATA_KEY);
-    generate.binding = ks_binding_of(call, target, material);
-    generate.ekt = material->ekt;
+    generate.key = ks_binding_use(call, target, NULL);
     generate.number_of_bytes = (uint32_t)bytes_of(wish);
     generate.without_plaintext = wish->without_plaintext;
     generate.context = ks_binding_context(call, wish->context, wish->context_count);

@@ -2,7 +2,6 @@
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
-#include "services/keystore/records/key.h"
 
 static void is_decrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {
@@ -30,13 +29,11 @@ void ks_run_decrypt(struct ks_call *call)
 {
     const KMS(DecryptRequest) *request = (const KMS(DecryptRequest) *)call->request;
     const struct ks_target *target = &call->targets[0];
-    const STORED(KeyMaterial) *material = ks_binding_material(call, target);
-    if (!material) {
+    if (!ks_binding_material(call, target)) {
         return;
     }
     INTERNAL(HsmDecrypt) decrypt = INTERNAL_NEW(HSM_DECRYPT);
-    decrypt.binding = ks_binding_of(call, target, material);
-    decrypt.ekt = material->ekt;
+    decrypt.key = ks_binding_use(call, target, target->material_id);
     decrypt.blob = request->ciphertext_blob;
     decrypt.context =
         ks_binding_context(call, request->encryption_context, request->n_encryption_context);

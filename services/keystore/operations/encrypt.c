@@ -2,7 +2,6 @@
 #include "services/keystore/execute/call.h"
 #include "services/keystore/operations/binding.h"
 #include "services/keystore/operations/handlers.h"
-#include "services/keystore/records/key.h"
 
 static void is_encrypted(struct ks_call *call, ks_result result, const INTERNAL(HsmReply) * reply)
 {
@@ -28,10 +27,8 @@ void ks_run_encrypt(struct ks_call *call)
 {
     const KMS(EncryptRequest) *request = (const KMS(EncryptRequest) *)call->request;
     const struct ks_target *target = &call->targets[0];
-    const STORED(KeyMaterial) *material = ks_record_current_material(target->key);
     INTERNAL(HsmEncrypt) encrypt = INTERNAL_NEW(HSM_ENCRYPT);
-    encrypt.binding = ks_binding_of(call, target, material);
-    encrypt.ekt = material->ekt;
+    encrypt.key = ks_binding_use(call, target, NULL);
     encrypt.plaintext = request->plaintext;
     encrypt.context =
         ks_binding_context(call, request->encryption_context, request->n_encryption_context);

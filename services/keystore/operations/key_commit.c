@@ -1,5 +1,6 @@
 #include "services/keystore/operations/key_commit.h"
 
+#include "services/keystore/execute/seal.h"
 #include "services/keystore/records/name.h"
 
 STORED(KeyRecord) ks_key_copy(const struct ks_call *call)
@@ -17,12 +18,8 @@ static void compare_key(const struct ks_call *call, struct ks_change *change)
 void ks_key_commit(struct ks_call *call, const STORED(KeyRecord) * record,
                    const ProtobufCMessage *response)
 {
-    const struct ks_target *target = &call->targets[0];
-    struct ks_name name = ks_name_key(target->account, target->key_id);
-    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
-    compare_key(call, &change);
-    ks_change_put(&change, ks_name_bytes(&name), &record->base);
-    ks_call_commit(call, &change, response);
+    const struct ks_seal seal = {&call->targets[0], record};
+    ks_seal_commit(call, &seal, 1, NULL, response);
 }
 
 void ks_key_commit_unchanged(struct ks_call *call, const ProtobufCMessage *response)

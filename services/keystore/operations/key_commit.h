@@ -14,7 +14,8 @@
 STORED(KeyRecord) ks_key_copy(const struct ks_call *call);
 
 /*
- * Commits the record in the place of the one that was read, and answers with response. The commit
+ * Has the hsm make the record, commits it in the place of the one that was read, and answers with
+ * response. The commit
  * compares the revision at which decision and state were read, and the call begins anew if the
  * record has changed since. record and response aren't used any more when this returns.
  */

@@ -1,7 +1,10 @@
+#include <string.h>
+
 #include "keystead/kms/v1/aliases.pb-c.h"
 #include "pkg/operation/bounds.h"
 #include "pkg/record/page.h"
 #include "services/keystore/execute/call.h"
+#include "services/keystore/execute/trust.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/operations/metadata.h"
 #include "services/keystore/records/key.h"
@@ -12,6 +15,7 @@ struct filled {
     struct ks_call *call;
     KMS(AliasListEntry) * *entries;
     size_t count;
+    const STORED(KeyRecord) * key; /* read last; NULL: none */
 };
 
 static int32_t limit_of(const KMS(ListAliasesRequest) * request)
@@ -19,14 +23,38 @@ static int32_t limit_of(const KMS(ListAliasesRequest) * request)
     return request->limit_presence_case == 0 ? KS_DEFAULT_LIST_ALIASES_LIMIT : request->limit;
 }
 
-static ks_result add(struct filled *filled, const struct ks_store_record *record)
+/* A key that the page has met, and its record. */
+static ks_result read_key(struct filled *filled, const char *key_id)
 {
-    ProtobufCMessage *message = NULL;
-    KS_TRY(
-        ks_record_read(STORED_TYPE(alias_record), record->value, &filled->call->arena, &message));
-    ks_call_rest_on(filled->call, record->revision);
-    filled->entries[filled->count++] =
-        ks_metadata_alias(filled->call, (const STORED(AliasRecord) *)message);
+    struct ks_call *call = filled->call;
+    if (filled->key && strcmp(filled->key->key_id, key_id) == 0) {
+        return KS_RES(OK);
+    }
+    struct ks_name name = ks_name_key(call->item->account, key_id);
+    struct ks_store_record record;
+    STORED(KeyRecord) *key = NULL;
+    ks_result result = ks_store_get(&call->view, ks_name_bytes(&name), &record);
+    if (result.code == KS_NOT_FOUND) {
+        return KS_RES(CORRUPT);
+    }
+    KS_TRY(result);
+    KS_TRY(ks_record_read_key(record.value, &call->arena, &key));
+    ks_call_rest_on_record(call, &record);
+    filled->key = key;
+    return KS_RES(OK);
+}
+
+/* What is shown comes from the key's record, which an hsm has made. */
+static ks_result add(struct filled *filled, const char *key_id, const char *name)
+{
+    KS_TRY(read_key(filled, key_id));
+    const STORED(KeyAlias) *alias = ks_record_alias(filled->key, name);
+    if (!alias) {
+        struct ks_name of_alias = ks_name_alias(filled->call->item->account, name);
+        ks_trust_alarm(filled->call->env->trust, ks_name_bytes(&of_alias));
+        return KS_RES(CORRUPT);
+    }
+    filled->entries[filled->count++] = ks_metadata_alias(filled->call, filled->key, alias);
     return KS_RES(OK);
 }
 
@@ -34,22 +62,24 @@ static ks_result add(struct filled *filled, const struct ks_store_record *record
 static ks_result add_alias(void *user, ks_bytes name, const struct ks_store_record *record)
 {
     (void)name;
-    return add(user, record);
+    struct filled *filled = user;
+    ProtobufCMessage *message = NULL;
+    KS_TRY(
+        ks_record_read(STORED_TYPE(alias_record), record->value, &filled->call->arena, &message));
+    const STORED(AliasRecord) *alias = (const STORED(AliasRecord) *)message;
+    return add(filled, alias->key_id, alias->name);
 }
 
-/* A record keyalias/<account>/<key id>/<rest>: the alias is looked up. */
+/* A record keyalias/<account>/<key id>/<rest> */
 static ks_result add_alias_of_key(void *user, ks_bytes name, const struct ks_store_record *record)
 {
     (void)name;
     struct filled *filled = user;
     ProtobufCMessage *message = NULL;
-    struct ks_store_record alias;
     KS_TRY(ks_record_read(STORED_TYPE(key_alias_record), record->value, &filled->call->arena,
                           &message));
-    const char *text = ((const STORED(KeyAliasRecord) *)message)->name;
-    struct ks_name of_alias = ks_name_alias(filled->call->item->account, text);
-    KS_TRY(ks_store_get(&filled->call->view, ks_name_bytes(&of_alias), &alias));
-    return add(filled, &alias);
+    return add(filled, filled->call->targets[0].key_id,
+               ((const STORED(KeyAliasRecord) *)message)->name);
 }
 
 /*

@@ -72,18 +72,19 @@ KMS(KeyMetadata) *
     return metadata;
 }
 
-KMS(AliasListEntry) * ks_metadata_alias(struct ks_call *call, const STORED(AliasRecord) * record)
+KMS(AliasListEntry) * ks_metadata_alias(struct ks_call *call, const STORED(KeyRecord) * key,
+                                        const STORED(KeyAlias) * alias)
 {
-    const struct ks_arn_home home = {call->env->partition, call->env->region, record->account};
+    const struct ks_arn_home home = {call->env->partition, call->env->region, key->account};
     struct ks_arn *arn = ks_call_alloc(call, 1, sizeof(*arn));
-    ks_arn_of_alias(&home, record->name, arn);
+    ks_arn_of_alias(&home, alias->name, arn);
 
     KMS(AliasListEntry) *entry = ks_call_alloc(call, 1, sizeof(*entry));
     *entry = (KMS(AliasListEntry))KMS_NEW(ALIAS_LIST_ENTRY);
-    entry->alias_name = record->name;
+    entry->alias_name = alias->name;
     entry->alias_arn = arn->text;
-    entry->target_key_id = record->key_id;
-    entry->creation_date = ks_metadata_time(call, record->created_at_ms);
-    entry->last_updated_date = ks_metadata_time(call, record->updated_at_ms);
+    entry->target_key_id = key->key_id;
+    entry->creation_date = ks_metadata_time(call, alias->created_at_ms);
+    entry->last_updated_date = ks_metadata_time(call, alias->updated_at_ms);
     return entry;
 }

@@ -36,15 +36,12 @@ static void is_re_encrypted(struct ks_call *call, ks_result result,
     ks_call_reply(call, &response.base);
 }
 
-static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
+static void ask_hsm(struct ks_call *call)
 {
     const KMS(ReEncryptRequest) *request = (const KMS(ReEncryptRequest) *)call->request;
-    const struct ks_target *destination = &call->targets[DESTINATION];
-    const STORED(KeyMaterial) *under = ks_record_current_material(destination->key);
 
     INTERNAL(HsmDecrypt) source = INTERNAL_NEW(HSM_DECRYPT);
-    source.binding = ks_binding_of(call, &call->targets[SOURCE], material);
-    source.ekt = material->ekt;
+    source.key = ks_binding_use(call, &call->targets[SOURCE], call->targets[SOURCE].material_id);
     source.blob = request->ciphertext_blob;
     source.context = ks_binding_context(call, request->source_encryption_context,
                                         request->n_source_encryption_context);
@@ -52,8 +49,7 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
 
     INTERNAL(HsmReEncrypt) re_encrypt = INTERNAL_NEW(HSM_RE_ENCRYPT);
     re_encrypt.source = &source;
-    re_encrypt.destination = ks_binding_of(call, destination, under);
-    re_encrypt.destination_ekt = under->ekt;
+    re_encrypt.destination = ks_binding_use(call, &call->targets[DESTINATION], NULL);
     re_encrypt.destination_context = ks_binding_context(
         call, request->destination_encryption_context, request->n_destination_encryption_context);
     re_encrypt.n_destination_context = request->n_destination_encryption_context;
@@ -67,9 +63,7 @@ static void ask_hsm(struct ks_call *call, const STORED(KeyMaterial) * material)
 
 void ks_run_re_encrypt(struct ks_call *call)
 {
-    const STORED(KeyMaterial) *material = ks_binding_material(call, &call->targets[SOURCE]);
-    if (!material) {
-        return;
+    if (ks_binding_material(call, &call->targets[SOURCE])) {
+        ask_hsm(call);
     }
-    ask_hsm(call, material);
 }

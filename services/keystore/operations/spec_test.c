@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/keyspec/keyspec.h"
 #include "services/keystore/fixture/key_fixture.h"
 #include "services/keystore/records/name.h"
@@ -32,11 +33,13 @@ static void a_record_of_a_symmetric_key_begins_with_these_bytes(void **state)
     assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
     assert_int_equal(ks_store_get(&view, ks_name_bytes(&name), &record).code, KS_OK);
 
-    assert_true(record.value.len > (size_t)len);
-    assert_memory_equal(record.value.ptr, expected, (size_t)len);
+    struct ks_authentic envelope;
+    assert_int_equal(ks_authentic_read(record.value, &envelope).code, KS_OK);
+    assert_true(envelope.body.len > (size_t)len);
+    assert_memory_equal(envelope.body.ptr, expected, (size_t)len);
 }
 
-/* Puts the key's record back with another usage: no API makes such a key yet. */
+/* Puts the key's record back with another usage, as an hsm would make it: no API does yet. */
 static void change_usage(char usage)
 {
     static const char symmetric[] = "\x28\x01\x30\x01"; /* spec, usage */
@@ -47,13 +50,18 @@ static void change_usage(char usage)
     struct ks_store_record record;
     assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
     assert_int_equal(ks_store_get(&view, ks_name_bytes(&name), &record).code, KS_OK);
-    assert_true(record.value.len <= sizeof(value));
-    memcpy(value, record.value.ptr, record.value.len);
-    char *at = memmem(value, record.value.len, symmetric, sizeof(symmetric) - 1);
+    struct ks_authentic envelope;
+    assert_int_equal(ks_authentic_read(record.value, &envelope).code, KS_OK);
+    assert_true(envelope.body.len <= sizeof(value));
+    memcpy(value, envelope.body.ptr, envelope.body.len);
+    char *at = memmem(value, envelope.body.len, symmetric, sizeof(symmetric) - 1);
     assert_non_null(at);
     at[3] = usage;
+    KS_BUFFER_AUTO made = {.len_max = sizeof(value)};
+    ks_fake_hsm_forge(cell.hsm, ks_name_bytes(&name), (ks_bytes){value, envelope.body.len},
+                      envelope.counter + 1, &made);
     change.mutation = (struct ks_store_mutation){
-        .ops = {{ks_name_bytes(&name), {value, record.value.len}}}, .op_count = 1};
+        .ops = {{ks_name_bytes(&name), ks_buffer_bytes(&made)}}, .op_count = 1};
     assert_int_equal(ks_sync_commit(cell.store, &change, NULL).code, KS_OK);
 }
 
@@ -76,7 +84,8 @@ static void a_key_made_for_something_else_is_not_used(void **state)
              key_id);
     assert_string_equal(encrypted.text, text);
     assert_int_equal(decrypted.code, KS_INVALID_KEY_USAGE);
-    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), asked);
+    /* Only whether the record that says so is authentic. */
+    assert_int_equal(ks_fake_hsm_request_count(cell.hsm), asked + 1);
 }
 
 /* DescribeKey says what the record says. */

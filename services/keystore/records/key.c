@@ -3,13 +3,16 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/operation/bounds.h"
 
 ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
                              STORED(KeyRecord) * *ret_record)
 {
+    struct ks_authentic envelope;
     ProtobufCMessage *message = NULL;
-    KS_TRY(ks_record_read(STORED_TYPE(key_record), value, arena, &message));
+    KS_TRY(ks_authentic_read(value, &envelope));
+    KS_TRY(ks_record_read(STORED_TYPE(key_record), envelope.body, arena, &message));
     STORED(KeyRecord) *record = (STORED(KeyRecord) *)message;
     if (record->n_materials == 0 || record->n_materials > KS_MATERIALS_MAX ||
         record->n_tags > KS_TAGS_MAX) {
@@ -31,6 +34,16 @@ const STORED(KeyMaterial) *
     for (size_t i = 0; i < record->n_materials; i++) {
         if (strcmp(record->materials[i]->material_id, material_id) == 0) {
             return record->materials[i];
+        }
+    }
+    return NULL;
+}
+
+const STORED(KeyAlias) * ks_record_alias(const STORED(KeyRecord) * record, const char *name)
+{
+    for (size_t i = 0; i < record->n_aliases; i++) {
+        if (strcmp(record->aliases[i]->name, name) == 0) {
+            return record->aliases[i];
         }
     }
     return NULL;

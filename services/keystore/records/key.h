@@ -11,11 +11,13 @@
 #define KS_MATERIALS_MAX 16U /* in a key's record; a material is 200 bytes, read with each use */
 
 /*
- * Reads a key's record into arena.
+ * Reads a key's record, which is in its envelope, into arena. Nothing in it is proved: whoever
+ * answers with it has the hsm check the envelope.
  * ret_record  lasts as long as arena, and has at least one material, and at most KS_MATERIALS_MAX
  *             materials and KS_TAGS_MAX tags; unchanged on failure.
  *
- * Fails: as ks_record_read; CORRUPT also if the key has no material, or more than that.
+ * Fails: as ks_record_read; CORRUPT also if the envelope has not its form, or if the key has no
+ * material, or more than that.
  */
 KS_MUST_USE ks_result ks_record_read_key(ks_bytes value, struct ks_arena *arena,
                                          STORED(KeyRecord) * *ret_record);
@@ -29,3 +31,6 @@ const STORED(KeyMaterial) * ks_record_current_material(const STORED(KeyRecord) *
 /* Returns the material with this id, borrowed from record; NULL if the key never had it. */
 const STORED(KeyMaterial) *
     ks_record_material(const STORED(KeyRecord) * record, const char *material_id);
+
+/* Returns the alias of this name, with "alias/"; borrowed from record; NULL if it is not its. */
+const STORED(KeyAlias) * ks_record_alias(const STORED(KeyRecord) * record, const char *name);

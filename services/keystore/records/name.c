@@ -37,6 +37,11 @@ struct ks_name ks_name_key(const char *account, const char *key_id)
     return name_of("key/%s/%s", account, key_id);
 }
 
+struct ks_name ks_name_gone_key(const char *account, const char *key_id)
+{
+    return name_of("gone/key/%s/%s", account, key_id);
+}
+
 struct ks_name ks_name_keys(const char *account)
 {
     return name_of("key/%s/", account);

@@ -1,7 +1,7 @@
 /*
  * name: makes the store keys of all records that a keystore reads and writes.
  *
- *   key/<account>/<key id>                     KeyRecord
+ *   key/<account>/<key id>                     KeyRecord, in an AuthenticatedRecord
  *   alias/<account>/<rest of the alias>        AliasRecord
  *   keyalias/<account>/<key id>/<rest>         KeyAliasRecord: the aliases of one key
  *   policy/<account>/<key id>                  PolicyRecord
@@ -9,6 +9,7 @@
  *   grant/<account>/<key id>/<grant id>        GrantRecord
  *   grantee/<account>/<hex SHA-256 of the principal>/<key id>/<grant id>   GranteeRecord
  *   request/<account>/<hex SHA-256>            RequestRecord
+ *   gone/key/<account>/<key id>                KeyRecord: what is left of a destroyed key
  *   destroyed/<account>/<key id>               DestroyedKeyRecord
  *   domain/<generation, 8 digits>/<zone>/<node id>
  *                                              DomainKeyCopy
@@ -45,6 +46,7 @@ ks_bytes ks_name_bytes(const struct ks_name *name);
  * error, which stops the process.
  */
 struct ks_name ks_name_key(const char *account, const char *key_id);
+struct ks_name ks_name_gone_key(const char *account, const char *key_id);
 struct ks_name ks_name_keys(const char *account); /* prefix */
 struct ks_name ks_name_alias(const char *account, const char *alias);
 struct ks_name ks_name_aliases(const char *account); /* prefix */
@@ -68,6 +70,8 @@ struct ks_name ks_name_requests(const char *account); /* prefix of what pkg/atte
 struct ks_name ks_name_gate(const struct ks_name *prefix);
 
 #define KS_NAME_KEYS           KS_LITERAL("key/")
+#define KS_NAME_GONE_KEYS      KS_LITERAL("gone/key/")
+#define KS_NAME_ALIASES        KS_LITERAL("alias/")
 #define KS_NAME_REQUESTS       KS_LITERAL("request/")
 #define KS_NAME_DESTROYED      KS_LITERAL("destroyed/")
 #define KS_NAME_DOMAIN         KS_LITERAL("domain/")

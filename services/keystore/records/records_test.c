@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/base/arena.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
@@ -38,6 +39,7 @@ static void every_name_stands_where_store_readers_expect_it(void **state)
                         "grantee/" ACCOUNT "/ff/" KEY_ID "/g1");
     struct ks_name keys = ks_name_keys(ACCOUNT);
     assert_string_equal(ks_name_gate(&keys).text, "gate/key/" ACCOUNT);
+    assert_string_equal(ks_name_gone_key(ACCOUNT, KEY_ID).text, "gone/key/" ACCOUNT "/" KEY_ID);
     assert_string_equal(ks_name_destroyed(ACCOUNT, KEY_ID).text, "destroyed/" ACCOUNT "/" KEY_ID);
     assert_string_equal(ks_name_domain_copy(7, "ap-seoul-1a", "0f").text,
                         "domain/00000007/ap-seoul-1a/0f");
@@ -55,6 +57,16 @@ static void the_longest_names_fit(void **state)
     struct ks_name name = ks_name_key_alias(ACCOUNT, KEY_ID, alias);
 
     assert_true(name.len <= KS_STORE_KEY_LEN_MAX);
+}
+
+/* In an envelope, as it is stored; nobody here looks at the MAC. */
+static void write_key(const STORED(KeyRecord) * record, struct ks_buffer *out)
+{
+    static const uint8_t mac[KS_AUTHENTIC_MAC_LEN];
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    assert_int_equal(ks_record_write(&record->base, &body).code, KS_OK);
+    const struct ks_authentic envelope = {ks_buffer_bytes(&body), 1, 1, mac};
+    assert_int_equal(ks_authentic_write(&envelope, out).code, KS_OK);
 }
 
 static STORED(KeyRecord) a_key(STORED(KeyMaterial) * *materials, size_t count)
@@ -79,7 +91,7 @@ static void a_key_record_comes_back_and_its_last_material_is_current(void **stat
     STORED(KeyRecord) record = a_key(materials, 2);
     KS_BUFFER_AUTO bytes = {.len_max = 4096};
     KS_ARENA_AUTO arena = {.len_max = 16384};
-    assert_int_equal(ks_record_write(&record.base, &bytes).code, KS_OK);
+    write_key(&record, &bytes);
 
     STORED(KeyRecord) *got = NULL;
     assert_int_equal(ks_record_read_key(ks_buffer_bytes(&bytes), &arena, &got).code, KS_OK);
@@ -96,7 +108,7 @@ static void refuses_a_key_without_material(void **state)
     STORED(KeyRecord) record = a_key(NULL, 0);
     KS_BUFFER_AUTO bytes = {.len_max = 4096};
     KS_ARENA_AUTO arena = {.len_max = 16384};
-    assert_int_equal(ks_record_write(&record.base, &bytes).code, KS_OK);
+    write_key(&record, &bytes);
 
     STORED(KeyRecord) *got = NULL;
     assert_int_equal(ks_record_read_key(ks_buffer_bytes(&bytes), &arena, &got).code, KS_CORRUPT);
@@ -117,10 +129,24 @@ static void a_key_record_has_16_materials_and_no_more(void **state)
         KS_BUFFER_AUTO bytes = {.len_max = 4096};
         KS_ARENA_AUTO arena = {.len_max = 16384};
         STORED(KeyRecord) *got = NULL;
-        assert_int_equal(ks_record_write(&record.base, &bytes).code, KS_OK);
+        write_key(&record, &bytes);
         assert_int_equal(ks_record_read_key(ks_buffer_bytes(&bytes), &arena, &got).code,
                          count == KS_MATERIALS_MAX ? KS_OK : KS_CORRUPT);
     }
+}
+
+static void refuses_a_key_without_its_envelope(void **state)
+{
+    (void)state;
+    STORED(KeyMaterial) material = STORED_NEW(KEY_MATERIAL);
+    STORED(KeyMaterial) * materials[] = {&material};
+    STORED(KeyRecord) record = a_key(materials, 1);
+    KS_BUFFER_AUTO bytes = {.len_max = 4096};
+    KS_ARENA_AUTO arena = {.len_max = 16384};
+    assert_int_equal(ks_record_write(&record.base, &bytes).code, KS_OK);
+
+    STORED(KeyRecord) *got = NULL;
+    assert_int_equal(ks_record_read_key(ks_buffer_bytes(&bytes), &arena, &got).code, KS_CORRUPT);
 }
 
 int main(void)
@@ -131,6 +157,7 @@ int main(void)
         cmocka_unit_test(a_key_record_comes_back_and_its_last_material_is_current),
         cmocka_unit_test(refuses_a_key_without_material),
         cmocka_unit_test(a_key_record_has_16_materials_and_no_more),
+        cmocka_unit_test(refuses_a_key_without_its_envelope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "pkg/rpc/server.h"
 #include "services/keystore/domain_keys/commands.h"
 #include "services/keystore/domain_keys/keeper.h"
+#include "services/keystore/execute/trust.h"
 #include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/hsmlink/link.h"
 #include "services/keystore/serve/execute_stream.h"
@@ -20,7 +21,7 @@
 
 #define ARENA_LEN_MAX  (1024U * 1024U)
 #define STATUS_LEN_MAX (64U * 1024U)
-#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 2U)
+#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 3U)
 #define MEMBERS_MAX    KS_COUNT(((struct ks_store_status *)0)->members)
 
 /* A call that a worker carries out. */
@@ -50,6 +51,7 @@ struct report {
     INTERNAL(MemberStatus) * member_list[MEMBERS_MAX];
     char *listed[KS_STORE_KEYSTORES_MAX];
     char *alarms[ALARMS_MAX];
+    char forged[KS_TRUST_TEXT_MAX];
 };
 
 static void report_store(struct report *report)
@@ -86,6 +88,9 @@ static void report_alarms(struct report *report)
     response->alarms = report->alarms;
     if (report->store.alarm[0] != '\0') {
         report->alarms[response->n_alarms++] = report->store.alarm;
+    }
+    if (report->forged[0] != '\0') {
+        report->alarms[response->n_alarms++] = report->forged;
     }
     if (report->store.window_left_ms == 0) {
         report->alarms[response->n_alarms++] = ks_lend_text(
@@ -131,6 +136,7 @@ static void fill_report(const struct ks_operators_options *options, struct repor
     response->name = ks_lend_text(options->name);
     response->region = ks_lend_text(options->region);
     response->zone = ks_lend_text(options->zone);
+    ks_trust_alarms(options->trust, report->forged);
     report_store(report);
     report_alarms(report);
     report_traffic(options, report);

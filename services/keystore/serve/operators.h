@@ -19,6 +19,7 @@ struct ks_hsm_link;
 struct ks_keeper;
 struct ks_operators;
 struct ks_rpc_call;
+struct ks_trust;
 struct ks_worker;
 
 /* All borrowed. */
@@ -31,6 +32,7 @@ struct ks_operators_options {
     struct ks_keeper *keeper;
     struct ks_housekeeping *housekeeping;
     struct ks_execute_streams *streams; /* whose counts GetStatus shows */
+    struct ks_trust *trust;             /* whose alarm GetStatus shows */
     struct ks_worker *worker;           /* that runs ks_operators_run */
 };
 

@@ -6,7 +6,7 @@
 #include "pkg/codec/codec.h"
 
 #define COMMIT_DEADLINE_NS (5 * KS_NS_PER_S)
-#define REPLY_LEN_MAX      (64U * 1024U)
+#define REPLY_LEN_MAX      (512U * 1024U) /* a record */
 
 /* One answer that is waited for. */
 struct waiting {
@@ -77,12 +77,12 @@ static void answered(void *user, ks_result result, const INTERNAL(HsmReply) * re
     finish(waiting, result);
 }
 
-ks_result ks_sync_hsm(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
-                      struct ks_arena *arena, const INTERNAL(HsmReply) * *ret_reply)
+static ks_result ask_and_wait(struct ks_hsm_link *link, const struct ks_hsm_ask *ask,
+                              struct ks_arena *arena, const INTERNAL(HsmReply) * *ret_reply)
 {
     struct waiting waiting;
     begin(&waiting);
-    ks_hsm_link_prepare(link, request, answered, &waiting);
+    ks_hsm_link_prepare(link, ask, answered, &waiting);
     ks_result result = await(&waiting);
     ProtobufCMessage *message = NULL;
     if (!ks_failed(result)) {
@@ -93,4 +93,19 @@ ks_result ks_sync_hsm(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * req
     KS_TRY(result);
     *ret_reply = (const INTERNAL(HsmReply) *)message;
     return KS_RES(OK);
+}
+
+ks_result ks_sync_hsm(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+                      struct ks_arena *arena, const INTERNAL(HsmReply) * *ret_reply)
+{
+    const struct ks_hsm_ask ask = {.message = request};
+    return ask_and_wait(link, &ask, arena, ret_reply);
+}
+
+ks_result ks_sync_hsm_about(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
+                            struct ks_about *about, struct ks_arena *arena,
+                            const INTERNAL(HsmReply) * *ret_reply)
+{
+    const struct ks_hsm_ask ask = {.message = request, .about = &about, .about_count = 1};
+    return ask_and_wait(link, &ask, arena, ret_reply);
 }
