@@ -42,6 +42,51 @@
 
 struct ks_store;
 
+/* ---- The guard: which changes the copy makes ---- */
+
+/*
+ * The copy in the middle of a change, for a guard to look at. A guard is asked about each change of
+ * a record before the copy makes it: by a mutation (embedded), by the log, or while the copy is
+ * loaded anew, in any order then. It decides by what it is given alone, so that every copy of the
+ * cell decides alike.
+ *
+ * For each record whose guard says so the copy remembers an ordinal, and keeps it when it is loaded
+ * anew from the same epoch: somebody who writes etcd can have a copy loaded anew at any time. It is
+ * lost when the copy is thrown away.
+ */
+struct ks_store_held;
+
+/* Returns whether the copy is being loaded: records that a record belongs to may come later. */
+bool ks_store_held_is_loading(const struct ks_store_held *held);
+
+/* Returns the ordinal that is remembered for a record; 0: none is. */
+uint64_t ks_store_held_ordinal(const struct ks_store_held *held, ks_bytes key);
+
+/*
+ * Looks a record up as the change so far has left it.
+ * ret_value  borrowed until the copy is changed; untouched after a failure.
+ * Fails: NOT_FOUND, CORRUPT, INTERNAL.
+ */
+KS_MUST_USE ks_result ks_store_held_get(const struct ks_store_held *held, ks_bytes key,
+                                        ks_bytes *ret_value);
+
+/*
+ * Removes a record and its ordinal together with the change that is asked about. The guard is not
+ * asked about this one. Fails: as ks_store_held_get; an absent record is fine.
+ */
+KS_MUST_USE ks_result ks_store_held_remove(struct ks_store_held *held, ks_bytes key);
+
+/*
+ * Returns whether the copy makes a change: value {NULL, 0} deletes. If not, on_refused is called,
+ * and the record stays as it is in the copy; while the copy is loaded, a record that can't be read
+ * takes its place, so that nobody takes it for absent. A mutation of the embedded engine fails with
+ * UNAVAILABLE.
+ *
+ * ret_ordinal  to be remembered for a record that is put; 0, which it is before: none.
+ */
+typedef bool ks_store_guard(struct ks_store_held *held, ks_bytes key, ks_bytes value,
+                            uint64_t *ret_ordinal);
+
 enum ks_store_engine { KS_STORE_EMBEDDED, KS_STORE_REPLICATED };
 
 /* What the copy is doing, for status and health. */
@@ -99,7 +144,14 @@ struct ks_store_options {
      * Something that an operator should find in the log, as a sentence: "the copy is loaded anew"
      */
     void (*on_notice)(void *user, const char *sentence);
+    /*
+     * The guard has refused a change of this record, or the copy was loaded anew and the record is
+     * missing: somebody else than a keystore has written etcd.
+     */
+    void (*on_refused)(void *user, ks_bytes key);
     void *user;
+
+    ks_store_guard *guard; /* NULL: every change is made */
 };
 
 /*

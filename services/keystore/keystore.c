@@ -20,6 +20,7 @@
 #include "services/keystore/operations/quota.h"
 #include "services/keystore/operations/table.h"
 #include "services/keystore/records/due.h"
+#include "services/keystore/records/guard.h"
 #include "services/keystore/serve/applied.h"
 #include "services/keystore/serve/execute_stream.h"
 #include "services/keystore/serve/operators.h"
@@ -104,6 +105,12 @@ static void on_notice(void *user, const char *sentence)
 {
     (void)user;
     ks_log(WARN, "the store says", KS_TEXT("cause", sentence));
+}
+
+static void on_refused(void *user, ks_bytes key)
+{
+    const struct ks_keystore *keystore = user;
+    ks_trust_alarm(keystore->trust, key);
 }
 
 static void on_connected(void *user, uint64_t life)
@@ -234,6 +241,8 @@ static ks_result open_store(struct ks_keystore *keystore)
         .on_change = on_change,
         .on_reload = on_reload,
         .on_notice = on_notice,
+        .on_refused = on_refused,
+        .guard = ks_record_guard,
         .user = keystore,
     };
     KS_TRY(ks_store_new(&options, &keystore->store));
@@ -257,7 +266,6 @@ static void make_parts(struct ks_keystore *keystore)
     keystore->keeper = ks_keeper_new(&keeper);
     keystore->housekeeping = ks_housekeeping_new(keystore->store, keystore->link, NULL);
     keystore->quota = ks_quota_new(keystore->store, 0);
-    keystore->trust = ks_trust_new();
     const struct ks_operators_options operators = {
         .name = settings->name,
         .region = settings->region,
@@ -389,6 +397,7 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 {
     struct ks_keystore *keystore = ks_alloc(1, sizeof(*keystore));
     keystore->settings = settings;
+    keystore->trust = ks_trust_new();
     pthread_mutex_init(&keystore->lock, NULL);
     *ret_keystore = keystore;
     make_loops(keystore);

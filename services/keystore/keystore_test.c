@@ -619,6 +619,7 @@ static void an_operator_sees_how_it_is_and_rotates(void **state)
     assert_string_equal(status->zone, ZONE);
     assert_int_equal(status->domain_generation, 1);
     assert_int_equal(status->n_alarms, 0);
+    assert_int_equal(status->refused_records, 0);
     assert_true(status->window_left_ms > 0);
     assert_true(status->traffic->hsm_requests >= status->traffic->hsm_frames);
     assert_true(status->traffic->hsm_frames > 0);

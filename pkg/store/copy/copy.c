@@ -22,10 +22,15 @@ struct ks_copy {
     ks_lmdb_db data;
     ks_lmdb_db list;
     ks_lmdb_db meta;
+    ks_lmdb_db ordinals;
     struct ks_index index;
     ks_store_due_fn *due_ms;
     atomic_bool damaged;
     atomic_uint forgiven;
+    ks_store_guard *guard;
+    void (*on_refused)(void *user, ks_bytes key);
+    void *user;
+    atomic_uint_fast64_t refused;
 };
 
 /* ---- Position and source ---- */
@@ -109,6 +114,7 @@ static ks_result open_databases(struct ks_copy *copy)
     KS_TRY(ks_lmdb_database(copy->env, "data", &copy->data));
     KS_TRY(ks_lmdb_database(copy->env, "list", &copy->list));
     KS_TRY(ks_lmdb_database(copy->env, "meta", &copy->meta));
+    KS_TRY(ks_lmdb_database(copy->env, "ordinals", &copy->ordinals));
     KS_TRY(ks_index_open(copy->env, &copy->index));
     KS_SNAPSHOT_AUTO snapshot = {0};
     struct ks_copy_source source;
@@ -129,6 +135,9 @@ ks_result ks_copy_open(const struct ks_copy_options *options, struct ks_copy **r
     struct ks_copy *copy = ks_alloc(1, sizeof(*copy));
     copy->env = env;
     copy->due_ms = options->due_ms;
+    copy->guard = options->guard;
+    copy->on_refused = options->on_refused;
+    copy->user = options->user;
     ks_result opened = open_databases(copy);
     if (ks_failed(opened)) {
         ks_copy_close(copy);
@@ -357,17 +366,130 @@ static ks_result due_before(struct ks_copy_write *write, ks_bytes key, int64_t *
     return KS_RES(OK);
 }
 
+static ks_result fine_if_absent(ks_result deleted)
+{
+    return deleted.code == KS_NOT_FOUND ? KS_RES(OK) : deleted;
+}
+
+/* ---- The guard ---- */
+
+#define ORDINAL_LEN 8U
+#define UNREADABLE  KS_LITERAL("\xff") /* no message */
+
+struct ks_store_held {
+    struct ks_copy_write *write;
+    int64_t revision; /* of the change */
+};
+
+static ks_result remove_record(struct ks_copy_write *write, ks_bytes key, int64_t revision);
+
+bool ks_store_held_is_loading(const struct ks_store_held *held)
+{
+    return held->write->position.loading;
+}
+
+uint64_t ks_store_held_ordinal(const struct ks_store_held *held, ks_bytes key)
+{
+    ks_bytes stored;
+    bool found = !ks_failed(ks_lmdb_write_get(held->write->txn, held->write->copy->ordinals, key,
+                                              &stored)) &&
+                 stored.len == ORDINAL_LEN;
+    return found ? ks_stored_get_u64(stored.ptr) : 0;
+}
+
+ks_result ks_store_held_get(const struct ks_store_held *held, ks_bytes key, ks_bytes *ret_value)
+{
+    struct ks_store_record record;
+    KS_TRY(ks_copy_find(held->write, key, &record));
+    *ret_value = record.value;
+    return KS_RES(OK);
+}
+
+static ks_result forget_ordinal(struct ks_copy_write *write, ks_bytes key)
+{
+    return write->copy->guard
+               ? fine_if_absent(ks_lmdb_delete(write->txn, write->copy->ordinals, key))
+               : KS_RES(OK);
+}
+
+ks_result ks_store_held_remove(struct ks_store_held *held, ks_bytes key)
+{
+    KS_TRY(forget_ordinal(held->write, key));
+    return remove_record(held->write, key, held->revision);
+}
+
+static void refuse(struct ks_copy *copy, ks_bytes key)
+{
+    atomic_fetch_add(&copy->refused, 1);
+    copy->on_refused(copy->user, key);
+}
+
+/* Asks about a change. ret_made: whether it is to be made; its ordinal is remembered then. */
+static ks_result ask(struct ks_copy_write *write, ks_bytes key, ks_bytes value, int64_t revision,
+                     bool *ret_made)
+{
+    struct ks_copy *copy = write->copy;
+    struct ks_store_held held = {write, revision};
+    uint64_t ordinal = 0;
+    uint8_t stored[ORDINAL_LEN];
+    *ret_made = !copy->guard || copy->guard(&held, key, value, &ordinal);
+    if (!*ret_made) {
+        refuse(copy, key);
+        return KS_RES(OK);
+    }
+    if (ordinal == 0) {
+        return value.ptr ? KS_RES(OK) : forget_ordinal(write, key);
+    }
+    ks_stored_put_u64(stored, ordinal);
+    return ks_lmdb_put(write->txn, copy->ordinals, key, (ks_bytes){stored, sizeof(stored)});
+}
+
+ks_result ks_copy_forget_ordinals(struct ks_copy_write *write)
+{
+    return ks_lmdb_clear(write->txn, write->copy->ordinals);
+}
+
+ks_result ks_copy_tell_missing(struct ks_copy *copy)
+{
+    KS_LMDB_READ_AUTO *read = NULL;
+    KS_LMDB_WALK_AUTO *walk = NULL;
+    const struct ks_lmdb_span all = {.after_start = false};
+    KS_TRY(ks_lmdb_read_begin(copy->env, &read));
+    KS_TRY(ks_lmdb_walk_begin(read, copy->ordinals, &all, &walk));
+    ks_bytes key;
+    ks_bytes value;
+    ks_result result = ks_lmdb_walk_next(walk, &key, &value);
+    while (copy->guard && !ks_failed(result)) {
+        if (ks_lmdb_get(read, copy->data, key, &value).code == KS_NOT_FOUND) {
+            refuse(copy, key);
+        }
+        result = ks_lmdb_walk_next(walk, &key, &value);
+    }
+    return fine_if_absent(result);
+}
+
+uint64_t ks_copy_refused_count(const struct ks_copy *copy)
+{
+    return atomic_load(&copy->refused);
+}
+
 ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value, int64_t revision)
 {
     struct ks_store_record record = {key, value, revision};
     int64_t before_ms = 0;
+    bool made = true;
+    KS_TRY(ask(write, key, value, revision, &made));
+    if (!made && !write->position.loading) {
+        return KS_RES(OK);
+    }
+    record.value = made ? value : UNREADABLE;
     ks_result found = due_before(write, key, &before_ms);
     if (ks_failed(found) && found.code != KS_NOT_FOUND) {
         return found;
     }
     KS_TRY(put(write, write->copy->data, &record));
     KS_TRY(ks_index_note_due(&write->copy->index, write->txn, key, before_ms,
-                             due_of(write->copy, key, value)));
+                             due_of(write->copy, key, record.value)));
     return note(write, key, ks_failed(found) ? KS_INDEX_ADDED : KS_INDEX_CHANGED, revision);
 }
 
@@ -378,12 +500,14 @@ ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id, ks_bytes va
     return put(write, write->copy->list, &record);
 }
 
-static ks_result fine_if_absent(ks_result deleted)
+ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision)
 {
-    return deleted.code == KS_NOT_FOUND ? KS_RES(OK) : deleted;
+    bool made = true;
+    KS_TRY(ask(write, key, (ks_bytes){0}, revision, &made));
+    return made ? remove_record(write, key, revision) : KS_RES(OK);
 }
 
-ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision)
+static ks_result remove_record(struct ks_copy_write *write, ks_bytes key, int64_t revision)
 {
     int64_t before_ms = 0;
     ks_result found = due_before(write, key, &before_ms);
@@ -407,7 +531,7 @@ ks_result ks_copy_delete_prefix(struct ks_copy_write *write, ks_bytes prefix, in
         }
         memcpy(key, first.ptr, first.len);
         const ks_bytes copied = {key, first.len};
-        KS_TRY(ks_copy_delete(write, copied, revision));
+        KS_TRY(remove_record(write, copied, revision));
         each(user, copied);
     }
 }

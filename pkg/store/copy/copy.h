@@ -5,6 +5,7 @@
  *   "list"  keystore id       -> the same form; the value is a KeystoreRecord
  *   "prefix", "empty", "due"     what is known of the records under a prefix, and which of them are
  *                                due when (index.h)
+ *   "ordinals"  key           -> u64 that the guard has remembered (store.h)
  *   "meta"  "position"        -> struct ks_position; "source" -> struct ks_copy_source
  *
  * Integers are big-endian. The checksum covers key, revision and value. Position and records
@@ -63,6 +64,9 @@ struct ks_copy_options {
     uint64_t bytes_max;
     bool no_sync;            /* commits reach the disk by ks_copy_sync only */
     ks_store_due_fn *due_ms; /* as in struct ks_store_options */
+    ks_store_guard *guard;   /* asked by ks_copy_put and ks_copy_delete; NULL: none */
+    void (*on_refused)(void *user, ks_bytes key); /* if there is a guard */
+    void *user;
 };
 
 /*
@@ -75,6 +79,9 @@ KS_MUST_USE ks_result ks_copy_open(const struct ks_copy_options *options,
 
 /* Closes it; all snapshots and changes must have ended. NULL is fine. */
 void ks_copy_close(struct ks_copy *copy);
+
+/* Returns how many changes the guard has refused since the copy was opened. */
+uint64_t ks_copy_refused_count(const struct ks_copy *copy);
 
 /*
  * Forces all commits to disk.
@@ -192,6 +199,7 @@ KS_MUST_USE ks_result ks_copy_write_begin(struct ks_copy *copy, struct ks_copy_w
 
 /*
  * Put a record, or a keystore's record, in place of the one that is there. The index follows.
+ * What the guard refuses is passed over, and counted.
  * Fails: LIMIT_EXCEEDED (the copy is full, or the value is too long), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_copy_put(struct ks_copy_write *write, ks_bytes key, ks_bytes value,
@@ -201,6 +209,7 @@ KS_MUST_USE ks_result ks_copy_list_put(struct ks_copy_write *write, ks_bytes id,
 
 /*
  * Delete a record at revision, or a keystore's record; an absent one is fine. The index follows.
+ * What the guard refuses is passed over, and counted.
  * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_copy_delete(struct ks_copy_write *write, ks_bytes key, int64_t revision);
@@ -208,7 +217,8 @@ KS_MUST_USE ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes 
 
 /*
  * Deletes the records of a directory (ks_index_directory) whose keys start with prefix, at revision,
- * and calls `each` with the key of every one, borrowed for the call. The index follows.
+ * and calls `each` with the key of every one, borrowed for the call. The index follows. The guard is
+ * not asked: a directory of records that it looks at is not deleted in this way.
  * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_copy_delete_prefix(struct ks_copy_write *write, ks_bytes prefix,
@@ -224,7 +234,20 @@ KS_MUST_USE ks_result ks_copy_find(struct ks_copy_write *write, ks_bytes key,
                                    struct ks_store_record *ret_record);
 
 /*
- * Removes all records and the source. Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
+ * Forgets what the guard has remembered: the copy is to be of another epoch.
+ * Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
+ */
+KS_MUST_USE ks_result ks_copy_forget_ordinals(struct ks_copy_write *write);
+
+/*
+ * Tells the guard's owner of each record that has an ordinal and is not there: to be called when the
+ * copy was loaded anew. Fails: LIMIT_EXCEEDED (too many are reading), CORRUPT, INTERNAL; it may then
+ * have been told of some.
+ */
+KS_MUST_USE ks_result ks_copy_tell_missing(struct ks_copy *copy);
+
+/*
+ * Removes all records and the source, but not the ordinals. Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_copy_clear(struct ks_copy_write *write);
 

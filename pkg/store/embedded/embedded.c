@@ -132,13 +132,18 @@ static ks_result delete_prefix(struct ks_copy_write *write, ks_bytes prefix, int
     return deletion.result;
 }
 
+/* Fails: ACCESS_DENIED (the guard refuses a part of it), or as ks_copy_put. */
 static ks_result change(struct ks_copy_write *write, const struct ks_store_mutation *mutation,
                         int64_t revision, struct ks_buffer *deleted)
 {
+    uint64_t refused = ks_copy_refused_count(write->copy);
     for (size_t i = 0; i < mutation->op_count; i++) {
         const struct ks_store_op *op = &mutation->ops[i];
         KS_TRY(op->value.ptr ? ks_copy_put(write, op->key, op->value, revision)
                              : ks_copy_delete(write, op->key, revision));
+    }
+    if (ks_copy_refused_count(write->copy) != refused) {
+        return KS_RES(ACCESS_DENIED);
     }
     for (size_t i = 0; i < mutation->prefix_count; i++) {
         KS_TRY(delete_prefix(write, mutation->prefixes[i], revision, deleted));
@@ -271,7 +276,9 @@ static void answer_failure(struct ks_store *store, struct ks_pending *pending, k
 {
     struct embedded *engine = store->state;
     bool full = failure.code == KS_LIMIT_EXCEEDED;
-    atomic_store(&engine->alarm, full ? ALARM_FULL : ALARM_DAMAGED);
+    if (failure.code != KS_ACCESS_DENIED) {
+        atomic_store(&engine->alarm, full ? ALARM_FULL : ALARM_DAMAGED);
+    }
     struct ks_store_outcome outcome = {.result = full ? failure : KS_RES(UNAVAILABLE)};
     ks_store_answer(store, pending, &outcome);
 }

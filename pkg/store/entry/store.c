@@ -61,12 +61,24 @@ static void free_options(struct ks_store_options *options)
     }
 }
 
+/* By the guard. */
+static void refused(void *user, ks_bytes key)
+{
+    const struct ks_store_options *options = &((struct ks_store *)user)->options;
+    if (options->on_refused) {
+        options->on_refused(options->user, key);
+    }
+}
+
 static ks_result open_copy(struct ks_store *store)
 {
     KS_AUTO_FREE char *path = ks_folder_path(&store->folder, "copy");
     struct ks_copy_options options = {.folder = path,
                                       .bytes_max = store->options.database_bytes_max,
-                                      .due_ms = store->options.due_ms};
+                                      .due_ms = store->options.due_ms,
+                                      .guard = store->options.guard,
+                                      .on_refused = refused,
+                                      .user = store};
     if (store->options.engine == KS_STORE_EMBEDDED) {
         return ks_copy_open(&options, &store->copy);
     }

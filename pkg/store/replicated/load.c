@@ -38,6 +38,9 @@ static ks_result empty_copy(struct ks_replicated *engine, const struct ks_greeti
     KS_COPY_WRITE_AUTO write = {0};
     KS_TRY(ks_copy_write_begin(engine->store->copy, &write));
     KS_TRY(ks_copy_clear(&write));
+    if (strcmp(engine->source.epoch, greeting->source.epoch) != 0) {
+        KS_TRY(ks_copy_forget_ordinals(&write));
+    }
     KS_TRY(write_list(engine, &write, greeting->list));
     write.position =
         (struct ks_position){.generation = engine->position.generation + 1, .loading = true};
@@ -195,6 +198,11 @@ static void finish_load(struct ks_replicated *engine)
         return;
     }
     engine->must_load = false;
+    ks_result told = ks_copy_tell_missing(engine->store->copy);
+    if (ks_failed(told)) {
+        ks_follow_failed(engine, told);
+        return;
+    }
     if (options->on_reload) {
         options->on_reload(options->user, engine->position.applied);
     }

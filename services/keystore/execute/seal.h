@@ -18,7 +18,7 @@ struct ks_seal {
 /*
  * Finds the generation that is current, and its record's revision, which every commit of a record
  * compares: no record is put under an older one once a newer one is current.
- * Fails: UNAVAILABLE (none is current yet), CORRUPT.
+ * Fails: UNAVAILABLE (none is current yet), CORRUPT; both outputs are untouched then.
  */
 KS_MUST_USE ks_result ks_seal_current(struct ks_call *call, uint32_t *ret_generation,
                                       int64_t *ret_revision);

@@ -136,7 +136,7 @@ static void fill_report(const struct ks_operators_options *options, struct repor
     response->name = ks_lend_text(options->name);
     response->region = ks_lend_text(options->region);
     response->zone = ks_lend_text(options->zone);
-    ks_trust_alarms(options->trust, report->forged);
+    response->refused_records = ks_trust_alarms(options->trust, report->forged);
     report_store(report);
     report_alarms(report);
     report_traffic(options, report);

@@ -31,7 +31,11 @@ KS_MUST_USE ks_result ks_sync_commit(struct ks_store *store, const struct ks_cha
 KS_MUST_USE ks_result ks_sync_hsm(struct ks_hsm_link *link, const INTERNAL(HsmRequest) * request,
                                   struct ks_arena *arena, const INTERNAL(HsmReply) * *ret_reply);
 
-/* The same for a request that rests on a record. */
+/*
+ * The same for a request that rests on a record.
+ * ret_reply  in arena; untouched after a failure.
+ * Fails: as ks_sync_hsm.
+ */
 KS_MUST_USE ks_result ks_sync_hsm_about(struct ks_hsm_link *link,
                                         const INTERNAL(HsmRequest) * request,
                                         struct ks_about *about, struct ks_arena *arena,
