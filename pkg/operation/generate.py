@@ -266,7 +266,8 @@ class Operation:
         self.members = [Member(files, field) for field in self.request.fields]
         self.index = {m.field.name: i for i, m in enumerate(self.members)}
         self.kind = files.enum["Kind"][self.option.kind][len("KIND_"):]
-        self.room = files.enum["Room"][self.option.room][len("ROOM_"):]
+        room = files.enum["Room"][self.option.room][len("ROOM_"):]
+        self.room = room if self.option.room else "CHANGES"
         self.is_batch = bool(self.option.batch_of)
         self.check()
         self.confirm()
