@@ -499,6 +499,7 @@ static void a_full_copy_stops_serving(void **state)
 }
 
 #define SMALL_QUOTA   (32L << 20)
+#define WIDE_QUOTA    (128L << 20) /* its 20 % between the limits take longer than a look at etcd */
 #define BIG_VALUE_LEN 200000U
 
 /* Puts records until it gets another answer than OK, which it returns; gives how many were put. */
@@ -507,13 +508,15 @@ static ks_code fill_etcd(struct nodes *nodes, enum ks_store_room room, unsigned 
     KS_AUTO_FREE uint8_t *bytes = ks_alloc(BIG_VALUE_LEN, 1);
     struct fixture_outcome last = {.code = KS_OK};
     unsigned count = 0;
-    for (; count < 400 && last.code == KS_OK; count++) {
+    struct ks_store_status status;
+    for (; count < 1000 && last.code == KS_OK; count++) {
         char key[24];
         snprintf(key, sizeof(key), "key/%u", count);
         struct ks_store_mutation mutation = {
             .ops = {{ks_bytes_of(key), {bytes, BIG_VALUE_LEN}}}, .op_count = 1, .room = room};
         last = fixture_commit(nodes->at[0].store, &mutation);
-        fixture_sleep_ms(10); /* the members' sizes are asked for */
+        ks_store_get_status(nodes->at[0].store, &status); /* who looks has the sizes asked for */
+        fixture_sleep_ms(15);
     }
     *ret_count = count;
     return last.code;
@@ -544,12 +547,11 @@ static bool has_no_alarm(const struct ks_store_status *status)
 static void growth_is_refused_before_etcd_is_full(void **state)
 {
     (void)state;
-    const struct etcd_fixture_options small = {.member_count = 1, .quota_bytes = SMALL_QUOTA};
-    struct etcd_fixture *etcd = etcd_fixture_start(&small);
+    const struct etcd_fixture_options wide = {.member_count = 1, .quota_bytes = WIDE_QUOTA};
+    struct etcd_fixture *etcd = etcd_fixture_start(&wide);
     struct nodes *nodes = nodes_new(etcd, "/grow/");
-    nodes->etcd_quota_bytes = SMALL_QUOTA;
+    nodes->etcd_quota_bytes = WIDE_QUOTA;
     node_start(nodes, 0);
-    put(nodes, "small", "kept");
     unsigned count = 0;
 
     node_wait(nodes, 0, has_no_alarm); /* from now on the members are asked each second */
@@ -607,6 +609,7 @@ static void a_full_etcd_refuses_with_a_sentence(void **state)
     const struct etcd_fixture_options small = {.member_count = 1, .quota_bytes = 2L << 20};
     struct etcd_fixture *full = etcd_fixture_start(&small);
     struct nodes *nodes = nodes_new(full, "/full/");
+    nodes->etcd_quota_bytes = 2U << 20;
     nodes->window_ms = 500;
     node_start(nodes, 0);
     put(nodes, "small", "kept");

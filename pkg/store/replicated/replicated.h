@@ -97,6 +97,9 @@ struct ks_alarms {
 struct ks_room {
     bool is_calling;
     int64_t next_ns; /* not before */
+    /* Of etcd's NO_SPACE alarm: when it was first seen, and the largest file then. 0: it is not. */
+    int64_t full_ns;
+    uint64_t full_len;
 };
 
 struct ks_replicated {

@@ -10,6 +10,7 @@
 
 #define PAUSE_NS      (2 * KS_NS_PER_S)  /* after one member */
 #define FAILED_NS     (30 * KS_NS_PER_S) /* after a failure */
+#define RAISED_NS     (300 * KS_NS_PER_S)
 #define LOOK_NS       (1 * KS_NS_PER_S)
 #define DEFRAGMENT_MS 120000
 #define DISARM_MS     2000
@@ -109,16 +110,40 @@ static void on_alarms(void *user, const struct ks_etcd_answer *answer)
     rest(engine, LOOK_NS);
 }
 
-/* Every file is so far below the quota that what is admitted won't raise the alarm at once. */
+static uint64_t largest_file(const struct ks_replicated *engine)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < engine->store->options.endpoint_count; i++) {
+        uint64_t len = engine->members[i].database_bytes;
+        largest = len > largest ? len : largest;
+    }
+    return largest;
+}
+
+/*
+ * Every file is so far below the quota that what is admitted won't raise the alarm at once: also
+ * below what it was when the alarm was raised, since the members may have been told of a smaller
+ * quota than this keystore. If the quota was raised meanwhile, that shows after a while only.
+ */
 static bool has_room(const struct ks_replicated *engine)
 {
-    uint64_t most = engine->space.quota_len / 100 * KS_SPACE_CHANGE_PERCENT;
-    for (size_t i = 0; i < engine->store->options.endpoint_count; i++) {
-        if (engine->members[i].database_bytes >= most) {
-            return false;
-        }
+    const struct ks_room *room = &engine->room;
+    uint64_t largest = largest_file(engine);
+    bool is_smaller = largest < room->full_len / 100 * KS_SPACE_CHANGE_PERCENT;
+    bool is_long_ago = ks_now(engine) - room->full_ns >= RAISED_NS;
+    return largest < engine->space.quota_len / 100 * KS_SPACE_CHANGE_PERCENT &&
+           (is_smaller || is_long_ago);
+}
+
+static void note_alarm(struct ks_replicated *engine, int64_t now_ns)
+{
+    struct ks_room *room = &engine->room;
+    if (!engine->alarms.etcd_is_full) {
+        room->full_ns = 0;
+    } else if (room->full_ns == 0) {
+        room->full_ns = now_ns;
+        room->full_len = largest_file(engine);
     }
-    return true;
 }
 
 static bool disarm(struct ks_replicated *engine)
@@ -130,6 +155,7 @@ static bool disarm(struct ks_replicated *engine)
 
 void ks_room_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)
 {
+    note_alarm(engine, now_ns);
     if (engine->room.is_calling || !ks_follow_is_proven(engine)) {
         return;
     }

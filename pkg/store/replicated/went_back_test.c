@@ -14,13 +14,6 @@
 #include "pkg/store/copy/copy.h"
 #include "pkg/store/replicated/node_fixture.h"
 
-static struct nodes *start(struct etcd_fixture *cell, const char *prefix)
-{
-    struct nodes *nodes = nodes_new(cell, prefix);
-    nodes->window_ms = 500;
-    return nodes;
-}
-
 static void put(struct nodes *nodes, size_t node, const char *key, const char *value)
 {
     struct ks_store_mutation mutation = {.ops = {{ks_bytes_of(key), ks_bytes_of(value)}},
@@ -135,12 +128,13 @@ static void a_survivor_that_was_behind_is_refused_also_when_it_has_caught_up(voi
     (void)state;
     const struct etcd_fixture_options options = {.member_count = 3};
     struct etcd_fixture *cell = etcd_fixture_start(&options);
-    struct nodes *nodes = start(cell, "/back/");
+    struct nodes *nodes = nodes_new(cell, "/back/");
     node_start(nodes, 0);
     node_start(nodes, 1);
     put(nodes, 0, "key/a", "kept");
     size_t leader = etcd_fixture_leader(cell);
     size_t survivor = (leader + 1) % 3;
+    etcd_fixture_wait_ready(cell); /* a read at each member: the survivor has what was put so far */
     etcd_fixture_pause(cell, survivor);
     put(nodes, 0, "key/a", "lost 1");
     put(nodes, 0, "key/a", "lost 2");
@@ -175,7 +169,7 @@ static struct nodes *restored(void)
 {
     const struct etcd_fixture_options options = {.member_count = 1};
     struct etcd_fixture *cell = etcd_fixture_start(&options);
-    struct nodes *nodes = start(cell, "/restored/");
+    struct nodes *nodes = nodes_new(cell, "/restored/");
     node_start(nodes, 0);
     put(nodes, 0, "key/a", "kept");
     etcd_fixture_save(cell);
