@@ -182,7 +182,7 @@ def keystore(topology, zone):
             f"etcd_ca_file: {tls}/ca-etcd.pem\n"
             f"etcd_cert_file: {tls}/etcd.pem\n"
             f"etcd_key_file: {tls}/etcd.key\n"
-            f"etcd_quota_bytes: {ETCD_QUOTA_BYTES // 1024**2}MiB\n"
+            f"etcd_quota: {ETCD_QUOTA_BYTES // 1024**2}MiB\n"
         )
     argv = (
         str(topology.folder("bin", "keystead-keystore")),
