@@ -596,6 +596,7 @@ static void a_full_etcd_still_withdraws_and_recovers(void **state)
     nodes->etcd_quota_bytes = SMALL_QUOTA;
     node_start(nodes, 0);
     assert_int_equal(withdraw(nodes, "revoked", KS_LITERAL("still")), KS_OK);
+    node_wait(nodes, 0, has_alarm); /* the members have been asked */
     node_wait(nodes, 0, has_no_alarm);
     assert_int_equal(fixture_put(nodes->at[0].store, "tiny", "x", 0).code, KS_OK);
     nodes_free(nodes);
