@@ -360,17 +360,23 @@ static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret
     *ret_len = len;
 }
 
-/* Appends the job's records that no job before it has brought. */
+/* Appends a record that no job before has brought. */
+static ks_result put_record(struct ks_hsm_link *link, struct ks_about *about)
+{
+    if (about->is_written) {
+        return KS_RES(OK);
+    }
+    about->is_written = true;
+    return ks_buffer_append(&link->out, about->packed);
+}
+
 static ks_result put_records(struct ks_hsm_link *link, const struct job *job)
 {
-    for (size_t i = 0; i < job->about_count; i++) {
-        struct ks_about *about = job->about[i];
-        if (!about->is_written) {
-            about->is_written = true;
-            KS_TRY(ks_buffer_append(&link->out, about->packed));
-        }
+    ks_result result = KS_RES(OK);
+    for (size_t i = 0; i < job->about_count && !ks_failed(result); i++) {
+        result = put_record(link, job->about[i]);
     }
-    return KS_RES(OK);
+    return result;
 }
 
 static void put_batch(struct ks_hsm_link *link)
