@@ -1,14 +1,15 @@
 #include "pkg/store/engine/cell_clock.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define SAVE_EVERY_NS (60 * KS_NS_PER_S)
 
-/* time_ms, at_ns, doubt_ns; of a step: is_seen, offset_ms, since_ns, doubt_before_ns */
-#define FORM       "1 %" PRId64 " %" PRId64 " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 "\n"
-#define FORM_READ  "1 %" SCNd64 " %" SCNd64 " %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64 "\n"
-#define FORM_COUNT 7
+/* A format, 1; time_ms, at_ns, doubt_ns; of a step: is_seen, offset_ms, since_ns, doubt_before_ns */
+#define FORM "1 %" PRId64 " %" PRId64 " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 "\n"
 
 static int64_t boot_ns(void *user)
 {
@@ -47,17 +48,34 @@ static int64_t wall_ms(void *user)
 
 /* ---- What is saved ---- */
 
+enum { FORMAT, TIME_MS, AT_NS, DOUBT_NS, IS_SEEN, OFFSET_MS, SINCE_NS, DOUBT_BEFORE_NS, NUMBERS };
+
+static bool read_numbers(const char *text, int64_t ret_numbers[NUMBERS])
+{
+    for (size_t i = 0; i < NUMBERS; i++) {
+        char *end;
+        errno = 0;
+        ret_numbers[i] = strtoll(text, &end, 10);
+        if (end == text || errno != 0) {
+            return false;
+        }
+        text = end;
+    }
+    return ret_numbers[FORMAT] == 1 && strcmp(text, "\n") == 0;
+}
+
 static void restore(struct ks_cell_clock *clock)
 {
     char text[KS_FOLDER_TIME_MAX + 1];
     bool is_same_boot;
-    struct ks_celltime_saved saved = {0};
-    int is_seen = 0;
-    if (ks_folder_load_time(clock->folder, text, &is_same_boot) &&
-        sscanf(text, FORM_READ, &saved.time_ms, &saved.at_ns, &saved.doubt_ns, &is_seen,
-               &saved.step.offset_ms, &saved.step.since_ns,
-               &saved.step.doubt_before_ns) == FORM_COUNT) {
-        saved.step.is_seen = is_seen != 0;
+    int64_t numbers[NUMBERS];
+    if (ks_folder_load_time(clock->folder, text, &is_same_boot) && read_numbers(text, numbers)) {
+        struct ks_celltime_saved saved = {
+            .time_ms = numbers[TIME_MS], .at_ns = numbers[AT_NS], .doubt_ns = numbers[DOUBT_NS]};
+        saved.step.is_seen = numbers[IS_SEEN] != 0;
+        saved.step.offset_ms = numbers[OFFSET_MS];
+        saved.step.since_ns = numbers[SINCE_NS];
+        saved.step.doubt_before_ns = numbers[DOUBT_BEFORE_NS];
         ks_celltime_restore(&clock->time, &saved, is_same_boot, ks_clock_boot_ns(clock->own));
     }
 }

@@ -138,23 +138,26 @@ static ks_result apply_new(struct application *app, const struct ks_etcd_event *
     return apply_event(app, event, last_revision);
 }
 
+static ks_result take_event(struct application *app, const struct ks_etcd_event *event,
+                            int64_t *last_revision)
+{
+    if (event->kv.mod_revision > app->write->position.applied) {
+        return apply_new(app, event, last_revision);
+    }
+    prove(app, event);
+    return KS_RES(OK);
+}
+
 static ks_result apply_events(struct application *app, const struct ks_etcd_watch_message *message)
 {
     struct ks_position *position = &app->write->position;
-    int64_t had = position->applied;
-    int64_t last = had;
-    for (size_t i = 0; i < message->event_count; i++) {
-        const struct ks_etcd_event *event = &message->events[i];
-        if (event->kv.mod_revision <= had) {
-            prove(app, event);
-        } else {
-            KS_TRY(apply_new(app, event, &last));
-        }
-        if (app->result.verdict != KS_APPLY_DONE) {
-            return KS_RES(OK);
-        }
+    int64_t last = position->applied;
+    bool goes_on = true;
+    for (size_t i = 0; goes_on && i < message->event_count; i++) {
+        KS_TRY(take_event(app, &message->events[i], &last));
+        goes_on = app->result.verdict == KS_APPLY_DONE;
     }
-    position->applied = last;
+    position->applied = goes_on ? last : position->applied;
     return KS_RES(OK);
 }
 
