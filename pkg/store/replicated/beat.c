@@ -105,7 +105,7 @@ static void send_beat(struct ks_replicated *engine, int64_t now_ns)
 
 void ks_beat_look(struct ks_replicated *engine)
 {
-    if (engine->phase == KS_PHASE_FOLLOWING) {
+    if (ks_follow_is_proven(engine)) {
         ks_window_applied(&engine->window, engine->position.applied, engine->position.generation);
     }
 }

@@ -4,90 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pkg/base/clock.h"
 #include "pkg/base/mem.h"
-#include "pkg/store/copy/copy.h"
-#include "pkg/store/window/settle.h"
-#include "pkg/store/window/window.h"
-
-#define STORES       3U
-#define READS        3U /* under way at a store */
-#define LOG_MAX      60000U
-#define MESSAGES_MAX 512U
-#define D_NS         (2000 * KS_NS_PER_MS)
-
-/* ---- The world ---- */
-
-enum entry_kind { MUTATION, BEAT, STRIKE };
-
-/* A revision of etcd, with all records as they were at it. */
-struct entry {
-    enum entry_kind kind;
-    int64_t value;          /* mod revision of the one record that there is */
-    int64_t rev_version;    /* of the revision record, which every transaction puts */
-    int64_t record[STORES]; /* mod revision of each keystore's record; 0: none */
-};
-
-enum message_kind {
-    BEAT_REQUEST,
-    BEAT_ANSWER,
-    MUTATION_REQUEST,
-    RETRY_REQUEST,
-    MUTATION_ANSWER,
-    STRIKE_REQUEST,
-    WORD,
-};
-
-struct message {
-    bool is_used;
-    enum message_kind kind;
-    unsigned store; /* whose request or answer it is; of a word: to whom */
-    unsigned about; /* STRIKE_REQUEST: whose record; WORD: who says it */
-    uint64_t life;  /* of the store when the request was sent */
-    int64_t due_ns; /* of the world's clock */
-    uint64_t beat;
-    int64_t sent_ns;       /* of the store's clock */
-    int64_t revision;      /* committed, settled, said, or listed */
-    int64_t list_revision; /* MUTATION_ANSWER: of the transaction */
-};
-
-enum read_stage { IDLE, STARTED, LOOKED, TOOK, SETTLING };
-
-struct read {
-    struct ks_waiter waiter; /* first: settlements hand it back */
-    bool is_mutation;        /* an acknowledgement of revision `value`, not a read */
-    enum read_stage stage;
-    int64_t floor;
-    int64_t value;
-    uint64_t generation;
-};
-
-struct store {
-    struct ks_window window;
-    struct ks_settling settling;
-    struct ks_list list; /* as of position.applied */
-    struct ks_position position;
-    int64_t value; /* of the copy */
-    uint64_t life;
-    int64_t rate_permille; /* of the world's clock */
-    int64_t offset_ns;
-    int64_t paused_until_ns; /* of the world's clock, as the next two */
-    int64_t watch_from_ns;
-    int64_t loaded_at_ns; /* position.loading: when the load ends */
-    struct read reads[READS];
-};
-
-struct world {
-    enum sim_plant plant;
-    uint64_t random;
-    int64_t now_ns;
-    struct entry log[LOG_MAX + 1];
-    int64_t revision;
-    int64_t floor;
-    struct store stores[STORES];
-    struct message messages[MESSAGES_MAX];
-    struct sim_report report;
-};
+#include "pkg/store/simulator/world.h"
 
 static const char *const plant_texts[] = {
 #define TEXT(name, text) text,
@@ -101,7 +19,7 @@ const char *sim_plant_text(enum sim_plant plant)
 }
 
 /* xorshift64*, good enough to stir. */
-static uint64_t draw(struct world *world, uint64_t below)
+uint64_t sim_draw(struct world *world, uint64_t below)
 {
     world->random ^= world->random >> 12;
     world->random ^= world->random << 25;
@@ -109,9 +27,9 @@ static uint64_t draw(struct world *world, uint64_t below)
     return (world->random * 2685821657736338717U >> 33) % below;
 }
 
-static bool chance(struct world *world, uint64_t permille)
+bool sim_chance(struct world *world, uint64_t permille)
 {
-    return draw(world, 1000) < permille;
+    return sim_draw(world, 1000) < permille;
 }
 
 static int64_t clock_of(const struct world *world, const struct store *store)
@@ -119,10 +37,23 @@ static int64_t clock_of(const struct world *world, const struct store *store)
     return world->now_ns / 1000 * store->rate_permille + store->offset_ns;
 }
 
-static const char *id_of(const struct world *world, unsigned store)
+/* An identity is the store's letter and a number. */
+struct id {
+    char text[24];
+};
+
+static struct id id_of(const struct world *world, unsigned store, uint64_t identity)
 {
-    static const char *const ids[STORES] = {"a", "b", "c"};
-    return world->plant == SIM_ONE_RECORD && store == 1 ? ids[0] : ids[store];
+    struct id id;
+    unsigned letter = world->plant == SIM_ONE_RECORD && store == 1 ? 0 : store;
+    snprintf(id.text, sizeof(id.text), "%c%llu", (char)('a' + letter),
+             (unsigned long long)identity);
+    return id;
+}
+
+static struct id own_id(const struct world *world, unsigned store)
+{
+    return id_of(world, store, world->stores[store].identity);
 }
 
 static unsigned record_of(const struct world *world, unsigned store)
@@ -137,7 +68,8 @@ static struct ks_list list_at(const struct world *world, int64_t revision)
     for (unsigned i = 0; i < STORES && revision > 0; i++) {
         if (world->log[revision].record[i] != 0) {
             struct ks_list_entry *entry = &list.entries[list.count++];
-            snprintf(entry->id, sizeof(entry->id), "%s", id_of(world, i));
+            struct id id = id_of(world, i, world->log[revision].identity[i]);
+            snprintf(entry->id, sizeof(entry->id), "%s", id.text);
             entry->mod_revision = world->log[revision].record[i];
         }
     }
@@ -149,12 +81,12 @@ static struct ks_list list_at(const struct world *world, int64_t revision)
 /* Most are quick; some take longer than any wait; some are lost. */
 static void send(struct world *world, const struct message *message)
 {
-    if (chance(world, 30)) {
+    if (sim_chance(world, 30)) {
         return;
     }
     for (unsigned i = 0; i < MESSAGES_MAX; i++) {
         if (!world->messages[i].is_used) {
-            uint64_t late_ms = chance(world, 60) ? draw(world, 6000) : draw(world, 15);
+            uint64_t late_ms = sim_chance(world, 60) ? sim_draw(world, 6000) : sim_draw(world, 15);
             world->messages[i] = *message;
             world->messages[i].is_used = true;
             world->messages[i].due_ns = world->now_ns + (int64_t)late_ms * KS_NS_PER_MS;
@@ -163,13 +95,23 @@ static void send(struct world *world, const struct message *message)
     }
 }
 
-static struct entry *append(struct world *world, enum entry_kind kind)
+struct ks_nonce sim_nonce(struct world *world)
+{
+    struct ks_nonce nonce = {{0}};
+    world->nonces++;
+    memcpy(nonce.bytes, &world->nonces, sizeof(world->nonces));
+    return nonce;
+}
+
+struct entry *sim_append(struct world *world, enum entry_kind kind, const struct ks_nonce *nonce)
 {
     assert(world->revision < LOG_MAX);
     struct entry *entry = &world->log[world->revision + 1];
     *entry = world->log[world->revision];
     world->revision++;
     entry->kind = kind;
+    entry->nonce = *nonce;
+    entry->stamp = ++world->stamps;
     /* The loose reading: heartbeats leave the revision record alone. */
     entry->rev_version += kind != BEAT || world->plant != SIM_REV_OF_MUTATIONS;
     return entry;
@@ -178,7 +120,9 @@ static struct entry *append(struct world *world, enum entry_kind kind)
 static void commit_beat(struct world *world, const struct message *request)
 {
     unsigned record = record_of(world, request->store);
-    append(world, BEAT)->record[record] = world->revision;
+    struct entry *entry = sim_append(world, BEAT, &request->nonce);
+    entry->record[record] = world->revision;
+    entry->identity[record] = request->identity;
     struct message answer = *request;
     answer.kind = BEAT_ANSWER;
     answer.revision = world->revision;
@@ -187,7 +131,7 @@ static void commit_beat(struct world *world, const struct message *request)
 
 static void commit_mutation(struct world *world, const struct message *request)
 {
-    struct entry *entry = append(world, MUTATION);
+    struct entry *entry = sim_append(world, MUTATION, &request->nonce);
     entry->value = world->revision;
     world->report.mutation_count++;
     struct message answer = *request;
@@ -202,7 +146,7 @@ static void commit_mutation(struct world *world, const struct message *request)
  */
 static void commit_retry(struct world *world, const struct message *request)
 {
-    const struct entry *entry = append(world, BEAT);
+    const struct entry *entry = sim_append(world, BEAT, &request->nonce);
     struct message answer = *request;
     if (entry->value == 0) {
         return;
@@ -221,7 +165,7 @@ static void commit_strike(struct world *world, const struct message *request)
     int64_t stands = world->log[world->revision].record[request->about];
     bool blind = world->plant == SIM_STRIKE_BLIND;
     if (stands != 0 && (blind || stands == request->revision)) {
-        struct entry *entry = append(world, STRIKE);
+        struct entry *entry = sim_append(world, STRIKE, &request->nonce);
         entry->record[request->about] = 0;
         world->report.strike_count++;
     }
@@ -244,6 +188,9 @@ static void learn_mutation(struct world *world, const struct message *answer)
     int64_t now_ns = clock_of(world, store);
     struct read *waiter = ks_alloc(1, sizeof(*waiter));
     waiter->is_mutation = true;
+    waiter->stamp = world->log[answer->revision].stamp;
+    waiter->history = world->history;
+    store->has_flight = false;
     begin(world, store, answer->revision, answer->list_revision,
           world->plant == SIM_WAIT_FROM_SEND ? answer->sent_ns : now_ns, waiter);
 }
@@ -264,10 +211,19 @@ static void learn_beat(struct world *world, const struct message *answer)
     ks_window_learn(window, beat, answer->revision, now_ns);
 }
 
+static bool is_request(enum message_kind kind)
+{
+    return kind == BEAT_REQUEST || kind == MUTATION_REQUEST || kind == RETRY_REQUEST ||
+           kind == STRIKE_REQUEST;
+}
+
 static void deliver(struct world *world, const struct message *message)
 {
     struct store *store = &world->stores[message->store];
     bool is_of_this_life = message->life == store->life;
+    if (is_request(message->kind) && message->epoch != world->epoch) {
+        return; /* etcd compares it */
+    }
     switch (message->kind) {
     case BEAT_REQUEST:
         commit_beat(world, message);
@@ -292,15 +248,10 @@ static void deliver(struct world *world, const struct message *message)
         }
         break;
     case WORD:
-        ks_settling_say(&store->settling, id_of(world, message->about), message->revision);
+        ks_settling_say(&store->settling, id_of(world, message->about, message->identity).text,
+                        message->revision);
         break;
     }
-}
-
-static bool is_request(enum message_kind kind)
-{
-    return kind == BEAT_REQUEST || kind == MUTATION_REQUEST || kind == RETRY_REQUEST ||
-           kind == STRIKE_REQUEST;
 }
 
 /* A request reaches etcd whatever its sender does; an answer waits for a sender that is paused. */
@@ -310,7 +261,8 @@ static void deliver_due(struct world *world)
         struct message *message = &world->messages[i];
         const struct store *store = &world->stores[message->store];
         if (message->is_used && message->due_ns <= world->now_ns &&
-            (is_request(message->kind) || store->paused_until_ns <= world->now_ns)) {
+            (is_request(message->kind) ? !sim_is_out(world)
+                                       : store->paused_until_ns <= world->now_ns)) {
             struct message copy = *message;
             message->is_used = false;
             deliver(world, &copy);
@@ -320,7 +272,7 @@ static void deliver_due(struct world *world)
 
 /* ---- A store's life ---- */
 
-static void forget_memory(struct world *world, struct store *store)
+void sim_forget_memory(struct store *store)
 {
     struct ks_waiter *waiters = ks_settling_reset(&store->settling);
     while (waiters) {
@@ -333,11 +285,10 @@ static void forget_memory(struct world *world, struct store *store)
         }
         waiters = next;
     }
-    (void)world;
 }
 
 /* The copy is begun anew, from any revision: what is loaded may well be older. */
-static void reload(struct world *world, struct store *store)
+void sim_reload(struct world *world, struct store *store)
 {
     world->report.reload_count++;
     if (world->plant != SIM_KEEP_WINDOW) {
@@ -346,7 +297,8 @@ static void reload(struct world *world, struct store *store)
     store->position.generation++;
     store->position.loading = true;
     store->position.applied = 0;
-    store->loaded_at_ns = world->now_ns + (int64_t)draw(world, 300) * KS_NS_PER_MS;
+    store->is_proven = false;
+    store->loaded_at_ns = world->now_ns + (int64_t)sim_draw(world, 300) * KS_NS_PER_MS;
 }
 
 static void copy_from(struct store *store, const struct world *world, int64_t revision)
@@ -355,26 +307,33 @@ static void copy_from(struct store *store, const struct world *world, int64_t re
     store->position.applied = revision;
     store->position.loading = false;
     store->position.rev_version = entry->rev_version;
+    store->position.rev_revision = revision;
+    store->position.nonce = entry->nonce;
     store->value = entry->value;
+    store->stamp = world->log[entry->value].stamp;
+    store->epoch = world->epoch;
     store->list = list_at(world, revision);
 }
 
 static void finish_load(struct world *world, struct store *store)
 {
-    int64_t back = (int64_t)draw(world, 40);
+    int64_t back = (int64_t)sim_draw(world, 40);
     copy_from(store, world, back < world->revision ? world->revision - back : world->revision);
 }
 
 static void restart(struct world *world, struct store *store)
 {
-    forget_memory(world, store);
+    sim_forget_memory(store);
     store->life++;
+    store->is_proven = false;
+    store->has_flight = false;
+    store->has_refusal = store->has_refusal && world->plant != SIM_REFUSAL_IN_MEMORY;
     ks_window_init(&store->window, D_NS);
     for (unsigned i = 0; i < READS; i++) {
         store->reads[i] = (struct read){.stage = IDLE};
     }
-    if (chance(world, 500)) {
-        reload(world, store);
+    if (sim_chance(world, 500)) {
+        sim_reload(world, store);
     }
 }
 
@@ -385,6 +344,7 @@ static void tell_word(struct world *world, unsigned from)
             struct message word = {.kind = WORD,
                                    .store = to,
                                    .about = from,
+                                   .identity = world->stores[from].identity,
                                    .revision = world->stores[from].position.applied};
             send(world, &word);
         }
@@ -397,7 +357,8 @@ static void look_at_window(const struct world *world, struct store *store)
     if (world->plant == SIM_WINDOW_UNAPPLIED) {
         applied = INT64_MAX;
     }
-    if (!store->position.loading) {
+    bool is_proven = store->is_proven || world->plant == SIM_WINDOW_UNPROVEN;
+    if (!store->position.loading && is_proven) {
         ks_window_applied(&store->window, applied, store->position.generation);
     }
 }
@@ -418,7 +379,8 @@ static bool apply_next(struct world *world, struct store *store)
 {
     struct ks_position *position = &store->position;
     int64_t revision = position->applied + 1;
-    if (revision < world->revision && world->log[revision].kind == MUTATION && chance(world, 2)) {
+    if (revision < world->revision && world->log[revision].kind == MUTATION &&
+        sim_chance(world, 2)) {
         revision++; /* etcd loses an event */
     }
     const struct entry *entry = &world->log[revision];
@@ -429,8 +391,11 @@ static bool apply_next(struct world *world, struct store *store)
         position->rev_version = entry->rev_version;
     }
     position->applied = revision;
+    position->rev_revision = revision;
+    position->nonce = entry->nonce;
     if (entry->kind == MUTATION) {
         store->value = entry->value;
+        store->stamp = entry->stamp;
     }
     store->list = list_at(world, revision);
     return true;
@@ -439,24 +404,29 @@ static bool apply_next(struct world *world, struct store *store)
 static void follow(struct world *world, unsigned index)
 {
     struct store *store = &world->stores[index];
-    if (store->position.loading) {
+    if (sim_is_out(world)) {
+        return;
+    }
+    if (store->position.loading && !store->has_refusal) {
         if (world->now_ns >= store->loaded_at_ns) {
             finish_load(world, store);
         }
         return;
     }
-    if (chance(world, 3)) {
-        store->watch_from_ns = world->now_ns + (int64_t)draw(world, 5000) * KS_NS_PER_MS;
+    if (sim_chance(world, 3)) {
+        store->is_proven = store->is_proven && world->plant == SIM_WATCH_UNPROVEN;
+        store->watch_from_ns = world->now_ns + (int64_t)sim_draw(world, 5000) * KS_NS_PER_MS;
     }
-    if (world->now_ns < store->watch_from_ns || store->position.applied >= world->revision) {
+    if (world->now_ns < store->watch_from_ns || !sim_prove(world, store) ||
+        store->position.applied >= world->revision) {
         return;
     }
-    uint64_t count = 1 + draw(world, 8);
+    uint64_t count = 1 + sim_draw(world, 8);
     bool has_changed = false;
     bool has_beat = false;
     for (uint64_t i = 0; i < count && store->position.applied < world->revision; i++) {
         if (!apply_next(world, store)) {
-            reload(world, store);
+            sim_reload(world, store);
             return;
         }
         has_changed = has_changed || world->log[store->position.applied].kind == MUTATION;
@@ -475,24 +445,41 @@ static void beat(struct world *world, unsigned index)
 {
     struct store *store = &world->stores[index];
     int64_t now_ns = clock_of(world, store);
-    if (!store->position.loading &&
+    if (!store->position.loading && !store->has_refusal &&
         ks_window_may_send(&store->window, now_ns, store->position.applied)) {
-        struct message request = {.kind = BEAT_REQUEST, .store = index, .life = store->life};
+        struct message request = {.kind = BEAT_REQUEST,
+                                  .store = index,
+                                  .life = store->life,
+                                  .epoch = store->epoch,
+                                  .identity = store->identity,
+                                  .nonce = sim_nonce(world)};
         request.beat = ks_window_send(&store->window, now_ns);
         send(world, &request);
     }
     look_at_window(world, store);
 }
 
+/* One whose outcome is not known is sent again, perhaps to an etcd that has gone back since. */
 static void mutate(struct world *world, unsigned index)
 {
     struct store *store = &world->stores[index];
+    if (!store->is_proven) {
+        return;
+    }
     struct message request = {
-        .kind = chance(world, 300) ? RETRY_REQUEST : MUTATION_REQUEST,
+        .kind = sim_chance(world, 300) ? RETRY_REQUEST : MUTATION_REQUEST,
         .store = index,
         .life = store->life,
+        .epoch = store->epoch,
+        .nonce = sim_nonce(world),
         .sent_ns = clock_of(world, store),
     };
+    if (store->has_flight && world->plant == SIM_NONCE_KEPT) {
+        request.kind = MUTATION_REQUEST;
+        request.nonce = store->flight_nonce;
+    }
+    store->has_flight = store->has_flight || request.kind == MUTATION_REQUEST;
+    store->flight_nonce = request.nonce;
     send(world, &request);
 }
 
@@ -504,10 +491,15 @@ static void know(struct world *world, int64_t revision)
 }
 
 /* READ */
-static void answer_read(struct world *world, struct read *read)
+static void answer_read(struct world *world, const struct store *store, struct read *read)
 {
     world->report.read_count++;
-    if (read->value < read->floor && !world->report.is_violated) {
+    if (read->history != world->history) {
+        read->stage = IDLE; /* under way since before etcd went back */
+        return;
+    }
+    bool is_gone = !sim_has(world, read) || store->is_refused;
+    if ((read->value < read->floor || is_gone) && !world->report.is_violated) {
         world->report.is_violated = true;
         world->report.read = read->value;
         world->report.floor = read->floor;
@@ -519,13 +511,14 @@ static void answer_read(struct world *world, struct read *read)
 static void take_copy(struct store *store, struct read *read)
 {
     read->value = store->value;
+    read->stamp = store->stamp;
     read->generation = store->position.generation;
 }
 
 static void settle_read(struct world *world, struct store *store, struct read *read)
 {
     if (read->value <= store->settling.settled || world->plant == SIM_READ_UNSETTLED) {
-        answer_read(world, read);
+        answer_read(world, store, read);
         return;
     }
     if (store->position.loading || read->value > store->position.applied) {
@@ -552,6 +545,7 @@ static void read_step(struct world *world, struct store *store, struct read *rea
     switch (read->stage) {
     case IDLE:
         read->floor = world->floor;
+        read->history = world->history;
         read->stage = STARTED;
         break;
     case STARTED:
@@ -590,26 +584,37 @@ static void strike(void *user, const struct ks_listed *silent)
     const struct strike_call *call = user;
     struct world *world = call->world;
     for (unsigned i = 0; i < STORES; i++) {
-        if (strcmp(id_of(world, i), silent->id) == 0 && record_of(world, i) == i) {
+        if ('a' + (int)i == silent->id[0] && record_of(world, i) == i) {
             int64_t listed = world->plant == SIM_STRIKE_LATE ? world->log[world->revision].record[i]
                                                              : silent->mod_revision;
             struct message request = {
-                .kind = STRIKE_REQUEST, .store = call->by, .about = i, .revision = listed};
-            send(world, &request);
+                .kind = STRIKE_REQUEST,
+                .store = call->by,
+                .about = i,
+                .epoch = world->stores[call->by].epoch,
+                .nonce = sim_nonce(world),
+                .revision = listed,
+            };
+            if (world->stores[call->by].is_proven) {
+                send(world, &request);
+            }
         }
     }
 }
 
-static void answer_waiters(struct world *world, struct ks_waiter *waiters)
+static void answer_waiters(struct world *world, const struct store *store,
+                           struct ks_waiter *waiters)
 {
     while (waiters) {
         struct ks_waiter *next = waiters->next;
         struct read *read = (struct read *)waiters;
         if (read->is_mutation) {
-            know(world, read->value);
+            if (read->history == world->history) {
+                know(world, read->value);
+            }
             ks_free(read);
         } else {
-            answer_read(world, read);
+            answer_read(world, store, read);
         }
         waiters = next;
     }
@@ -628,11 +633,11 @@ static void settle(struct world *world, unsigned index)
     if (world->plant == SIM_OLD_LIST && !store->position.loading) {
         list = list_at(world, applied > 8 ? applied - 8 : 0);
     }
-    ks_settling_step(&store->settling, &list, applied, id_of(world, index), now_ns);
+    ks_settling_step(&store->settling, &list, applied, own_id(world, index).text, now_ns);
     struct strike_call call = {world, index};
     struct ks_waiter *waiters;
     while (ks_settling_take(&store->settling, now_ns, strike, &call, &waiters)) {
-        answer_waiters(world, waiters);
+        answer_waiters(world, store, waiters);
     }
 }
 
@@ -652,25 +657,26 @@ static void store_step(struct world *world, unsigned index)
     if (world->now_ns < store->paused_until_ns) {
         return;
     }
-    if (chance(world, 1)) {
+    if (sim_chance(world, 1)) {
         restart(world, store);
-    } else if (chance(world, 1)) {
-        reload(world, store);
+    } else if (sim_chance(world, 1) && !store->position.loading && !sim_is_out(world) &&
+               sim_prove(world, store)) {
+        sim_reload(world, store);
     }
     follow(world, index);
     beat(world, index);
     settle(world, index);
-    if (chance(world, 60)) {
+    if (sim_chance(world, 60)) {
         mutate(world, index);
     }
     for (unsigned i = 0; i < READS; i++) {
-        if (chance(world, 500)) {
+        if (sim_chance(world, 500)) {
             read_step(world, store, &store->reads[i]);
         }
     }
-    if (chance(world, 4)) {
-        uint64_t long_ms = chance(world, 500) ? 5000 : 100;
-        store->paused_until_ns = world->now_ns + (int64_t)draw(world, long_ms) * KS_NS_PER_MS;
+    if (sim_chance(world, 4)) {
+        uint64_t long_ms = sim_chance(world, 500) ? 5000 : 100;
+        store->paused_until_ns = world->now_ns + (int64_t)sim_draw(world, long_ms) * KS_NS_PER_MS;
     }
 }
 
@@ -680,14 +686,19 @@ static struct world *world_new(uint64_t seed, enum sim_plant plant)
     world->plant = plant;
     world->random = seed * 2 + 1;
     world->revision = 1;
-    world->log[1] = (struct entry){.kind = BEAT, .rev_version = 1};
+    world->epoch = 1;
+    world->log[1] =
+        (struct entry){.kind = BEAT, .rev_version = 1, .nonce = sim_nonce(world), .stamp = 1};
+    world->stamps = 1;
     world->now_ns = KS_NS_PER_S;
+    world->back_ns = world->now_ns + (int64_t)sim_draw(world, 120000) * KS_NS_PER_MS;
     for (unsigned i = 0; i < STORES; i++) {
         struct store *store = &world->stores[i];
         store->settling.wait_ns = wait_of(plant);
         store->life = 1;
-        store->rate_permille = 1000 + (int64_t)draw(world, 100);
-        store->offset_ns = (int64_t)draw(world, 1000000) * KS_NS_PER_MS;
+        store->identity = 1;
+        store->rate_permille = 1000 + (int64_t)sim_draw(world, 100);
+        store->offset_ns = (int64_t)sim_draw(world, 1000000) * KS_NS_PER_MS;
         ks_window_init(&store->window, D_NS);
         copy_from(store, world, 1);
     }
@@ -697,7 +708,7 @@ static struct world *world_new(uint64_t seed, enum sim_plant plant)
 static void world_free(struct world *world)
 {
     for (unsigned i = 0; i < STORES; i++) {
-        forget_memory(world, &world->stores[i]);
+        sim_forget_memory(&world->stores[i]);
     }
     ks_free(world);
 }
@@ -707,9 +718,10 @@ struct sim_report sim_run(uint64_t seed, enum sim_plant plant, uint64_t steps)
     struct world *world = world_new(seed, plant);
     for (uint64_t step = 0; step < steps && !world->report.is_violated; step++) {
         world->report.step = step;
-        world->now_ns += (int64_t)draw(world, 10) * KS_NS_PER_MS;
+        world->now_ns += (int64_t)sim_draw(world, 10) * KS_NS_PER_MS;
+        sim_go_back(world);
         deliver_due(world);
-        store_step(world, (unsigned)draw(world, STORES));
+        store_step(world, (unsigned)sim_draw(world, STORES));
     }
     struct sim_report report = world->report;
     world_free(world);

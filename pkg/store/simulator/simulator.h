@@ -2,7 +2,9 @@
  * simulator: several keystores' pure parts (window.h, settle.h, list.h) in one process, with a fake
  * etcd log, clocks of different speed and random faults: messages late or lost, processes paused,
  * restarted and loaded anew, watch events lost. After every step the promise is checked that the
- * model calls READ: a read gets nothing older than any client knew when it began.
+ * model calls READ: a read gets nothing older than any client knew when it began. etcd also goes
+ * back, as after the loss of its majority, and catches up: then nothing may be read that it lacks,
+ * and a store that has refused it serves nothing until the operator decides.
  *
  * A plant is a way to read the rule too loosely, as tests/model has them; the simulator must find
  * each.
@@ -32,7 +34,12 @@
     ROW(COPY_FIRST, "the reader takes the copy first and looks at the window later")               \
     ROW(RETRY_AT_ONCE, "a retry's stored answer goes out unsettled")                               \
     ROW(TRUST_THE_WATCH, "the version of the revision record is not looked at")                    \
-    ROW(REV_OF_MUTATIONS, "only mutations and strikes put the revision record")
+    ROW(REV_OF_MUTATIONS, "only mutations and strikes put the revision record")                    \
+    ROW(COUNTER_ALONE, "an etcd that went back is refused until its counter has caught up")        \
+    ROW(WATCH_UNPROVEN, "a watch that begins again is not compared with the copy")                 \
+    ROW(WINDOW_UNPROVEN, "a window opens before the watch has brought the copy's anchor")          \
+    ROW(REFUSAL_IN_MEMORY, "a restart forgets what was refused")                                   \
+    ROW(NONCE_KEPT, "a transaction that is sent again keeps its nonce")
 
 #define SIM_PLANT_ENUM(name, text) SIM_##name,
 
@@ -47,12 +54,14 @@ struct sim_report {
     bool is_violated; /* the next three count only then */
     uint64_t step;    /* of the violation */
     int64_t read;     /* the value that was answered, */
-    int64_t floor;    /* and what was known when its read began */
+    int64_t floor;    /* and what was known when its read began; a higher read: etcd lacks it */
     /* That something happened at all. */
     uint64_t read_count;
     uint64_t mutation_count;
     uint64_t strike_count;
     uint64_t reload_count;
+    uint64_t back_count;    /* times that etcd went back */
+    uint64_t refusal_count; /* stores that refused it then */
 };
 
 /*

@@ -85,7 +85,9 @@ void ks_window_lose(struct ks_window *window, uint64_t beat);
 
 /*
  * [OPEN] Notes that the copy, which is of that generation, has applied everything up to `applied`,
- * and opens the window if that includes the heartbeat's revision. To be called after each change of
+ * and opens the window if that includes the heartbeat's revision. The copy's watch must be proven
+ * (log/apply.h): otherwise the heartbeat may be of another history, whose revision the copy passed
+ * long ago. To be called after each change of
  * the copy, and after ks_window_learn.
  */
 void ks_window_applied(struct ks_window *window, int64_t applied, uint64_t generation);
