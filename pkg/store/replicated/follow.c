@@ -210,6 +210,7 @@ void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event)
     const struct ks_store_options *options = &engine->store->options;
     ks_phase_step(&engine->phase, event);
     engine->watch_ns = 0;
+    engine->has_spoken = true;
     atomic_store(&engine->store->applied, engine->position.applied);
     if (options->on_applied) {
         options->on_applied(options->user, engine->position.applied);

@@ -78,21 +78,42 @@ static bool read_greeting(const struct ks_etcd_answer *answer, struct ks_greetin
 }
 
 /*
- * Another cell, or the same one restored. Revisions there mean other states, so nothing that was
- * said before may count: this keystore gets a new identity, and everybody else's word is forgotten.
+ * Nothing that was said before may count in what is loaded now: this keystore gets a new identity,
+ * and everybody else's word is forgotten. Returns false, with the engine refused, if the data
+ * folder can't be written.
  */
-static void meet_stranger(struct ks_replicated *engine, const struct ks_greeting *greeting)
+static bool take_new_identity(struct ks_replicated *engine)
 {
-    ks_notice(engine, "etcd's cluster id or epoch is another one than that of the copy: the copy "
-                      "is thrown away and loaded anew");
     const struct ks_store_options *options = &engine->store->options;
     if (options->on_applied) {
         options->on_applied(options->user, 0);
     }
     if (ks_failed(ks_folder_renew(&engine->store->folder))) {
         ks_refuse(engine, KS_REFUSED_FOLDER);
-    } else if (ks_refuse_end(engine)) {
-        ks_acks_reset(engine);
+        return false;
+    }
+    engine->has_spoken = false;
+    ks_acks_reset(engine);
+    return true;
+}
+
+/* Another cell, or the same one restored: revisions there mean other states. */
+static void meet_stranger(struct ks_replicated *engine, const struct ks_greeting *greeting)
+{
+    ks_notice(engine, "etcd's cluster id or epoch is another one than that of the copy: the copy "
+                      "is thrown away and loaded anew");
+    if (take_new_identity(engine) && ks_refuse_end(engine)) {
+        ks_load_begin(engine, greeting);
+    }
+}
+
+/*
+ * Without an anchor nobody knows whether etcd has gone back since this keystore said what it has
+ * applied. Its word must not count for revisions that came after that, which it has not applied.
+ */
+static void load_unproven(struct ks_replicated *engine, const struct ks_greeting *greeting)
+{
+    if (!engine->has_spoken || take_new_identity(engine)) {
         ks_load_begin(engine, greeting);
     }
 }
@@ -102,10 +123,14 @@ static void greeted(struct ks_replicated *engine, const struct ks_greeting *gree
     struct ks_anchor anchor;
     bool has = ks_refuse_anchor(engine, &anchor);
     engine->alarms.refused = NULL;
-    if (has && !ks_history_same_source(&greeting->source, &anchor.source)) {
+    if (!has) {
+        load_unproven(engine, greeting);
+    } else if (!ks_history_same_source(&greeting->source, &anchor.source)) {
         meet_stranger(engine, greeting);
-    } else if (has && (engine->has_refusal || greeting->revision <= anchor.revision)) {
+    } else if (engine->has_refusal || greeting->revision <= anchor.revision) {
         ks_refuse_for_good(engine, KS_REFUSED_LOST); /* it was another etcd a moment ago */
+    } else if (engine->is_unproven) {
+        load_unproven(engine, greeting);
     } else {
         ks_load_begin(engine, greeting);
     }
@@ -197,6 +222,7 @@ static void greet(struct ks_replicated *engine)
 /* etcd has the anchor: whatever was refused is in order again. */
 static void go_on(struct ks_replicated *engine)
 {
+    engine->is_unproven = false;
     if (!ks_refuse_end(engine)) {
         return;
     }
@@ -217,6 +243,7 @@ static void compacted(struct ks_replicated *engine)
     ks_notice(engine, "etcd has compacted what this keystore has not applied yet: the copy is "
                       "loaded anew");
     engine->must_load = true;
+    engine->is_unproven = true;
     greet(engine);
 }
 

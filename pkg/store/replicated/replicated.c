@@ -62,6 +62,7 @@ static ks_result start(struct ks_store *store)
     KS_TRY(ks_layout_init(&engine->layout, options->prefix));
     KS_TRY(read_copy(engine));
     KS_TRY(ks_refuse_resume(engine));
+    engine->has_spoken = store->folder.life > 1;
     ks_cell_clock_init(&store->cell_clock, options->clock, &store->folder, false);
     ks_window_init(&engine->window, options->window_ms * KS_NS_PER_MS);
     engine->settling.wait_ns = options->window_ms * KS_NS_PER_MS * 11 / 10;

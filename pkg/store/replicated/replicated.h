@@ -117,7 +117,9 @@ struct ks_replicated {
 
     bool has_refusal; /* an etcd was refused for good; the data folder remembers it, too */
     struct ks_anchor refusal;
-    bool must_load; /* the next hello is followed by a load, whatever the copy is */
+    bool is_unproven; /* etcd has compacted the copy's anchor away */
+    bool has_spoken;  /* somebody may have this keystore's word, under its present identity */
+    bool must_load;   /* the next hello is followed by a load, whatever the copy is */
     bool is_greeting;
     int64_t hello_ns; /* when the next hello is due */
     struct ks_load load;

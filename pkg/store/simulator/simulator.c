@@ -333,6 +333,7 @@ static void restart(struct world *world, struct store *store)
         store->reads[i] = (struct read){.stage = IDLE};
     }
     if (sim_chance(world, 500)) {
+        store->identity += world->plant != SIM_OLD_IDENTITY; /* nothing proves its word any more */
         sim_reload(world, store);
     }
 }

@@ -38,6 +38,7 @@
     ROW(COUNTER_ALONE, "an etcd that went back is refused until its counter has caught up")        \
     ROW(WATCH_UNPROVEN, "a watch that begins again is not compared with the copy")                 \
     ROW(WINDOW_UNPROVEN, "a window opens before the watch has brought the copy's anchor")          \
+    ROW(OLD_IDENTITY, "a keystore whose copy is lost keeps the identity under which it spoke")     \
     ROW(REFUSAL_IN_MEMORY, "a restart forgets what was refused")                                   \
     ROW(NONCE_KEPT, "a transaction that is sent again keeps its nonce")
 

@@ -32,8 +32,9 @@ static void lose_revisions(struct world *world)
     world->report.back_count++;
     drop_messages(world);
     for (unsigned i = 0; i < STORES; i++) {
-        world->stores[i].is_proven =
-            world->stores[i].is_proven && world->plant == SIM_WATCH_UNPROVEN;
+        struct store *store = &world->stores[i];
+        store->is_proven = store->is_proven && world->plant == SIM_WATCH_UNPROVEN;
+        store->identity += store->position.loading; /* what it loads now proves nothing */
     }
     world->decided_ns = world->now_ns + (int64_t)sim_draw(world, DECISION_MS) * KS_NS_PER_MS;
 }
