@@ -606,8 +606,8 @@ ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
     struct watch_flags flags = {0};
     KS_TRY(read_watch_flags(message, &out.message, &flags));
     bool is_of_etcd = out.message.header.revision > 0 || flags.is_cancelled;
-    if (flags.is_part || !is_of_etcd) {
-        return KS_RES(VALIDATION); /* we have not asked for parts; etcd says its revision always */
+    if (!is_of_etcd) {
+        return KS_RES(VALIDATION); /* etcd says its revision always */
     }
     if (flags.is_cancelled) {
         /* Compacted history has a revision, anything else has a reason in words. */
@@ -617,7 +617,27 @@ ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
         out.cause = flags.compact_revision > 0 ? KS_ETCD_COMPACTED : KS_ETCD_ENDED;
     } else {
         KS_TRY(read_events(message, arena, &out.message));
+        out.is_part = flags.is_part;
+    }
+    if (out.is_part && out.message.event_count == 0) {
+        return KS_RES(VALIDATION);
     }
     *ret_watched = out;
     return KS_RES(OK);
+}
+
+ks_result ks_etcd_wire_watch_rest(ks_bytes message, int64_t revision, struct ks_buffer *buffer)
+{
+    struct reader from = {.rest = message};
+    while (next(&from)) {
+        struct ks_etcd_event event = {0};
+        if (!is_element(&from, WATCH_ANSWER_EVENTS)) {
+            continue;
+        }
+        KS_TRY(read_event(from.field.bytes, &event));
+        if (event.kv.mod_revision == revision) {
+            KS_TRY(ks_wire_put_bytes(WATCH_ANSWER_EVENTS, from.field.bytes, buffer));
+        }
+    }
+    return from.result;
 }

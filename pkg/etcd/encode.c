@@ -209,6 +209,7 @@ ks_result ks_etcd_wire_watch(struct ks_buffer *buffer, ks_bytes from, ks_bytes t
     put_bytes_if(&to, WATCH_CREATE_RANGE_END, to_key);
     put_number_if(&to, WATCH_CREATE_START_REVISION, start_revision);
     put_number(&to, WATCH_CREATE_PROGRESS_NOTIFY, 1);
+    put_number(&to, WATCH_CREATE_FRAGMENT, 1);
     end_message(&to, WATCH_CREATE, start);
     return to.result;
 }

@@ -167,6 +167,11 @@ struct ks_etcd_watch_options {
      * --experimental-watch-progress-notify-interval says.
      */
     int64_t idle_ms;
+    /*
+     * In place of idle_ms, if it is more, while events are known to be missing yet: etcd searches
+     * its whole history behind the last event for the next thousand revisions, which may take long.
+     */
+    int64_t behind_ms;
     unsigned pin; /* as in ks_etcd_call */
     /* message is borrowed during the callback. */
     void (*on_message)(void *user, const struct ks_etcd_watch_message *message);

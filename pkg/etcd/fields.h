@@ -53,6 +53,7 @@ enum ks_etcd_field {
     WATCH_CREATE_RANGE_END = 2,
     WATCH_CREATE_START_REVISION = 3,
     WATCH_CREATE_PROGRESS_NOTIFY = 4,
+    WATCH_CREATE_FRAGMENT = 8,
 
     ANSWER_HEADER = 1, /* of every answer */
 

@@ -209,7 +209,7 @@ struct ks_etcd_event {
 
 /*
  * One message of a watch. Events are in order and revisions are whole: all events of one revision
- * are in one message. A message without events is a sign of life: everything up to header.revision
+ * are in one message, though etcd sends a long one in parts. A message without events is a sign of life: everything up to header.revision
  * has been delivered. In the first message `created` is true, and nothing has been delivered yet.
  */
 struct ks_etcd_watch_message {

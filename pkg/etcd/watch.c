@@ -20,10 +20,12 @@ struct ks_etcd_watch {
     size_t endpoint;
     struct ks_buffer request;
     struct ks_etcd_frames frames;
+    struct ks_buffer held; /* events of a revision whose end has not come */
     struct ks_etcd_transfer *transfer;
-    int64_t silent_at_ns;  /* when the last byte came, or the start */
+    int64_t silent_at_ns;  /* when the last bytes had been dealt with, or the start */
     int64_t last_revision; /* of the newest event delivered; 0: none */
     bool is_created;
+    bool is_behind;  /* there are events that have not come yet */
     bool is_stopped; /* by its owner, perhaps within a callback: freed at the end of the turn */
 
     /* Why the stream was broken off by us; DONE: it was not. */
@@ -59,12 +61,72 @@ static bool revisions_rise(struct ks_etcd_watch *watch, const struct ks_etcd_wat
     return true;
 }
 
+static void note_created(struct ks_etcd_watch *watch, const struct ks_etcd_watch_message *message)
+{
+    int64_t start_revision = watch->options.start_revision;
+    watch->is_created = true;
+    watch->is_behind = start_revision > 0 && start_revision <= message->header.revision;
+}
+
+static bool deliver(struct ks_etcd_watch *watch, const struct ks_etcd_watch_message *message)
+{
+    if (!revisions_rise(watch, message)) {
+        return fail(watch, KS_ETCD_BAD_ANSWER, "watch revisions do not rise");
+    }
+    if (!watch->is_created) {
+        note_created(watch, message);
+    }
+    if (message->event_count > 0) {
+        watch->is_behind = message->header.revision > watch->last_revision;
+    }
+    watch->options.on_message(watch->options.user, message);
+    return !watch->is_stopped;
+}
+
+/* Holds back the events of the part's last revision; those of the others are delivered. */
+static bool deliver_part(struct ks_etcd_watch *watch, ks_bytes joined,
+                         struct ks_etcd_watch_message *message)
+{
+    size_t whole = message->event_count;
+    int64_t last = message->events[whole - 1].kv.mod_revision;
+    while (whole > 0 && message->events[whole - 1].kv.mod_revision == last) {
+        whole--;
+    }
+    message->event_count = whole;
+    if (whole > 0 && !deliver(watch, message)) {
+        return false;
+    }
+    struct ks_buffer rest = {.len_max = watch->held.len_max};
+    ks_result held = ks_etcd_wire_watch_rest(joined, last, &rest);
+    ks_buffer_done(&watch->held);
+    watch->held = rest;
+    return !ks_failed(held) || fail(watch, KS_ETCD_BAD_ANSWER, "watch revision too long");
+}
+
+/* With what was held back of the parts before it: lists of two messages in a row join (protobuf). */
+static bool join(struct ks_etcd_watch *watch, ks_bytes message, ks_bytes *ret_joined)
+{
+    *ret_joined = message;
+    if (watch->held.len == 0) {
+        return true;
+    }
+    if (ks_failed(ks_buffer_append(&watch->held, message))) {
+        return fail(watch, KS_ETCD_BAD_ANSWER, "watch revision too long");
+    }
+    *ret_joined = ks_buffer_bytes(&watch->held);
+    return true;
+}
+
 static bool on_message(void *user, ks_bytes message)
 {
     struct ks_etcd_watch *watch = user;
-    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(message.len)};
+    ks_bytes joined;
     struct ks_etcd_wire_watched watched;
-    if (ks_failed(ks_etcd_wire_watch_message(message, &arena, &watched))) {
+    if (!join(watch, message, &joined)) {
+        return false;
+    }
+    KS_ARENA_AUTO arena = {.len_max = ks_etcd_wire_arena_max(joined.len)};
+    if (ks_failed(ks_etcd_wire_watch_message(joined, &arena, &watched))) {
         return fail(watch, KS_ETCD_BAD_ANSWER, "malformed watch message");
     }
     if (watched.is_end) {
@@ -73,24 +135,27 @@ static bool on_message(void *user, ks_bytes message)
         set_detail(watch, "", watched.detail);
         return false;
     }
-    if (!revisions_rise(watch, &watched.message)) {
-        return fail(watch, KS_ETCD_BAD_ANSWER, "watch revisions do not rise");
+    if (watched.is_part) {
+        return deliver_part(watch, joined, &watched.message);
     }
-    if (!watch->is_created) {
-        watch->is_created = true;
+    bool goes_on = deliver(watch, &watched.message);
+    ks_buffer_consume(&watch->held, watch->held.len);
+    return goes_on;
+}
+
+/* What its owner does with a message takes time, too, in which more may have come. */
+static void note_sign_of_life(struct ks_etcd_watch *watch)
+{
+    if (watch->is_created) {
         watch->silent_at_ns = ks_etcd_now_ns(watch->client);
     }
-    watch->options.on_message(watch->options.user, &watched.message);
-    return !watch->is_stopped;
 }
 
 static bool on_bytes(void *user, ks_bytes bytes)
 {
     struct ks_etcd_watch *watch = user;
-    if (watch->is_created) {
-        watch->silent_at_ns = ks_etcd_now_ns(watch->client); /* a long message takes its time */
-    }
     if (ks_etcd_frames_feed(&watch->frames, bytes, on_message, watch)) {
+        note_sign_of_life(watch);
         return true;
     }
     bool is_unexplained = watch->cause == KS_ETCD_DONE && !watch->is_stopped;
@@ -105,6 +170,7 @@ static void free_watch(struct ks_etcd_watch *watch)
     last->index = watch->index;
     ks_buffer_done(&watch->request);
     ks_etcd_frames_done(&watch->frames);
+    ks_buffer_done(&watch->held);
     ks_free(watch);
 }
 
@@ -160,6 +226,7 @@ static struct ks_etcd_watch *new_watch(struct ks_etcd *client,
     watch->client = client;
     watch->options = *options;
     watch->request.len_max = KS_ETCD_REQUEST_MAX;
+    watch->held.len_max = client->answer_len_max;
     watch->frames.rest.len_max = client->answer_len_max + KS_ETCD_FRAME_HEAD_LEN;
     ks_result opened = ks_etcd_frame_open(&watch->request);
     assert(!ks_failed(opened)); /* the bound is larger */
@@ -232,6 +299,9 @@ static void free_stopped(struct ks_etcd *client)
 static int64_t silence_max_ms(const struct ks_etcd_watch *watch)
 {
     int64_t idle_ms = watch->options.idle_ms;
+    if (watch->is_created && watch->is_behind && watch->options.behind_ms > idle_ms) {
+        return watch->options.behind_ms;
+    }
     return watch->is_created || (idle_ms > 0 && idle_ms < OPEN_MS) ? idle_ms : OPEN_MS;
 }
 

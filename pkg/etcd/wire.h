@@ -62,6 +62,7 @@ KS_MUST_USE ks_result ks_etcd_wire_answer(enum ks_etcd_wire_kind kind, ks_bytes 
 /* What a watch brought: a message, or its end. */
 struct ks_etcd_wire_watched {
     struct ks_etcd_watch_message message; /* unless is_end */
+    bool is_part; /* events of the last revision may be missing yet: the next message has them */
     bool is_end;
     enum ks_etcd_cause cause; /* is_end, as the next two */
     int64_t compact_revision;
@@ -73,12 +74,21 @@ struct ks_etcd_wire_watched {
  *
  * ret_watched  borrowed from arena and message; untouched after a failure.
  *
- * Fails: VALIDATION (not of this form; without etcd's revision, unless it is the end; part of a
- * revision only; revisions that go back),
+ * Fails: VALIDATION (not of this form; without etcd's revision, unless it is the end; a part without
+ * events; revisions that go back),
  * LIMIT_EXCEEDED (arena's cap).
  */
 KS_MUST_USE ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
                                                  struct ks_etcd_wire_watched *ret_watched);
+
+/*
+ * Appends the events of one revision of such a message to buffer, in a form that makes one message
+ * with the next one when that is appended.
+ * Fails: VALIDATION (not of this form), LIMIT_EXCEEDED (the buffer's len_max); the buffer may then
+ * hold a part of them.
+ */
+KS_MUST_USE ks_result ks_etcd_wire_watch_rest(ks_bytes message, int64_t revision,
+                                              struct ks_buffer *buffer);
 
 /* Returns the len_max for an arena that takes what a message of len bytes may say. */
 size_t ks_etcd_wire_arena_max(size_t len);

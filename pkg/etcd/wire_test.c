@@ -170,7 +170,7 @@ static void writes_a_watch_a_compaction_and_a_disarming(void **state)
                      KS_OK);
     assert_int_equal(ks_etcd_wire_compact(&compaction, 12).code, KS_OK);
     assert_int_equal(ks_etcd_wire_disarm(&disarming, &alarm).code, KS_OK);
-    assert_hex(ks_buffer_bytes(&watch), "0a120a016112016218ffffffffffffffff7f2001");
+    assert_hex(ks_buffer_bytes(&watch), "0a140a016112016218ffffffffffffffff7f20014001");
     assert_hex(ks_buffer_bytes(&compaction), "080c");
     assert_hex(ks_buffer_bytes(&disarming), "080210051801");
 }
@@ -408,6 +408,35 @@ static void reads_what_a_watch_brings(void **state)
     assert_int_equal(got.message.event_count, 0);
 }
 
+/* The last revision of a part is held back, and makes one message with the next part. */
+static void a_part_and_the_next_message_join(void **state)
+{
+    (void)state;
+    struct bytes message;
+    struct ks_etcd_wire_watched got;
+    KS_ARENA_AUTO arena = {0};
+    KS_BUFFER_AUTO joined = {.len_max = 4096};
+    const char part[] = HEADER "38015a0712050a016118065a0712050a016218075a0712050a01631807";
+    assert_int_equal(read_watched(part, &message, &arena, &got).code, KS_OK);
+    assert_true(got.is_part);
+    assert_int_equal(got.message.event_count, 3);
+
+    ks_bytes whole = {message.bytes, message.len};
+    assert_int_equal(ks_etcd_wire_watch_rest(whole, 7, &joined).code, KS_OK);
+    assert_hex(ks_buffer_bytes(&joined), "5a0712050a016218075a0712050a01631807");
+    struct bytes next = from_hex(HEADER "5a0712050a01641807");
+    assert_int_equal(ks_buffer_append(&joined, (ks_bytes){next.bytes, next.len}).code, KS_OK);
+    assert_int_equal(ks_etcd_wire_watch_message(ks_buffer_bytes(&joined), &arena, &got).code,
+                     KS_OK);
+    assert_false(got.is_part);
+    assert_int_equal(got.message.event_count, 3);
+    assert_text(got.message.events[0].kv.key, "b");
+    assert_text(got.message.events[2].kv.key, "d");
+
+    KS_BUFFER_AUTO small = {.len_max = 17};
+    assert_int_equal(ks_etcd_wire_watch_rest(whole, 7, &small).code, KS_LIMIT_EXCEEDED);
+}
+
 /* canceled: true compact_revision: 2; canceled: true cancel_reason: "because" */
 static void reads_how_a_watch_ends(void **state)
 {
@@ -431,7 +460,7 @@ static void refuses_watch_messages_that_cannot_be_whole(void **state)
 {
     (void)state;
     static const char *const messages[] = {
-        HEADER "3801",                           /* a fragment */
+        HEADER "3801",                           /* a part without events */
         "",                                      /* nothing: not even etcd's revision */
         "1801",                                  /* made, at no revision */
         "5a0f12" KV,                             /* an event, at no revision */
@@ -723,6 +752,7 @@ int main(void)
         cmocka_unit_test(refuses_answers_that_say_no_revision),
         cmocka_unit_test(each_cause_has_a_result_and_words),
         cmocka_unit_test(reads_what_a_watch_brings),
+        cmocka_unit_test(a_part_and_the_next_message_join),
         cmocka_unit_test(reads_how_a_watch_ends),
         cmocka_unit_test(refuses_watch_messages_that_cannot_be_whole),
         cmocka_unit_test(survives_every_damage),

@@ -352,7 +352,10 @@ static void says_why_a_watch_ended(void **state)
         {"watch_compressed", 1, 0, KS_ETCD_BAD_ANSWER, ""},
         {"watch_long", 1, 0, KS_ETCD_BAD_ANSWER, "too long"},
         {"watch_back", 3, 3, KS_ETCD_BAD_ANSWER, "do not rise"},
-        {"watch_fragment", 1, 0, KS_ETCD_BAD_ANSWER, "malformed"},
+        {"watch_part", 2, 1, KS_ETCD_ENDED, "silent"}, /* 5 may not be whole */
+        {"watch_parts", 3, 5, KS_ETCD_ENDED, ""},
+        {"watch_part_back", 1, 0, KS_ETCD_BAD_ANSWER, "malformed"},
+        {"watch_part_empty", 1, 0, KS_ETCD_BAD_ANSWER, "malformed"},
         {"watch_empty", 1, 0, KS_ETCD_BAD_ANSWER, "malformed"},
         {"watch_compacted", 1, 0, KS_ETCD_COMPACTED, ""},
         {"watch_cancelled", 0, 0, KS_ETCD_ENDED, "why"},

@@ -51,6 +51,7 @@ def at(revision, *parts):
 
 
 CREATED = b"\x18\x01"
+PART = b"\x38\x01"
 
 
 def event(key, revision):
@@ -212,7 +213,12 @@ CASES = {
     "watch_compressed": watch(BEGUN, b"\x01" + at(5, event(b"a", 5))[1:]),
     "watch_long": watch(BEGUN, struct.pack(">BI", 0, 0xFFFFFFFF)),
     "watch_back": watch(EVENTS, at(7, event(b"d", 7))),
-    "watch_fragment": watch(BEGUN, at(5, b"\x38\x01", event(b"a", 5))),
+    "watch_part": watch(BEGUN, at(5, PART, event(b"a", 4), event(b"a", 5))),
+    "watch_parts": watch(BEGUN, at(8, PART, event(b"a", 5), event(b"b", 7)),
+                         at(8, PART, event(b"c", 7)), at(8, event(b"d", 7), event(b"e", 8)),
+                         pieces=True, trailers=[("grpc-status", "0")]),
+    "watch_part_back": watch(BEGUN, at(5, PART, event(b"a", 5)), at(5, event(b"b", 4))),
+    "watch_part_empty": watch(BEGUN, at(5, PART)),
     "watch_compacted": watch(BEGUN, at(9, b"\x20\x01\x28\x09")),
     "watch_empty": watch(BEGUN, frame(b"")),
     "watch_cancelled": watch(frame(b"\x20\x01\x32\x03why")),

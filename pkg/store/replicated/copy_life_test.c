@@ -377,6 +377,65 @@ static void an_empty_etcd_does_not_empty_the_copy(void **state)
     nodes->cell = cell;
 }
 
+/* ---- A long way behind ---- */
+
+#define BEHIND_REVISIONS 1000U
+#define BEHIND_RECORDS   46U
+
+/* One transaction as a group of 23 CreateKeys is: a revision record, and two records for each. */
+static void put_group(struct nodes *nodes, struct ks_etcd *client, unsigned number, ks_bytes value)
+{
+    struct ks_layout layout;
+    struct ks_etcd_op ops[BEHIND_RECORDS + 1];
+    KS_ARENA_AUTO arena = {.len_max = 1U << 20};
+    char nonce[KS_NONCE_LEN + 1];
+    snprintf(nonce, sizeof(nonce), "%016u", number);
+    assert_int_equal(ks_layout_init(&layout, nodes->prefix).code, KS_OK);
+    ops[0] = (struct ks_etcd_op){
+        .kind = KS_ETCD_PUT, .key = ks_bytes_of(layout.rev), .value = ks_bytes_of(nonce)};
+    for (unsigned i = 0; i < BEHIND_RECORDS; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "key/%u/%u", number, i);
+        ops[i + 1] = (struct ks_etcd_op){
+            .kind = KS_ETCD_PUT,
+            .key = ks_layout_data_key(&layout, &arena, ks_bytes_of(key)),
+            .value = value,
+        };
+    }
+    struct ks_etcd_txn txn = {.success = ops, .success_count = KS_COUNT(ops)};
+    KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(client, &txn, NULL);
+    assert_int_equal(answer->cause, KS_ETCD_DONE);
+}
+
+/*
+ * A thousand revisions of 46 records each, 69 MB in all: etcd would send them in one message, after
+ * a silence in which it gathers them.
+ */
+static void a_keystore_that_is_far_behind_catches_up(void **state)
+{
+    struct nodes *nodes = *state;
+    put(nodes, "key/a", "one");
+    node_stop(nodes, 0);
+    KS_ETCD_AUTO *client = tool(cell);
+    KS_AUTO_FREE uint8_t *bytes = ks_alloc(1500, 1);
+    for (unsigned i = 0; i < BEHIND_REVISIONS; i++) {
+        put_group(nodes, client, i, (ks_bytes){bytes, 1500});
+    }
+
+    int64_t begun_ms = fixture_now_ms();
+    node_start(nodes, 0);
+    node_wait(nodes, 0, has_window);
+    int64_t took_ms = fixture_now_ms() - begun_ms;
+
+    print_message("%u records behind: %lld ms, %lld records/s\n", BEHIND_REVISIONS * BEHIND_RECORDS,
+                  (long long)took_ms,
+                  (long long)BEHIND_REVISIONS * BEHIND_RECORDS * 1000 / (long long)took_ms);
+    assert_int_equal(reloads(nodes), 1);
+    KS_STORE_VIEW_AUTO view = fixture_serve(nodes->at[0].store);
+    struct ks_store_record record;
+    assert_int_equal(ks_store_get(&view, KS_LITERAL("key/999/45"), &record).code, KS_OK);
+}
+
 /* ---- Size ---- */
 
 struct crowd {
@@ -673,6 +732,7 @@ int main(void)
         TEST(another_epoch_throws_the_copy_away),
         TEST(another_cluster_throws_the_copy_away),
         TEST(an_empty_etcd_does_not_empty_the_copy),
+        TEST(a_keystore_that_is_far_behind_catches_up),
         TEST(ten_thousand_records_are_loaded),
         TEST(a_full_copy_stops_serving),
         TEST(growth_is_refused_before_etcd_is_full),

@@ -9,6 +9,8 @@
 
 #define RETRY_NS      (100 * KS_NS_PER_MS)
 #define FULL_RETRY_NS (2 * KS_NS_PER_S)
+#define BEHIND_MS     10000 /* etcd may search as long for what comes next */
+#define VAIN_ENDS_MAX 5U    /* watches that bring nothing though there is something */
 
 #define REFUSED_DAMAGED                                                                            \
     "this keystore's copy is damaged or can't be written: restart the keystore, which throws the " \
@@ -129,6 +131,7 @@ static ks_result apply(struct ks_replicated *engine, const struct ks_etcd_watch_
 static void on_message(void *user, const struct ks_etcd_watch_message *message)
 {
     struct ks_replicated *engine = user;
+    engine->watch_newest = message->header.revision;
     struct ks_apply_result applied = {.verdict = KS_APPLY_DONE};
     struct ks_position had = engine->position;
     ks_result result = apply(engine, message, &applied);
@@ -151,12 +154,30 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
         return;
     }
     if (engine->position.applied > had.applied) {
+        engine->vain_ends = 0;
         ks_history_len_add(&engine->history, engine->position.applied, len_of(message));
         tell(engine, message, &had);
         ks_beat_look(engine);
     }
     if (applied.list_changed) {
         ks_window_go_along(&engine->window, ks_now(engine));
+    }
+}
+
+/*
+ * A watch that ends before it brought anything, though there is something, is begun again. If that
+ * goes on, etcd can't be followed from here, for whatever reason.
+ */
+static void note_end(struct ks_replicated *engine, const struct ks_etcd_watch_end *end)
+{
+    engine->vain_ends += engine->watch_newest > engine->position.applied;
+    if (end->cause == KS_ETCD_COMPACTED) {
+        ks_hello_again(engine, KS_PHASE_ON_STRANGE); /* which finds that out by itself */
+    } else if (engine->vain_ends >= VAIN_ENDS_MAX) {
+        engine->vain_ends = 0;
+        ks_notice(engine, "etcd's watch ends again and again before it brings anything: the copy "
+                          "is loaded anew");
+        ks_hello_again(engine, KS_PHASE_ON_LOST);
     }
 }
 
@@ -167,8 +188,8 @@ static void on_end(void *user, const struct ks_etcd_watch_end *end)
     /* Mutations wait until the next watch is proven: at once, but not again and again. */
     engine->watch_ns = ks_now(engine) + (engine->is_proven ? 0 : RETRY_NS);
     engine->is_proven = false;
-    if (!engine->is_closing && end->cause == KS_ETCD_COMPACTED) {
-        ks_hello_again(engine, KS_PHASE_ON_STRANGE); /* which finds that out by itself */
+    if (!engine->is_closing) {
+        note_end(engine, end);
     }
 }
 
@@ -188,11 +209,13 @@ static void start_watch(struct ks_replicated *engine)
         .to = ks_bytes_of(engine->layout.prefix_end),
         .start_revision = engine->position.rev_revision,
         .idle_ms = engine->store->options.window_ms * 2 / KS_WINDOW_BEATS,
+        .behind_ms = BEHIND_MS,
         .on_message = on_message,
         .on_end = on_end,
         .user = engine,
     };
     engine->is_proven = false;
+    engine->watch_newest = 0;
     if (ks_failed(ks_etcd_watch_start(engine->etcd, &options, &engine->watch))) {
         engine->watch = NULL;
         engine->watch_ns = ks_now(engine) + RETRY_NS;

@@ -125,8 +125,10 @@ struct ks_replicated {
     struct ks_load load;
 
     struct ks_etcd_watch *watch;
-    bool is_proven;   /* the watch has brought the copy's anchor (apply.h); it does so once */
-    int64_t watch_ns; /* when it is started again, if it is NULL */
+    bool is_proven;       /* the watch has brought the copy's anchor (apply.h); it does so once */
+    int64_t watch_ns;     /* when it is started again, if it is NULL */
+    int64_t watch_newest; /* etcd's revision as its last message said; 0: none came yet */
+    unsigned vain_ends;   /* watches in a row that brought nothing though etcd had something */
 
     struct ks_queue *queue; /* mutations that wait for a flight */
     int64_t queued_ns;      /* when the oldest of them came, or when they are looked at again */
