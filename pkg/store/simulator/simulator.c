@@ -321,7 +321,7 @@ static void finish_load(struct world *world, struct store *store)
     copy_from(store, world, back < world->revision ? world->revision - back : world->revision);
 }
 
-static void restart(struct world *world, struct store *store)
+void sim_restart(struct world *world, struct store *store, bool loses_copy)
 {
     sim_forget_memory(store);
     store->life++;
@@ -332,7 +332,7 @@ static void restart(struct world *world, struct store *store)
     for (unsigned i = 0; i < READS; i++) {
         store->reads[i] = (struct read){.stage = IDLE};
     }
-    if (sim_chance(world, 500)) {
+    if (loses_copy) {
         store->identity += world->plant != SIM_OLD_IDENTITY; /* nothing proves its word any more */
         sim_reload(world, store);
     }
@@ -659,7 +659,7 @@ static void store_step(struct world *world, unsigned index)
         return;
     }
     if (sim_chance(world, 1)) {
-        restart(world, store);
+        sim_restart(world, store, sim_chance(world, 500));
     } else if (sim_chance(world, 1) && !store->position.loading && !sim_is_out(world) &&
                sim_prove(world, store)) {
         sim_reload(world, store);
@@ -692,7 +692,7 @@ static struct world *world_new(uint64_t seed, enum sim_plant plant)
         (struct entry){.kind = BEAT, .rev_version = 1, .nonce = sim_nonce(world), .stamp = 1};
     world->stamps = 1;
     world->now_ns = KS_NS_PER_S;
-    world->back_ns = world->now_ns + (int64_t)sim_draw(world, 120000) * KS_NS_PER_MS;
+    world->back_ns = world->now_ns + (int64_t)sim_draw(world, 20000) * KS_NS_PER_MS;
     for (unsigned i = 0; i < STORES; i++) {
         struct store *store = &world->stores[i];
         store->settling.wait_ns = wait_of(plant);

@@ -4,9 +4,9 @@
 #include "pkg/store/simulator/world.h"
 
 #define OUTAGE_NS   (4 * KS_NS_PER_S) /* longer than any window: members are started by hand */
-#define LOST_MAX    12U               /* revisions */
-#define BETWEEN_MS  120000U
-#define DECISION_MS 20000U
+#define LOST_MAX    30U               /* revisions */
+#define BETWEEN_MS  20000U
+#define DECISION_MS 10000U
 
 bool sim_is_out(const struct world *world)
 {
@@ -34,7 +34,9 @@ static void lose_revisions(struct world *world)
     for (unsigned i = 0; i < STORES; i++) {
         struct store *store = &world->stores[i];
         store->is_proven = store->is_proven && world->plant == SIM_WATCH_UNPROVEN;
-        store->identity += store->position.loading; /* what it loads now proves nothing */
+        if (store->position.loading || sim_chance(world, 400)) {
+            sim_restart(world, store, true); /* the same power loss; and a load proves nothing */
+        }
     }
     world->decided_ns = world->now_ns + (int64_t)sim_draw(world, DECISION_MS) * KS_NS_PER_MS;
 }

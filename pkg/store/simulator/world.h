@@ -128,6 +128,9 @@ struct ks_nonce sim_nonce(struct world *world);
 /* Ends what waits in the memory of a store: readers get no answer. */
 void sim_forget_memory(struct store *store);
 
+/* Ends the process of a store and begins it again, perhaps after a power loss. */
+void sim_restart(struct world *world, struct store *store, bool loses_copy);
+
 /* Begins the copy of a store anew. */
 void sim_reload(struct world *world, struct store *store);
 
