@@ -23,6 +23,7 @@ struct ks_copy {
     ks_lmdb_db list;
     ks_lmdb_db meta;
     ks_lmdb_db ordinals;
+    ks_lmdb_db gone;
     struct ks_index index;
     ks_store_due_fn *due_ms;
     atomic_bool damaged;
@@ -115,6 +116,7 @@ static ks_result open_databases(struct ks_copy *copy)
     KS_TRY(ks_lmdb_database(copy->env, "list", &copy->list));
     KS_TRY(ks_lmdb_database(copy->env, "meta", &copy->meta));
     KS_TRY(ks_lmdb_database(copy->env, "ordinals", &copy->ordinals));
+    KS_TRY(ks_lmdb_database(copy->env, "gone", &copy->gone));
     KS_TRY(ks_index_open(copy->env, &copy->index));
     KS_SNAPSHOT_AUTO snapshot = {0};
     struct ks_copy_source source;
@@ -549,10 +551,61 @@ ks_result ks_copy_find(struct ks_copy_write *write, ks_bytes key,
     return ks_stored_decode(key, stored, ret_record);
 }
 
+/* Gives the newest revision at which the record is known, or is known to be deleted; 0: neither. */
+static ks_result newest_known(struct ks_copy_write *write, ks_bytes key, int64_t *ret_revision)
+{
+    struct ks_store_record record;
+    ks_bytes deleted;
+    ks_result found = ks_copy_find(write, key, &record);
+    if (found.code != KS_NOT_FOUND) {
+        KS_TRY(found);
+        *ret_revision = record.revision;
+        return KS_RES(OK);
+    }
+    found = ks_lmdb_write_get(write->txn, write->copy->gone, key, &deleted);
+    if (found.code == KS_NOT_FOUND) {
+        *ret_revision = 0;
+        return KS_RES(OK);
+    }
+    KS_TRY(found);
+    if (deleted.len != 8) {
+        return KS_RES(CORRUPT);
+    }
+    *ret_revision = (int64_t)ks_stored_get_u64(deleted.ptr);
+    return KS_RES(OK);
+}
+
+ks_result ks_copy_put_newer(struct ks_copy_write *write, ks_bytes key, ks_bytes value,
+                            int64_t revision)
+{
+    int64_t known = 0;
+    KS_TRY(newest_known(write, key, &known));
+    return revision > known ? ks_copy_put(write, key, value, revision) : KS_RES(OK);
+}
+
+ks_result ks_copy_delete_newer(struct ks_copy_write *write, ks_bytes key, int64_t revision)
+{
+    int64_t known = 0;
+    uint8_t deleted[8];
+    KS_TRY(newest_known(write, key, &known));
+    if (revision <= known) {
+        return KS_RES(OK);
+    }
+    KS_TRY(ks_copy_delete(write, key, revision));
+    ks_stored_put_u64(deleted, (uint64_t)revision);
+    return ks_lmdb_put(write->txn, write->copy->gone, key, (ks_bytes){deleted, sizeof(deleted)});
+}
+
+ks_result ks_copy_forget_deletions(struct ks_copy_write *write)
+{
+    return ks_lmdb_clear(write->txn, write->copy->gone);
+}
+
 ks_result ks_copy_clear(struct ks_copy_write *write)
 {
     KS_TRY(ks_lmdb_clear(write->txn, write->copy->data));
     KS_TRY(ks_lmdb_clear(write->txn, write->copy->list));
+    KS_TRY(ks_lmdb_clear(write->txn, write->copy->gone));
     KS_TRY(ks_index_clear(&write->copy->index, write->txn));
     return ks_lmdb_clear(write->txn, write->copy->meta);
 }

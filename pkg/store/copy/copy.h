@@ -3,6 +3,7 @@
  *
  *   "data"  key               -> mod revision 8 bytes | checksum 4 bytes | value
  *   "list"  keystore id       -> the same form; the value is a KeystoreRecord
+ *   "gone"  key               -> revision 8 bytes: of its deletion, while the copy is being loaded
  *   "prefix", "empty", "due"     what is known of the records under a prefix, and which of them are
  *                                due when (index.h)
  *   "ordinals"  key           -> u64 that the guard has remembered (store.h)
@@ -224,6 +225,20 @@ KS_MUST_USE ks_result ks_copy_list_delete(struct ks_copy_write *write, ks_bytes 
 KS_MUST_USE ks_result ks_copy_delete_prefix(struct ks_copy_write *write, ks_bytes prefix,
                                             int64_t revision,
                                             void (*each)(void *user, ks_bytes key), void *user);
+
+/*
+ * While the copy is being loaded, pages and events come in no order. Both functions change nothing
+ * if the record, or its deletion, is known in the same or a newer form. Otherwise they put or
+ * delete it as above, and the second one remembers the deletion.
+ * Fail as ks_copy_put does.
+ */
+KS_MUST_USE ks_result ks_copy_put_newer(struct ks_copy_write *write, ks_bytes key, ks_bytes value,
+                                        int64_t revision);
+KS_MUST_USE ks_result ks_copy_delete_newer(struct ks_copy_write *write, ks_bytes key,
+                                           int64_t revision);
+
+/* Forgets the deletions that were remembered: the load has ended. Fails as ks_copy_clear does. */
+KS_MUST_USE ks_result ks_copy_forget_deletions(struct ks_copy_write *write);
 
 /*
  * Looks up a record as this change has left it. A failure does not end the change.

@@ -1,6 +1,5 @@
 #include "pkg/store/log/apply.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "pkg/base/mem.h"
@@ -20,6 +19,19 @@ static bool is_announced(struct application *app, const struct ks_etcd_event *ev
     return announced;
 }
 
+/* While the copy is being loaded, a page may have brought a newer form already. */
+static ks_result delete_record(struct ks_copy_write *write, ks_bytes key, int64_t revision)
+{
+    return write->position.loading ? ks_copy_delete_newer(write, key, revision)
+                                   : ks_copy_delete(write, key, revision);
+}
+
+static ks_result put_record(struct ks_copy_write *write, ks_bytes key, const struct ks_etcd_kv *kv)
+{
+    return write->position.loading ? ks_copy_put_newer(write, key, kv->value, kv->mod_revision)
+                                   : ks_copy_put(write, key, kv->value, kv->mod_revision);
+}
+
 static ks_result apply_data(struct application *app, const struct ks_etcd_event *event,
                             ks_bytes key)
 {
@@ -28,12 +40,12 @@ static ks_result apply_data(struct application *app, const struct ks_etcd_event 
     }
     app->write->position.data_revision = event->kv.mod_revision;
     if (event->is_delete) {
-        return ks_copy_delete(app->write, key, event->kv.mod_revision);
+        return delete_record(app->write, key, event->kv.mod_revision);
     }
     if (key.len > KS_STORE_KEY_LEN_MAX || event->kv.value.len > KS_STORE_VALUE_LEN_MAX) {
         return KS_RES(OK); /* no record that we write */
     }
-    return ks_copy_put(app->write, key, event->kv.value, event->kv.mod_revision);
+    return put_record(app->write, key, &event->kv);
 }
 
 static ks_result apply_keystore(struct application *app, const struct ks_etcd_event *event,
@@ -167,7 +179,6 @@ ks_result ks_apply_message(const struct ks_apply_watch *watch,
 {
     struct application app = {
         .layout = watch->layout, .write = write, .result.is_proven = watch->is_proven};
-    assert(!write->position.loading);
 
     if (message->header.cluster_id != watch->source->cluster_id) {
         app.result.verdict = KS_APPLY_EPOCH;

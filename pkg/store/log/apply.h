@@ -11,6 +11,9 @@
  * Nor is etcd trusted to be the one of before: a watch begins with the copy's anchor (history.h),
  * and nothing is applied before the watch has brought that very transaction, with its nonce.
  *
+ * While the copy is being loaded the same is done beside the pages of the load: what they brought
+ * in a newer form stays.
+ *
  * Threads: the store's.
  */
 #pragma once

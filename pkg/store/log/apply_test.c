@@ -32,7 +32,8 @@ static int setup(void **state)
     struct bench *bench = ks_alloc(1, sizeof(*bench));
     bench->folder = fixture_folder("apply");
     bench->arena.len_max = 1U << 16;
-    const struct ks_copy_options options = {.folder = bench->folder, .bytes_max = 1U << 24};
+    const struct ks_copy_options options = {
+        .folder = bench->folder, .bytes_max = 1U << 24, .no_sync = true};
     assert_int_equal(ks_layout_init(&layout, "/t/").code, KS_OK);
     assert_int_equal(ks_copy_open(&options, &bench->copy).code, KS_OK);
     struct ks_copy_write write;
@@ -296,6 +297,99 @@ static void keys_of_others_are_passed_over(void **state)
     assert_int_equal(position_of(bench).data_revision, 0);
 }
 
+/* ---- A load: pages and events in any order ---- */
+
+#define LOAD_KEYS  6U
+#define LOAD_STEPS 24U
+#define LOAD_RUNS  200U
+
+/* What one key was at each revision: its mod revision, 0 for absent. */
+struct story {
+    int64_t at[LOAD_STEPS + 1][LOAD_KEYS];
+    size_t changed[LOAD_STEPS + 1]; /* which key; one in each revision */
+};
+
+static void tell_story(struct story *story, unsigned *random)
+{
+    for (size_t r = 1; r <= LOAD_STEPS; r++) {
+        memcpy(story->at[r], story->at[r - 1], sizeof(story->at[r]));
+        *random = *random * 1103515245U + 12345U;
+        size_t key = (*random >> 16) % LOAD_KEYS;
+        bool deletes = story->at[r][key] != 0 && (*random >> 20) % 2 == 0;
+        story->changed[r] = key;
+        story->at[r][key] = deletes ? 0 : 100 + (int64_t)r;
+    }
+}
+
+static const char *name_of(size_t key)
+{
+    static const char *const names[LOAD_KEYS] = {"k/0", "k/1", "k/2", "k/3", "k/4", "k/5"};
+    return names[key];
+}
+
+/* The page of one key as etcd had it after so many steps. */
+static void load_page(struct bench *bench, const struct story *story, size_t key, size_t step)
+{
+    struct ks_copy_write write;
+    assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
+    if (story->at[step][key] != 0) {
+        ks_result put = ks_copy_put_newer(&write, ks_bytes_of(name_of(key)), KS_LITERAL("x"),
+                                          story->at[step][key]);
+        assert_int_equal(put.code, KS_OK);
+    }
+    assert_int_equal(ks_copy_commit(&write).code, KS_OK);
+}
+
+static void apply_step(struct bench *bench, const struct story *story, size_t step)
+{
+    size_t key = story->changed[step];
+    add_rev(bench, 100 + (int64_t)step, 5 + (int64_t)step);
+    add_put(bench, 100 + (int64_t)step, name_of(key), story->at[step][key] ? "x" : NULL);
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+    ks_arena_done(&bench->arena);
+}
+
+/* Pages of later states come before their events, and pages of earlier states after them. */
+static void pages_and_events_in_any_order_make_the_same_copy(void **state)
+{
+    struct bench *bench = *state;
+    for (unsigned run = 0; run < LOAD_RUNS; run++) {
+        unsigned random = run;
+        struct story story = {0};
+        struct ks_copy_write write;
+        tell_story(&story, &random);
+        assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
+        assert_int_equal(ks_copy_clear(&write).code, KS_OK);
+        write.position = (struct ks_position){
+            .applied = 100, .rev_version = 5, .rev_revision = 100, .loading = true};
+        assert_int_equal(ks_copy_commit(&write).code, KS_OK);
+        size_t read_at[LOAD_KEYS];
+        size_t comes_at[LOAD_KEYS];
+        for (size_t key = 0; key < LOAD_KEYS; key++) {
+            random = random * 1103515245U + 12345U;
+            read_at[key] = (random >> 16) % (LOAD_STEPS + 1);
+            comes_at[key] = (random >> 8) % (LOAD_STEPS + 1);
+        }
+        for (size_t step = 0; step <= LOAD_STEPS; step++) {
+            if (step > 0) {
+                apply_step(bench, &story, step);
+            }
+            for (size_t key = 0; key < LOAD_KEYS; key++) {
+                if (comes_at[key] == step) {
+                    load_page(bench, &story, key, read_at[key]);
+                }
+            }
+        }
+        for (size_t key = 0; key < LOAD_KEYS; key++) {
+            int64_t revision = 0;
+            ks_code code = get(bench, name_of(key), &revision);
+            int64_t wanted = story.at[LOAD_STEPS][key];
+            assert_int_equal(code, wanted ? KS_OK : KS_NOT_FOUND);
+            assert_true(revision == wanted);
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -311,6 +405,7 @@ int main(void)
         TEST(a_watch_is_proven_by_the_anchor),
         TEST(another_history_is_not_applied),
         TEST(a_message_without_events_moves_nothing),
+        TEST(pages_and_events_in_any_order_make_the_same_copy),
         TEST(another_cluster_or_epoch_ends_it),
         TEST(keys_of_others_are_passed_over),
     };

@@ -436,6 +436,77 @@ static void a_keystore_that_is_far_behind_catches_up(void **state)
     assert_int_equal(ks_store_get(&view, KS_LITERAL("key/999/45"), &record).code, KS_OK);
 }
 
+/* Changes a record, deletes another one, and has etcd forget all but the last twenty revisions. */
+static void change_and_compact(struct nodes *nodes, struct ks_etcd *client, unsigned number)
+{
+    struct ks_layout layout;
+    KS_ARENA_AUTO arena = {.len_max = 4096};
+    char nonce[KS_NONCE_LEN + 1];
+    char put_key[32];
+    char deleted_key[32];
+    snprintf(nonce, sizeof(nonce), "%016u", 500000 + number);
+    snprintf(put_key, sizeof(put_key), "key/%u/0", number);
+    snprintf(deleted_key, sizeof(deleted_key), "key/%u/1", number);
+    assert_int_equal(ks_layout_init(&layout, nodes->prefix).code, KS_OK);
+    const struct ks_etcd_op ops[] = {
+        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout.rev), .value = ks_bytes_of(nonce)},
+        {.kind = KS_ETCD_PUT,
+         .key = ks_layout_data_key(&layout, &arena, ks_bytes_of(put_key)),
+         .value = KS_LITERAL("changed")},
+        {.kind = KS_ETCD_DELETE,
+         .key = ks_layout_data_key(&layout, &arena, ks_bytes_of(deleted_key))},
+    };
+    const struct ks_etcd_txn txn = {.success = ops, .success_count = KS_COUNT(ops)};
+    KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(client, &txn, NULL);
+    assert_int_equal(answer->cause, KS_ETCD_DONE);
+    KS_ETCD_ANSWER_AUTO *compacted =
+        ks_etcd_compact_wait(client, answer->header.revision - 20, NULL);
+    assert_true(compacted->cause == KS_ETCD_DONE || compacted->cause == KS_ETCD_COMPACTED);
+}
+
+static bool is_loaded(const struct ks_store_status *status)
+{
+    return status->state == KS_STORE_FOLLOWING;
+}
+
+/* A load takes longer than etcd remembers, and the records change under it. */
+static void a_load_outlives_the_history_that_it_began_with(void **state)
+{
+    struct nodes *nodes = *state;
+    fixture_read(nodes->at[0].store, "x");
+    node_stop(nodes, 0);
+    KS_ETCD_AUTO *client = tool(cell);
+    KS_AUTO_FREE uint8_t *bytes = ks_alloc(1500, 1);
+    for (unsigned i = 0; i < BEHIND_REVISIONS / 2; i++) {
+        put_group(nodes, client, i, (ks_bytes){bytes, 1500});
+    }
+    write_marker(nodes, "00000000-0000-0000-0000-000000000000\n");
+
+    node_start(nodes, 0);
+    unsigned changes = 0;
+    struct ks_store_status status = {.state = KS_STORE_STARTING};
+    for (; changes < BEHIND_REVISIONS / 2 && !is_loaded(&status); changes++) {
+        change_and_compact(nodes, client, changes);
+        fixture_sleep_ms(10);
+        ks_store_get_status(nodes->at[0].store, &status);
+    }
+    node_wait(nodes, 0, has_window);
+
+    print_message("%u changes during the load\n", changes);
+    assert_in_range(changes, 21, BEHIND_REVISIONS / 2 - 1);
+    assert_int_equal(reloads(nodes), 2);
+    KS_STORE_VIEW_AUTO view = fixture_serve(nodes->at[0].store);
+    for (unsigned i = 0; i < changes; i++) {
+        char key[32];
+        struct ks_store_record record;
+        snprintf(key, sizeof(key), "key/%u/0", i);
+        assert_int_equal(ks_store_get(&view, ks_bytes_of(key), &record).code, KS_OK);
+        assert_true(ks_bytes_equal(record.value, KS_LITERAL("changed")));
+        snprintf(key, sizeof(key), "key/%u/1", i);
+        assert_int_equal(ks_store_get(&view, ks_bytes_of(key), &record).code, KS_NOT_FOUND);
+    }
+}
+
 /* ---- Size ---- */
 
 struct crowd {
@@ -733,6 +804,7 @@ int main(void)
         TEST(another_cluster_throws_the_copy_away),
         TEST(an_empty_etcd_does_not_empty_the_copy),
         TEST(a_keystore_that_is_far_behind_catches_up),
+        TEST(a_load_outlives_the_history_that_it_began_with),
         TEST(ten_thousand_records_are_loaded),
         TEST(a_full_copy_stops_serving),
         TEST(growth_is_refused_before_etcd_is_full),

@@ -125,7 +125,8 @@ static ks_result apply(struct ks_replicated *engine, const struct ks_etcd_watch_
     }
     KS_TRY(ks_copy_commit(&write));
     engine->position = position;
-    return ret_result->list_changed ? ks_follow_read_list(engine) : KS_RES(OK);
+    bool reads_list = ret_result->list_changed && engine->phase == KS_PHASE_FOLLOWING;
+    return reads_list ? ks_follow_read_list(engine) : KS_RES(OK);
 }
 
 static void on_message(void *user, const struct ks_etcd_watch_message *message)
@@ -156,6 +157,12 @@ static void on_message(void *user, const struct ks_etcd_watch_message *message)
     if (engine->position.applied > had.applied) {
         engine->vain_ends = 0;
         ks_history_len_add(&engine->history, engine->position.applied, len_of(message));
+    }
+    if (engine->phase == KS_PHASE_LOADING) {
+        ks_load_note(engine, message);
+        return;
+    }
+    if (engine->position.applied > had.applied) {
         tell(engine, message, &had);
         ks_beat_look(engine);
     }
@@ -238,8 +245,15 @@ void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event)
     if (options->on_applied) {
         options->on_applied(options->user, engine->position.applied);
     }
-    start_watch(engine);
+    ks_follow_watch(engine);
     ks_keep_publish(engine);
+}
+
+void ks_follow_watch(struct ks_replicated *engine)
+{
+    if (!engine->watch) {
+        start_watch(engine);
+    }
 }
 
 void ks_follow_stop(struct ks_replicated *engine)
@@ -258,7 +272,7 @@ bool ks_follow_is_proven(const struct ks_replicated *engine)
 
 void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)
 {
-    if (engine->phase != KS_PHASE_FOLLOWING) {
+    if (engine->phase != KS_PHASE_FOLLOWING && engine->phase != KS_PHASE_LOADING) {
         return;
     }
     if (ks_copy_is_damaged(engine->store->copy)) {

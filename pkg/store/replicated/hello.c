@@ -26,6 +26,7 @@ void ks_hello_again(struct ks_replicated *engine, enum ks_phase_event event)
 {
     ks_window_close(&engine->window);
     ks_follow_stop(engine);
+    ks_load_abort(engine);
     engine->must_load = engine->must_load || event == KS_PHASE_ON_LOST;
     ks_phase_step(&engine->phase, event);
     engine->hello_ns = ks_now(engine);

@@ -24,6 +24,7 @@ static const struct target moves[KS_PHASE_COUNT][KS_PHASE_EVENT_COUNT] = {
     [KS_PHASE_LOADING] =
         {
             [KS_PHASE_ON_LOADED] = TO(FOLLOWING),
+            [KS_PHASE_ON_STRANGE] = TO(HELLO),
             [KS_PHASE_ON_LOST] = TO(HELLO),
             [KS_PHASE_ON_FULL] = TO(HELLO),
             [KS_PHASE_ON_REFUSE] = TO(REFUSED),

@@ -4,7 +4,7 @@
  *             SAME                LOST, STRANGE
  *   HELLO -------------> FOLLOWING ------------> HELLO
  *   HELLO --OTHER--> LOADING --LOADED--> FOLLOWING
- *                    LOADING --LOST----> HELLO
+ *                    LOADING --LOST, STRANGE--> HELLO
  *   any   --FULL---> HELLO
  *   any   --REFUSE-> REFUSED          REFUSED goes on as HELLO does: by SAME and OTHER
  *
@@ -16,7 +16,7 @@
 
 enum ks_phase {
     KS_PHASE_HELLO,     /* asks which etcd this is */
-    KS_PHASE_LOADING,   /* the copy is being loaded anew */
+    KS_PHASE_LOADING,   /* the copy is being loaded anew, beside the watch */
     KS_PHASE_FOLLOWING, /* the watch is on; only in this phase windows open and mutations go out */
     KS_PHASE_REFUSED,   /* can't go on until a person helps; asks etcd again from time to time */
     KS_PHASE_COUNT,

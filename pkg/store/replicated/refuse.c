@@ -9,6 +9,7 @@ void ks_refuse(struct ks_replicated *engine, const char *reason)
 {
     ks_window_close(&engine->window);
     ks_follow_stop(engine);
+    ks_load_abort(engine);
     if (!engine->alarms.refused || strcmp(engine->alarms.refused, reason) != 0) {
         ks_notice(engine, reason);
     }
@@ -29,7 +30,7 @@ bool ks_refuse_anchor(const struct ks_replicated *engine, struct ks_anchor *ret_
         *ret_anchor = engine->refusal;
         return true;
     }
-    if (!ks_refuse_has_copy(engine)) {
+    if (engine->position.rev_revision == 0) {
         return false;
     }
     *ret_anchor = (struct ks_anchor){

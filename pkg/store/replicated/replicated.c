@@ -95,9 +95,7 @@ static void end(struct ks_store *store)
     }
     engine->is_closing = true;
     ks_etcd_free(engine->etcd);
-    for (size_t i = 0; i < KS_LOAD_PAGES; i++) {
-        ks_free(engine->load.pages[i].after);
-    }
+    ks_load_free(&engine->load);
     pthread_mutex_destroy(&engine->published_lock);
     ks_queue_free(engine->queue);
     ks_free(engine);

@@ -3,7 +3,7 @@
  *
  *   hello.c   asks which etcd it is, and whether the copy goes on, is loaded anew, or is refused
  *   refuse.c  refusals, and those that last over restarts
- *   load.c    loads the copy anew: 256 ranges at one revision
+ *   load.c    loads the copy anew: 256 ranges, beside the watch
  *   follow.c  the watch: applies the log to the copy and tells the store's owner
  *   beat.c    heartbeats (window.h)
  *   commit.c  mutations in groups (group.h)
@@ -38,6 +38,9 @@
 /* Pages of a load under way at a time. */
 #define KS_LOAD_PAGES 4U
 
+/* Transactions that a load remembers, to compare its pages with: a second of heavy writing. */
+#define KS_LOAD_RECENT 4096U
+
 struct ks_replicated;
 
 /* One group on its way. */
@@ -62,18 +65,22 @@ struct ks_load_page {
     char *after; /* the last key that came, with a NUL that counts; NULL: from the beginning */
     size_t after_len;
     int64_t retry_ns;
+    struct ks_etcd_answer *answer; /* that waits for the watch; NULL: none */
+};
+
+/* A transaction that the watch has brought during the load. */
+struct ks_load_revision {
+    int64_t revision;
+    struct ks_nonce nonce;
 };
 
 struct ks_load {
-    int64_t revision; /* of everything that is loaded */
-    struct ks_copy_source source;
-    int64_t rev_version;
-    int64_t rev_revision;
-    struct ks_nonce nonce;
     unsigned next_bucket;
     unsigned buckets_done;
-    bool is_aborted; /* it waits for the pages that are under way, then starts over */
+    bool is_aborted; /* it waits for the pages that are under way, then is over */
     struct ks_load_page pages[KS_LOAD_PAGES];
+    struct ks_load_revision recent[KS_LOAD_RECENT]; /* the newest ones, in a ring */
+    size_t recent_next;
 };
 
 /* A question to one member for its state. */
@@ -205,7 +212,8 @@ void ks_refuse(struct ks_replicated *engine, const char *reason);
 bool ks_refuse_has_copy(const struct ks_replicated *engine);
 
 /*
- * Gives what etcd must have: what was refused, or else the last transaction of the copy. Returns
+ * Gives what etcd must have: what was refused, or else the last transaction of the copy, also of
+ * one that is being loaded. Returns
  * false if there is neither; ret_anchor is untouched then.
  */
 bool ks_refuse_anchor(const struct ks_replicated *engine, struct ks_anchor *ret_anchor);
@@ -241,9 +249,22 @@ struct ks_greeting {
 };
 
 /*
- * Clears the copy and begins to load it at greeting->revision. greeting is borrowed for the call.
+ * Clears the copy, begins to load it, and starts the watch at greeting->revision. greeting is
+ * borrowed for the call.
  */
 void ks_load_begin(struct ks_replicated *engine, const struct ks_greeting *greeting);
+
+/* Notes what the watch has brought and the copy has applied, in phase LOADING. */
+void ks_load_note(struct ks_replicated *engine, const struct ks_etcd_watch_message *message);
+
+/*
+ * Ends a load that is under way. To be called before the phase changes; hello waits until the last
+ * page has come.
+ */
+void ks_load_abort(struct ks_replicated *engine);
+
+/* Frees what its pages own; no page may be on its way. */
+void ks_load_free(struct ks_load *load);
 void ks_load_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
 /* ---- room.c ---- */
@@ -251,8 +272,11 @@ void ks_room_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns
 
 /* ---- follow.c ---- */
 
-/* Tells the store's owner that the copy is good, after SAME or LOADED, and starts the watch. */
+/* Tells the store's owner that the copy is good, after SAME or LOADED. The watch goes on. */
 void ks_follow_begin(struct ks_replicated *engine, enum ks_phase_event event);
+
+/* Starts the watch from the copy's anchor, unless it is on. In phase LOADING, too. */
+void ks_follow_watch(struct ks_replicated *engine);
 void ks_follow_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns);
 
 /* Stops the watch, if there is one. */
