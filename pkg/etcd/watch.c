@@ -13,6 +13,9 @@
 /* A member that has not confirmed a watch after this long is not well. */
 #define OPEN_MS 3000
 
+/* However short idle_ms is: a connection and a handshake take so long on a busy machine. */
+#define OPEN_MS_MIN 1000
+
 struct ks_etcd_watch {
     struct ks_etcd *client;
     struct ks_etcd_watch_options options; /* from and to are not used after the start */
@@ -302,7 +305,11 @@ static int64_t silence_max_ms(const struct ks_etcd_watch *watch)
     if (watch->is_created && watch->is_behind && watch->options.behind_ms > idle_ms) {
         return watch->options.behind_ms;
     }
-    return watch->is_created || (idle_ms > 0 && idle_ms < OPEN_MS) ? idle_ms : OPEN_MS;
+    if (watch->is_created) {
+        return idle_ms;
+    }
+    int64_t open_ms = idle_ms > 0 && idle_ms < OPEN_MS ? idle_ms : OPEN_MS;
+    return open_ms > OPEN_MS_MIN ? open_ms : OPEN_MS_MIN;
 }
 
 int64_t ks_etcd_watches_wait_ms(const struct ks_etcd *client, int64_t max_ms)
