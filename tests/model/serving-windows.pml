@@ -69,6 +69,9 @@
  *   -DTIMEOUT     a heartbeat may be forgotten at any time, and commit nevertheless
  *   -DLOSSES=1    that many times in all the watch loses a mutation and delivers what is behind it;
  *                 the version of the revision record shows it there, and the copy is loaded anew
+ *   -DBACK=1      that many times in all etcd goes back by one or two revisions, with the same epoch,
+ *                 while no window is open, and goes on from there (assertion HISTORY: nobody reads
+ *                 from a copy that holds what etcd has lost)
  *   -DVIEWS       mutations of a second record, and a frontend that decides on a view it remembers
  *   -DRETRY       a client repeats a mutation at another keystore, which finds it done in the log
  * Planted errors, each of which spin finds (error: an assertion fails):
@@ -89,6 +92,12 @@
  *   -DERR_REV_OF_MUTATIONS    heartbeats don't put the revision record, so that a loss shows only at
  *                             the next mutation (with -DLOSSES=1)
  *   -DERR_TRUST_THE_WATCH     nobody looks whether anything was lost (with -DLOSSES=1)
+ *   -DERR_COUNTER_ALONE       an etcd that went back is refused until its counter has caught up (with
+ *                             -DBACK=1, as the next four)
+ *   -DERR_WATCH_UNPROVEN      a watch that begins again is not compared with the copy
+ *   -DERR_WINDOW_UNPROVEN     a window opens before the watch has shown the copy's anchor
+ *   -DERR_NONCE_KEPT          a mutation that is sent again keeps its nonce
+ *   -DERR_REFUSAL_IN_MEMORY   a restart forgets what was refused (with -DRESTARTS=1)
  *   -DERR_UNCOVERED           the version leaves out the record beside the key (with -DVIEWS)
  *   -DERR_NEWEST_OF_ALL       the version is one number, the newest revision of the records that are
  *                             there: a deletion does not show (with -DVIEWS -DMAXMUT=3)
@@ -199,12 +208,13 @@ byte said[N]; /* the newest revision that this keystore, in any life, has said t
 byte mutations, restarts, losses;
 byte floor; /* the newest revision known to a client */
 
-hidden byte i, j, x, t0;
+hidden byte i, j, x, x0, t0;
 
 #ifdef ERR_WINDOW_UNAPPLIED
 #define OPEN(n, k) (beat[B(n, k)] == KNOWN && beat_age[B(n, k)] < D)
 #else
-#define OPEN(n, k) (beat[B(n, k)] == KNOWN && beat_age[B(n, k)] < D && applied[n] >= beat_rev[B(n, k)])
+#define OPEN(n, k) (beat[B(n, k)] == KNOWN && beat_age[B(n, k)] < D && applied[n] >= beat_rev[B(n, k)] && \
+                    MAYOPEN(n))
 #endif
 #if H == 1
 #define WINDOW(n) OPEN(n, 0)
@@ -237,6 +247,48 @@ hidden byte i, j, x, t0;
 #define UNNOTICED(r) (entry[r] >= BEAT(0) && entry[r] < STRIKE(0))
 #else
 #define UNNOTICED(r) false
+#endif
+
+/*
+ * etcd goes back (-DBACK). The nonce that a transaction puts into the revision record is the number
+ * of the history in which it was sent: equal at a revision only if it is the same transaction.
+ */
+#if BACK > 0
+byte backs;         /* times that etcd has gone back: the number of its history */
+byte nonce[MAXREV + 1]; /* of the revision record at each revision */
+byte anchor[N];     /* the nonce that a copy applied last */
+bit proven[N];      /* the watch has shown that etcd has the copy's anchor */
+bit refused[N];     /* it has not: until an operator decides, which is not modelled */
+bit holds_lost[N];  /* the copy was made of revisions that etcd has lost */
+#define STAMP nonce[rev] = backs
+#ifdef ERR_COUNTER_ALONE
+#define HASANCHOR(n) (rev > applied[n])
+#else
+#define HASANCHOR(n) (applied[n] == 0 || (applied[n] <= rev && nonce[applied[n]] == anchor[n]))
+#endif
+#define PROVEN(n) (proven[n] && !refused[n])
+#define MAYBEAT(n) (!refused[n])
+#define KEEPANCHOR(n) anchor[n] = nonce[applied[n]]
+#define ASSERTHISTORY(n) assert(!holds_lost[n]) /* HISTORY */
+#ifdef ERR_WINDOW_UNPROVEN
+#define MAYOPEN(n) (!refused[n])
+#else
+#define MAYOPEN(n) PROVEN(n)
+#endif
+#ifdef ERR_NONCE_KEPT
+byte gone[MAXREV + 1]; /* what etcd has lost: a mutation of there may be sent again, as it was */
+#define STAMPMUT if :: backs > 0 && gone[rev] == MUT -> nonce[rev] = 0 :: else fi
+#else
+#define STAMPMUT skip
+#endif
+#else
+#define STAMP skip
+#define STAMPMUT skip
+#define PROVEN(n) true
+#define MAYBEAT(n) true
+#define MAYOPEN(n) true
+#define KEEPANCHOR(n) skip
+#define ASSERTHISTORY(n) skip
 #endif
 
 #define RAISE(var, v) if :: (v) > var -> var = v :: else fi
@@ -394,7 +446,7 @@ proctype Clock() {
 proctype Network(byte n, k) {
     do
     :: d_step { ((beat[B(n, k)] == SENT || beat[B(n, k)] == ORPHAN) && rev < MAXREV) ->
-        rev++;
+        rev++; STAMP;
         entry[rev] = BEAT(RECORD(n));
         record[RECORD(n)] = rev;
         if
@@ -437,15 +489,16 @@ proctype Network(byte n, k) {
 
 proctype Keystore(byte n) {
     do
-    :: d_step { FREEBEAT(n) && rev < MAXREV -> /* reads its clock, then sends a heartbeat */
+    :: d_step { FREEBEAT(n) && MAYBEAT(n) && rev < MAXREV -> /* reads its clock, then sends a heartbeat */
         i = 0;
         do :: beat[B(n, i)] == FREE -> break :: else -> i++ od;
         beat[B(n, i)] = SENT;
         beat_age[B(n, i)] = 0;
         printf("## %d sends a heartbeat\n", n)
       }
-    :: d_step { applied[n] < rev -> /* the watch delivers the next revision */
+    :: d_step { applied[n] < rev && PROVEN(n) -> /* the watch delivers the next revision */
         applied[n]++;
+        KEEPANCHOR(n);
 #ifdef OLDWORD
         RAISE(said[n], applied[n]);
 #endif
@@ -473,9 +526,23 @@ proctype Keystore(byte n) {
       }
 #endif
 
+#if BACK > 0
+    /* A watch begins: with the anchor, or with something else. */
+    :: d_step { !proven[n] && !refused[n] ->
+        if
+        :: HASANCHOR(n) -> proven[n] = 1
+#ifndef ERR_COUNTER_ALONE
+        :: else -> refused[n] = 1; forget_beats(n); printf("## %d refuses\n", n)
+#else
+        :: else
+#endif
+        fi
+      }
+#endif
+
     /* A mutation. It needs no window. */
 #ifdef ERR_WAIT_FROM_SEND
-    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE ->
+    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE && PROVEN(n) ->
         mutations++;
         pick_settlement();
         settle[t0] = ASKED;
@@ -483,19 +550,20 @@ proctype Keystore(byte n) {
         printf("## %d sends a mutation\n", n)
       }
 #else
-    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE ->
+    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE && PROVEN(n) ->
         mutations++;
         pick_settlement();
-        rev++;
+        rev++; STAMP;
         entry[rev] = MUT;
+        STAMPMUT;
         commit_mutation()
       }
 #ifdef VIEWS
-    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE ->
+    :: d_step { mutations < MAXMUT && rev < MAXREV && FREESETTLE && PROVEN(n) ->
         mutations++;
         pick_settlement();
         grant_at(rev);
-        rev++;
+        rev++; STAMP;
         if :: x == 0 -> entry[rev] = GRANT :: else -> entry[rev] = DROP fi;
         commit_mutation()
       }
@@ -506,6 +574,7 @@ proctype Keystore(byte n) {
        A keystore answers at once if somebody has settled the value; with -DRESETTLE it may also
        settle it once more, not knowing. */
     :: d_step { WINDOW(n) && value[n] <= floor ->
+        ASSERTHISTORY(n);
         assert(value[n] >= floor) /* READ */
       }
 #ifdef ERR_READ_UNSETTLED
@@ -516,6 +585,7 @@ proctype Keystore(byte n) {
 #endif
     :: d_step { WINDOW(n) && value[n] > SETTLED && FREESETTLE ->
         printf("## read at %d will give %d, settles it first\n", n, value[n]);
+        ASSERTHISTORY(n);
         assert(value[n] >= floor); /* READ */
         pick_settlement();
         settle[t0] = WAITING;
@@ -555,6 +625,14 @@ proctype Keystore(byte n) {
     :: d_step { restarts < RESTARTS -> /* the process dies and starts anew with an empty copy */
         restarts++;
         printf("## %d restarts\n", n);
+#if BACK > 0
+        proven[n] = 0;
+        anchor[n] = 0;
+        if :: refused[n] -> skip :: else -> holds_lost[n] = 0 fi; /* nobody knows any more */
+#ifdef ERR_REFUSAL_IN_MEMORY
+        refused[n] = 0;
+#endif
+#endif
         applied[n] = 0;
         value[n] = 0;
         j = 0;
@@ -601,7 +679,7 @@ proctype Keystore(byte n) {
     d_step { settle[t] == STRIKING && listed[L(t, n)] != 0 -> \
         if \
         :: rev < MAXREV && STILL(t, n) -> \
-            rev++; entry[rev] = STRIKE(n); record[n] = 0; \
+            rev++; STAMP; entry[rev] = STRIKE(n); record[n] = 0; \
             printf("## %d is struck at %d\n", n, rev) \
         :: else \
         fi; \
@@ -631,7 +709,7 @@ proctype Settlement(byte t) {
     do
 #ifdef ERR_WAIT_FROM_SEND
     :: d_step { settle[t] == ASKED && rev < MAXREV ->
-        rev++;
+        rev++; STAMP;
         entry[rev] = MUT;
         settle[t] = COMMITTED;
         settle_rev[t] = rev;
@@ -825,16 +903,85 @@ proctype Frontend() {
 }
 #endif
 
+#if BACK > 0
+/*
+ * The lost majority is replaced by a survivor that was behind, or etcd is restored from a snapshot,
+ * by hand: windows are over by then, and what was on its way to etcd is gone. What clients knew of
+ * the lost revisions is not true any more.
+ */
+#if N == 2
+#define NOWINDOWS (!WINDOW(0) && !WINDOW(1))
+#else
+#define NOWINDOWS (!WINDOW(0) && !WINDOW(1) && !WINDOW(2))
+#endif
+proctype Disaster() {
+    do
+    :: d_step { backs < BACK && rev > 1 && NOWINDOWS ->
+        if :: x0 = rev - 1 :: rev > 2 -> x0 = rev - 2 fi;
+        i = 0;
+        do :: i < N * H -> forget_beat(i); i++ :: else -> break od;
+        t0 = 0;
+        do :: t0 < T -> forget_settlement(t0); t0++ :: else -> break od;
+        backs++;
+        i = 0;
+        do
+        :: i < N ->
+            record[i] = 0;
+            if :: applied[i] > x0 -> holds_lost[i] = 1 :: else fi;
+#ifndef ERR_WATCH_UNPROVEN
+            proven[i] = 0;
+#endif
+            i++
+        :: else -> break
+        od;
+        floor = 0;
+        j = 1;
+        do
+        :: j <= rev ->
+            if
+            :: j > x0 ->
+#ifdef ERR_NONCE_KEPT
+                gone[j] = entry[j];
+#endif
+                entry[j] = 0; nonce[j] = 0
+            :: else ->
+                if :: ISMUT(entry[j]) -> floor = j :: else fi;
+                i = 0;
+                do
+                :: i < N ->
+                    if
+                    :: entry[j] == BEAT(i) -> record[i] = j
+                    :: entry[j] == STRIKE(i) -> record[i] = 0
+                    :: else
+                    fi;
+                    i++
+                :: else -> break
+                od
+            fi;
+            j++
+        :: else -> break
+        od;
+        printf("## etcd goes back from %d to %d\n", rev, x0);
+        rev = x0;
+        t0 = 0; i = 0; j = 0; x0 = 0
+      }
+    od
+}
+#endif
+
 init {
     atomic {
         i = 0;
         do
         :: i < N ->
 #ifdef JOINED
-            rev++;
+            rev++; STAMP;
             entry[rev] = BEAT(RECORD(i));
             record[RECORD(i)] = rev;
             applied[i] = N;
+#if BACK > 0
+            proven[i] = 1;
+#endif
 #endif
             i++
         :: else -> break
@@ -856,6 +1003,9 @@ init {
 #endif
 #ifdef VIEWS
         run Frontend();
+#endif
+#if BACK > 0
+        run Disaster();
 #endif
         i = 0
     }
