@@ -219,8 +219,7 @@ static void look_at_answer(struct ks_load_page *page)
     const struct ks_load_revision *known = find_recent(&engine->load, rev->mod_revision);
     if (!known) {
         ask_again(page); /* of a member that lags, or from long ago */
-    } else if (rev->value.len != KS_NONCE_LEN ||
-               memcmp(rev->value.ptr, known->nonce.bytes, KS_NONCE_LEN) != 0) {
+    } else if (!ks_bytes_equal(rev->value, (ks_bytes){known->nonce.bytes, KS_NONCE_LEN})) {
         ks_hello_again(engine, KS_PHASE_ON_STRANGE);
     } else {
         take_page(page);
