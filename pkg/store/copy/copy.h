@@ -230,7 +230,7 @@ KS_MUST_USE ks_result ks_copy_delete_prefix(struct ks_copy_write *write, ks_byte
  * While the copy is being loaded, pages and events come in no order. Both functions change nothing
  * if the record, or its deletion, is known in the same or a newer form. Otherwise they put or
  * delete it as above, and the second one remembers the deletion.
- * Fail as ks_copy_put does.
+ * Fails: LIMIT_EXCEEDED (the copy is full, or the value is too long), CORRUPT, INTERNAL.
  */
 KS_MUST_USE ks_result ks_copy_put_newer(struct ks_copy_write *write, ks_bytes key, ks_bytes value,
                                         int64_t revision);

@@ -179,7 +179,7 @@ static void note_end(struct ks_replicated *engine, const struct ks_etcd_watch_en
 {
     engine->vain_ends += engine->watch_newest > engine->position.applied;
     if (end->cause == KS_ETCD_COMPACTED) {
-        ks_hello_again(engine, KS_PHASE_ON_STRANGE); /* which finds that out by itself */
+        ks_hello_again(engine, KS_PHASE_ON_LOST);
     } else if (engine->vain_ends >= VAIN_ENDS_MAX) {
         engine->vain_ends = 0;
         ks_notice(engine, "etcd's watch ends again and again before it brings anything: the copy "
