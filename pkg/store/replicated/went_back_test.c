@@ -134,6 +134,10 @@ static void a_survivor_that_was_behind_is_refused_also_when_it_has_caught_up(voi
     put(nodes, 0, "key/a", "kept");
     size_t leader = etcd_fixture_leader(cell);
     size_t survivor = (leader + 1) % 3;
+    /* A member writes what it knows to be committed with the next entry: what comes after has it. */
+    for (unsigned i = 0; i < 10; i++) {
+        put(nodes, 0, "key/later", "x");
+    }
     etcd_fixture_wait_ready(cell); /* a read at each member: the survivor has what was put so far */
     etcd_fixture_pause(cell, survivor);
     put(nodes, 0, "key/a", "lost 1");
