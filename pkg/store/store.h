@@ -338,8 +338,7 @@ struct ks_store_outcome {
      * LIMIT_EXCEEDED  this disk is full, the cell's etcd has no room left for such a mutation, or
      *                 it is over the limits above; nothing was done
      * THROTTLED       too many mutations are under way; nothing was done
-     * UNAVAILABLE     it may have been done or not, also when etcd's quota is reached: the client
-     *                 retries with the same request_id
+     * UNAVAILABLE     it may have been done or not: the client retries with the same request_id
      */
     ks_result result;
     int64_t revision; /* OK: of the mutation. ALREADY_EXISTS: of the record's change */

@@ -2,52 +2,21 @@
 """One machine's wall clock is wrong: it destroys nothing, stops nothing, and dates nothing."""
 
 import contextlib
-import struct
-import subprocess
+import sys
 import time
 
 import harness
 from keystead.kms.v1 import crypto_pb2 as cr
 from keystead.kms.v1 import keys_pb2 as ke
 
+sys.path.append(str(harness.ROOT / "tests" / "faults"))
+
+import faults  # noqa: E402
+
 DAY = 24 * 3600
 WRONG = 20 * DAY  # past the shortest wait for a deletion, and not past the processes' certificates
 PASS_SECONDS = 65  # a pass over all keys begins a minute after the last one ended
 FAULT_SECONDS = 30
-
-
-class WrongClock:
-    """The keystore of a zone, whose wall clock can be stepped while it runs."""
-
-    def __init__(self, cluster, zone):
-        self.cluster, self.process = cluster, f"keystore-{zone.name}"
-        self.file = cluster.topology.folder("bin") / f"{self.process}.ahead"
-        self.script = cluster.topology.folder("services") / self.process / "run"
-        self.library = cluster.topology.folder("bin") / "wrong_clock.so"
-        self.written = self.script.read_text()
-
-    def start(self):
-        source = harness.ROOT / "tests" / "cluster" / "wrong_clock.c"
-        words = ["gcc", "-std=c17", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC"]
-        subprocess.run([*words, "-o", self.library, source], check=True)
-        self.library.chmod(0o755)
-        self.file.write_bytes(struct.pack("=q", 0))
-        self.file.chmod(0o644)
-        preload = f"env -i LD_PRELOAD={self.library} WRONG_CLOCK={self.file} PATH"
-        assert self.written.count("env -i PATH") == 1
-        self.script.write_text(self.written.replace("env -i PATH", preload))
-        self.restart()
-
-    def restart(self):
-        self.cluster.service("restart", self.process)
-
-    def step(self, seconds):
-        with open(self.file, "r+b") as file:  # in place: the process has mapped it
-            file.write(struct.pack("=q", seconds))
-
-    def stop(self):
-        self.script.write_text(self.written)
-        self.restart()
 
 
 def all_well(cluster):
@@ -58,19 +27,24 @@ def says_clock(cluster):
     return b"wall clock" in cluster.cli("cluster", "status", check=False).stdout
 
 
+def restart(cluster, process):
+    cluster.service("restart", process)
+    harness.until(lambda: all_well(cluster), 60, f"all well with {process} started again")
+
+
 @contextlib.contextmanager
 def wrong_clocks(cluster):
     """Every keystore of the first region: which one is on duty is its own affair."""
-    clocks = [WrongClock(cluster, zone) for zone in cluster.topology.regions[0].zones]
+    processes = [f"keystore-{zone.name}" for zone in cluster.topology.regions[0].zones]
+    shims = {process: faults.Shim(cluster, process) for process in processes}
     try:
-        for clock in clocks:
-            clock.start()
-            harness.until(lambda: all_well(cluster), 60, f"all well with {clock.process}")
-        yield clocks
+        for process in processes:
+            restart(cluster, process)
+        yield shims.values()
     finally:
-        for clock in clocks:
-            clock.stop()
-            harness.until(lambda: all_well(cluster), 60, f"all well after {clock.process}")
+        for process, shim in shims.items():
+            shim.remove()
+            restart(cluster, process)
 
 
 def schedule(kms):
@@ -97,7 +71,7 @@ def test_one_wrong_clock_of_three(cluster):
     keys = [schedule(kms)]
     with wrong_clocks(cluster) as clocks:
         for clock in clocks:
-            clock.step(WRONG)
+            clock.set(wall_s=WRONG)
             harness.until(lambda: says_clock(cluster), FAULT_SECONDS, "the status says so")
             keys.append(schedule(kms))
             end = time.monotonic() + PASS_SECONDS
@@ -105,10 +79,10 @@ def test_one_wrong_clock_of_three(cluster):
                 assert works(kms, cluster.key())
                 time.sleep(1)
             assert_pending(kms, keys)
-            clock.step(-WRONG)
+            clock.set(wall_s=-WRONG)
             keys.append(schedule(kms))
             assert works(kms, cluster.key())
-            clock.step(0)
+            clock.set()
             harness.until(lambda: all_well(cluster), FAULT_SECONDS, "all well again")
             assert_pending(kms, keys)
     assert_pending(kms, keys)

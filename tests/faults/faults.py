@@ -37,16 +37,22 @@ class Shim:
     def __init__(self, cluster, process):
         self.path = cluster.home / "shim" / process
         self.path.parent.mkdir(mode=0o755, exist_ok=True)
+        self.script = cluster.home / "services" / process / "run"
+        self.script_before = self.script.read_text()
         self.values = [0, 0, 0]
         self.write()
-        self.install(cluster, process)
+        self.install(process)
 
-    def install(self, cluster, process):
+    def install(self, process):
+        """From its next start on the process has the library."""
         here = shutil.copy(build_shim(), self.path.parent / "shim.so")
-        run = cluster.home / "services" / process / "run"
+        assert self.script_before.count("env -i ") == 1, f"{process} starts in another way"
         words = f"env -i LD_PRELOAD={here} KEYSTEAD_SHIM={self.path} "
-        run.write_text(run.read_text().replace("env -i ", words, 1))
-        assert words in run.read_text(), f"{process} starts in another way"
+        self.script.write_text(self.script_before.replace("env -i ", words))
+
+    def remove(self):
+        """From its next start on the process is without it."""
+        self.script.write_text(self.script_before)
 
     def write(self):
         # In place: the process has mapped the file.

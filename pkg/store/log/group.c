@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pkg/base/hash.h"
 #include "pkg/base/mem.h"
 #include "pkg/etcd/etcd.h"
 
@@ -67,15 +68,6 @@ void ks_group_free(struct ks_group *group)
 
 /* ---- Adding ---- */
 
-static uint64_t hash_of(ks_bytes key)
-{
-    uint64_t hash = 14695981039346656037U;
-    for (size_t i = 0; i < key.len; i++) {
-        hash = (hash ^ key.ptr[i]) * 1099511628211U;
-    }
-    return hash;
-}
-
 static bool overlap(const struct touched *one, const struct touched *other)
 {
     if (!one->is_prefix && !other->is_prefix) {
@@ -115,7 +107,7 @@ static size_t keys_of(const struct ks_store_mutation *mutation,
         ret_keys[count++] = (struct touched){.key = mutation->request_key, .is_changed = true};
     }
     for (size_t i = 0; i < count; i++) {
-        ret_keys[i].hash = hash_of(ret_keys[i].key);
+        ret_keys[i].hash = ks_hash_plain(ret_keys[i].key);
     }
     return count;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pkg/base/hash.h"
 #include "pkg/base/mem.h"
 
 #define NAME_LEN_MAX    31U
@@ -55,16 +56,6 @@ size_t ks_queue_count(const struct ks_queue *queue)
     return queue->count;
 }
 
-/* FNV-1a. */
-static uint64_t hash_of(ks_bytes bytes)
-{
-    uint64_t hash = 14695981039346656037U;
-    for (size_t i = 0; i < bytes.len; i++) {
-        hash = (hash ^ bytes.ptr[i]) * 1099511628211U;
-    }
-    return hash;
-}
-
 /* ---- Accounts ---- */
 
 /* The second part of a record's key, which is the account for all records that have one. */
@@ -104,7 +95,7 @@ static void append(struct ks_queue *queue, struct account *account)
 
 static struct account *find_account(struct ks_queue *queue, ks_bytes name)
 {
-    struct account **place = &queue->slots[hash_of(name) % SLOTS];
+    struct account **place = &queue->slots[ks_hash_plain(name) % SLOTS];
     while (*place && !ks_bytes_equal(ks_bytes_of((*place)->name), name)) {
         place = &(*place)->slot_next;
     }
@@ -121,7 +112,7 @@ static struct account *find_account(struct ks_queue *queue, ks_bytes name)
 
 static void free_account(struct ks_queue *queue, struct account *account)
 {
-    struct account **place = &queue->slots[hash_of(ks_bytes_of(account->name)) % SLOTS];
+    struct account **place = &queue->slots[ks_hash_plain(ks_bytes_of(account->name)) % SLOTS];
     while (*place != account) {
         place = &(*place)->slot_next;
     }
@@ -180,7 +171,7 @@ void ks_queue_push(struct ks_queue *queue, struct ks_pending *pending)
 
 static void mark(struct ks_queue *queue, ks_bytes key, uint64_t number)
 {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = ks_hash_plain(key);
     queue->places[hash % PLACES] = (struct place){hash, number};
 }
 
@@ -197,7 +188,7 @@ static void mark_changes(struct ks_queue *queue, const struct ks_pending *pendin
 
 static bool is_busy(const struct ks_queue *queue, ks_bytes key, int64_t applied)
 {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = ks_hash_plain(key);
     const struct place *place = &queue->places[hash % PLACES];
     return place->number > 0 && place->hash == hash &&
            place->number + NUMBERS > queue->newest_number &&

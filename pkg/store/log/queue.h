@@ -12,7 +12,7 @@
  * So of many updates of one key that were decided on the same revision, one goes to etcd, and the
  * others are refused as soon as the copy has it.
  *
- * What waits on a key is remembered by a hash, in places that others may take. An error of that kind
+ * What waits on a key is remembered by a hash without a key, in places that others may take. An error of that kind
  * makes a mutation wait for a moment, or go to etcd and be refused there; the outcome is the same.
  *
  * Threads: one. Pure but for the functions it is given.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "keystead/storage/v1/storage.pb-c.h"
+#include "pkg/base/hash.h"
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
 
@@ -59,16 +60,6 @@ void ks_identity_draft_free(struct ks_identity_draft *draft)
         list_done(&draft->changes);
         ks_free(draft);
     }
-}
-
-/* FNV-1a: operators name accounts and users, and control draws serials; no client chooses a key. */
-uint64_t ks_identity_hash(ks_bytes key)
-{
-    uint64_t hash = 0xcbf29ce484222325U;
-    for (size_t i = 0; i < key.len; i++) {
-        hash = (hash ^ key.ptr[i]) * 0x100000001b3U;
-    }
-    return hash ^ (hash >> 32);
 }
 
 static bool copy(char *to, size_t len_max, const char *from)
@@ -149,7 +140,7 @@ ks_result ks_identity_draft_add(struct ks_identity_draft *draft, ks_bytes key, k
     }
     struct ks_identity *identity = ks_alloc(1, sizeof(*identity) + key.len + 1);
     memcpy(identity->key, key.ptr, key.len);
-    identity->hash = ks_identity_hash(key);
+    identity->hash = ks_hash_plain(key);
     identity->deleted = deleted || !read_record(kind, value, identity);
     list_push(&draft->changes, identity);
     return KS_RES(OK);

@@ -69,11 +69,9 @@ uint64_t ks_identities_number(const struct ks_identities *identities);
 /* Returns how many records the version has. */
 size_t ks_identities_count(const struct ks_identities *identities);
 
-/* Returns the hash of a record's key, as ks_identities_find wants it. */
-uint64_t ks_identity_hash(ks_bytes key);
-
 /*
- * Returns the record under key, whose hash is ks_identity_hash of it, borrowed from the version;
+ * Returns the record under key, whose hash is ks_hash_plain of it (operators name accounts and users,
+ * and control draws serials: no client chooses a key), borrowed from the version;
  * NULL if there is none.
  */
 const struct ks_identity *ks_identities_find(const struct ks_identities *identities,

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "keystead/internal/v1/internal.pb-c.h"
+#include "pkg/base/hash.h"
 #include "pkg/codec/codec.h"
 #include "pkg/rcu/rcu.h"
 #include "services/frontend/identity/identities.h"
@@ -87,7 +88,7 @@ static bool has(const char *account)
     char key[64];
     (void)snprintf(key, sizeof(key), "account/%s", account);
     KS_RCU_AUTO now = ks_rcu_acquire(rcu);
-    return now.version && ks_identities_find(now.version, key, ks_identity_hash(ks_bytes_of(key)));
+    return now.version && ks_identities_find(now.version, key, ks_hash_plain(ks_bytes_of(key)));
 }
 
 static void assert_at(const char *epoch, int64_t number)

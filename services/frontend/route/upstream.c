@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pkg/base/clock.h"
+#include "pkg/base/hash.h"
 #include "pkg/base/mem.h"
 #include "services/frontend/route/item.h"
 #include "services/frontend/route/queue.h"
@@ -456,14 +457,9 @@ static void arm(struct ks_upstream *upstream)
     }
 }
 
-/* FNV-1a: account numbers are spread. */
 uint32_t ks_upstream_share(ks_bytes account)
 {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < account.len; i++) {
-        hash = (hash ^ account.ptr[i]) * 16777619U;
-    }
-    return (hash ^ (hash >> 16)) & (KS_UPSTREAM_SHARES - 1);
+    return (uint32_t)ks_hash_plain(account) & (KS_UPSTREAM_SHARES - 1);
 }
 
 ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "pkg/base/hash.h"
 #include "pkg/base/mem.h"
 #include "pkg/record/record.h"
 
@@ -47,14 +48,10 @@ uint64_t ks_quota_keys_max(const struct ks_quota *quota)
 
 /* ---- With the lock ---- */
 
-/* The place where the entry of a prefix is, or would be linked. FNV-1a. */
+/* The place where the entry of a prefix is, or would be linked. */
 static struct entry **place_of(struct ks_quota *quota, const struct ks_name *prefix)
 {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < prefix->len; i++) {
-        hash = (hash ^ (uint8_t)prefix->text[i]) * 16777619U;
-    }
-    struct entry **place = &quota->slots[hash % SLOTS];
+    struct entry **place = &quota->slots[ks_hash_plain(ks_name_bytes(prefix)) % SLOTS];
     while (*place && !ks_bytes_equal(ks_name_bytes(&(*place)->prefix), ks_name_bytes(prefix))) {
         place = &(*place)->next;
     }
