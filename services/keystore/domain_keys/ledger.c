@@ -203,7 +203,7 @@ static void write_clear(const struct draft *draft)
     }
     for (size_t i = 0; i < draft->records->transit_count && has_room(draft); i++) {
         const struct ks_domain_transit *transit = &draft->records->transits[i];
-        if (ks_domain_is_stale(draft->self, &transit->node)) {
+        if (ks_domain_is_left_over(draft->records, draft->self, transit)) {
             struct ks_name key = name_of_transit(&transit->node);
             ks_change_delete(draft->change, ks_name_bytes(&key));
         }

@@ -132,11 +132,42 @@ static bool rule_load(const struct facts *facts, struct ks_domain_step *step)
     return false;
 }
 
-static bool has_stale_transit(const struct facts *facts, uint32_t *ret_generation)
+/* Generations that this node should hold, the most urgent first: current, newest, older ones. */
+static uint32_t wanted_generation(const struct facts *facts)
+{
+    const struct ks_domain_records *records = facts->records;
+    uint32_t current = records->current.generation;
+    uint32_t newest = records->newest.generation;
+    const uint32_t urgent[] = {current, newest};
+    for (size_t i = 0; i < KS_COUNT(urgent); i++) {
+        if (urgent[i] > 0 && !have_copy(facts, urgent[i]) && count_live(facts, urgent[i]) > 0) {
+            return urgent[i];
+        }
+    }
+    for (size_t i = 0; i < records->copy_count; i++) {
+        uint32_t generation = records->copies[i].generation;
+        if (generation < current && !have_copy(facts, generation) &&
+            count_live(facts, generation) > 0) {
+            return generation;
+        }
+    }
+    return 0;
+}
+
+bool ks_domain_is_left_over(const struct ks_domain_records *records,
+                            const struct ks_domain_self *self,
+                            const struct ks_domain_transit *transit)
+{
+    const struct facts facts = {records, self};
+    bool is_unneeded = is_same_node(&transit->node, &self->node) && wanted_generation(&facts) == 0;
+    return is_unneeded || ks_domain_is_stale(self, &transit->node);
+}
+
+static bool has_left_over(const struct facts *facts, uint32_t *ret_generation)
 {
     for (size_t i = 0; i < facts->records->transit_count; i++) {
         const struct ks_domain_transit *transit = &facts->records->transits[i];
-        if (ks_domain_is_stale(facts->self, &transit->node)) {
+        if (ks_domain_is_left_over(facts->records, facts->self, transit)) {
             *ret_generation = transit->generation;
             return true;
         }
@@ -159,7 +190,7 @@ static bool rule_clear(const struct facts *facts, struct ks_domain_step *step)
             return true;
         }
     }
-    return has_stale_transit(facts, &step->generation);
+    return has_left_over(facts, &step->generation);
 }
 
 /* Whether a keystore of the cell is up that may answer a challenge for the generation. */
@@ -230,28 +261,6 @@ static bool rule_make(const struct facts *facts, struct ks_domain_step *step)
     bool wanted = first || newest_is_dead(facts) || rotation_is_wanted(facts);
     step->generation = facts->records->newest.generation + 1;
     return wanted && facts->self->may_make;
-}
-
-/* Generations that this node should hold, the most urgent first: current, newest, older ones. */
-static uint32_t wanted_generation(const struct facts *facts)
-{
-    const struct ks_domain_records *records = facts->records;
-    uint32_t current = records->current.generation;
-    uint32_t newest = records->newest.generation;
-    const uint32_t urgent[] = {current, newest};
-    for (size_t i = 0; i < KS_COUNT(urgent); i++) {
-        if (urgent[i] > 0 && !have_copy(facts, urgent[i]) && count_live(facts, urgent[i]) > 0) {
-            return urgent[i];
-        }
-    }
-    for (size_t i = 0; i < records->copy_count; i++) {
-        uint32_t generation = records->copies[i].generation;
-        if (generation < current && !have_copy(facts, generation) &&
-            count_live(facts, generation) > 0) {
-            return generation;
-        }
-    }
-    return 0;
 }
 
 static bool challenge_is_good(const struct facts *facts, const struct ks_domain_transit *transit,

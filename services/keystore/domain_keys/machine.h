@@ -124,7 +124,7 @@ enum ks_domain_move {
     KS_DOMAIN_WAIT,        /* nothing to do until something changes */
     KS_DOMAIN_DROP,        /* the hsm forgets a generation of which no record of ours is a copy */
     KS_DOMAIN_LOAD,        /* the hsm takes our copy */
-    KS_DOMAIN_CLEAR,       /* delete what an earlier hsm of ours left and nobody needs */
+    KS_DOMAIN_CLEAR,       /* delete what is ours and nobody needs any more */
     KS_DOMAIN_MAKE,        /* the hsm makes a generation; put domain/newest and our copy */
     KS_DOMAIN_ASK,         /* the hsm makes a challenge; put it as our transit record */
     KS_DOMAIN_OPEN,        /* the hsm opens the envelope; put our copy, delete our transit record */
@@ -166,6 +166,14 @@ const struct ks_domain_copy *ks_domain_copy_of(const struct ks_domain_records *r
 /* Returns the node's transit record, borrowed from records; NULL if there is none. */
 const struct ks_domain_transit *ks_domain_transit_of(const struct ks_domain_records *records,
                                                      const struct ks_domain_node *node);
+
+/*
+ * Returns whether a request is this keystore's, and nobody needs its answer: it was made for an hsm
+ * that is no longer its own, or for a generation that this node has, or can't get, by now.
+ */
+bool ks_domain_is_left_over(const struct ks_domain_records *records,
+                            const struct ks_domain_self *self,
+                            const struct ks_domain_transit *transit);
 
 /* Returns whether a record's node is this one's keystore with an hsm that is no longer its own. */
 bool ks_domain_is_stale(const struct ks_domain_self *self, const struct ks_domain_node *node);

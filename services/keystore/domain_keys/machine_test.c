@@ -410,6 +410,17 @@ clears_the_request_of_an_hsm_that_is_gone_and_keeps_copies_of_the_current_one(vo
     expect(KS_DOMAIN_CLEAR, 1);
 }
 
+/* The one that had the generation was replaced meanwhile, and another generation was made here. */
+static void clears_its_own_request_for_what_it_needs_no_more(void **state)
+{
+    (void)state;
+    records.newest = records.current = (struct ks_domain_mark){4, 5, 0};
+    add_copy(4, "b", "b1");
+    hold(4);
+    add_transit("b", 3, false, 20);
+    expect(KS_DOMAIN_CLEAR, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup(two_nodes_of_one_zone_count_as_one_zone, set_up),
         cmocka_unit_test_setup(
             clears_the_request_of_an_hsm_that_is_gone_and_keeps_copies_of_the_current_one, set_up),
+        cmocka_unit_test_setup(clears_its_own_request_for_what_it_needs_no_more, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
