@@ -64,7 +64,7 @@ uint64_t ks_hash(const struct ks_hash_key *key, const ks_bytes *parts, size_t pa
     return state.v[0] ^ state.v[1] ^ state.v[2] ^ state.v[3];
 }
 
-uint64_t ks_hash_plain(ks_bytes text)
+uint64_t ks_plain_hash(ks_bytes text)
 {
     uint64_t hash = 0xcbf29ce484222325U;
     for (size_t i = 0; i < text.len; i++) {

@@ -25,7 +25,7 @@ struct ks_hash_key {
  * Returns the FNV-1a hash of a text (RFC draft-eastlake-fnv, 64 bits, folded so that the low bits
  * count), for tables whose texts no client chooses, or where places that are shared do no harm.
  */
-uint64_t ks_hash_plain(ks_bytes text);
+uint64_t ks_plain_hash(ks_bytes text);
 
 /* Returns the hash of the parts as if they stood in one text, one behind the other. */
 uint64_t ks_hash(const struct ks_hash_key *key, const ks_bytes *parts, size_t part_count);

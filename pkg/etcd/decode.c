@@ -626,17 +626,21 @@ ks_result ks_etcd_wire_watch_message(ks_bytes message, struct ks_arena *arena,
     return KS_RES(OK);
 }
 
+/* Appends the event as it came, if it is of the revision. */
+static ks_result keep_event(ks_bytes bytes, int64_t revision, struct ks_buffer *buffer)
+{
+    struct ks_etcd_event event = {0};
+    KS_TRY(read_event(bytes, &event));
+    return event.kv.mod_revision == revision ? ks_wire_put_bytes(WATCH_ANSWER_EVENTS, bytes, buffer)
+                                             : KS_RES(OK);
+}
+
 ks_result ks_etcd_wire_watch_rest(ks_bytes message, int64_t revision, struct ks_buffer *buffer)
 {
     struct reader from = {.rest = message};
     while (next(&from)) {
-        struct ks_etcd_event event = {0};
-        if (!is_element(&from, WATCH_ANSWER_EVENTS)) {
-            continue;
-        }
-        KS_TRY(read_event(from.field.bytes, &event));
-        if (event.kv.mod_revision == revision) {
-            KS_TRY(ks_wire_put_bytes(WATCH_ANSWER_EVENTS, from.field.bytes, buffer));
+        if (is_element(&from, WATCH_ANSWER_EVENTS)) {
+            KS_TRY(keep_event(from.field.bytes, revision, buffer));
         }
     }
     return from.result;

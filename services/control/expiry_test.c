@@ -26,15 +26,15 @@
 
 static char *folder;
 static struct ks_store *store;
-static int64_t wall_ms;
+/* Stepped only while no round runs; the store's own threads read it at any time. */
+static _Atomic int64_t wall_ms;
 
-/* Stepped only while no round runs. */
 static int64_t stepped_wall_ms(void *user)
 {
-    return *(const int64_t *)user;
+    return atomic_load((const _Atomic int64_t *)user);
 }
 
-static int64_t boot_ms; /* steps with wall_ms, unless the clock is wrong */
+static _Atomic int64_t boot_ms; /* steps with wall_ms, unless the clock is wrong */
 
 static int64_t stepped_boot_ns(void *user)
 {

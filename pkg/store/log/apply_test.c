@@ -349,6 +349,52 @@ static void apply_step(struct bench *bench, const struct story *story, size_t st
     ks_arena_done(&bench->arena);
 }
 
+/* Which state each key's page is of, and after which event the page comes. */
+struct pages {
+    size_t read_at[LOAD_KEYS];
+    size_t comes_at[LOAD_KEYS];
+};
+
+static void draw_pages(struct pages *pages, unsigned *random)
+{
+    for (size_t key = 0; key < LOAD_KEYS; key++) {
+        *random = *random * 1103515245U + 12345U;
+        pages->read_at[key] = (*random >> 16) % (LOAD_STEPS + 1);
+        pages->comes_at[key] = (*random >> 8) % (LOAD_STEPS + 1);
+    }
+}
+
+static void begin_load(struct bench *bench)
+{
+    struct ks_copy_write write;
+    assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
+    assert_int_equal(ks_copy_clear(&write).code, KS_OK);
+    write.position = (struct ks_position){
+        .applied = 100, .rev_version = 5, .rev_revision = 100, .loading = true};
+    assert_int_equal(ks_copy_commit(&write).code, KS_OK);
+}
+
+static void load_what_comes_at(struct bench *bench, const struct story *story,
+                               const struct pages *pages, size_t step)
+{
+    for (size_t key = 0; key < LOAD_KEYS; key++) {
+        if (pages->comes_at[key] == step) {
+            load_page(bench, story, key, pages->read_at[key]);
+        }
+    }
+}
+
+static void assert_is_the_last_state(struct bench *bench, const struct story *story)
+{
+    for (size_t key = 0; key < LOAD_KEYS; key++) {
+        int64_t revision = 0;
+        int64_t wanted = story->at[LOAD_STEPS][key];
+        ks_code code = get(bench, name_of(key), &revision);
+        assert_int_equal(code, wanted ? KS_OK : KS_NOT_FOUND);
+        assert_true(revision == wanted);
+    }
+}
+
 /* Pages of later states come before their events, and pages of earlier states after them. */
 static void pages_and_events_in_any_order_make_the_same_copy(void **state)
 {
@@ -356,37 +402,16 @@ static void pages_and_events_in_any_order_make_the_same_copy(void **state)
     for (unsigned run = 0; run < LOAD_RUNS; run++) {
         unsigned random = run;
         struct story story = {0};
-        struct ks_copy_write write;
+        struct pages pages;
         tell_story(&story, &random);
-        assert_int_equal(ks_copy_write_begin(bench->copy, &write).code, KS_OK);
-        assert_int_equal(ks_copy_clear(&write).code, KS_OK);
-        write.position = (struct ks_position){
-            .applied = 100, .rev_version = 5, .rev_revision = 100, .loading = true};
-        assert_int_equal(ks_copy_commit(&write).code, KS_OK);
-        size_t read_at[LOAD_KEYS];
-        size_t comes_at[LOAD_KEYS];
-        for (size_t key = 0; key < LOAD_KEYS; key++) {
-            random = random * 1103515245U + 12345U;
-            read_at[key] = (random >> 16) % (LOAD_STEPS + 1);
-            comes_at[key] = (random >> 8) % (LOAD_STEPS + 1);
+        draw_pages(&pages, &random);
+        begin_load(bench);
+        load_what_comes_at(bench, &story, &pages, 0);
+        for (size_t step = 1; step <= LOAD_STEPS; step++) {
+            apply_step(bench, &story, step);
+            load_what_comes_at(bench, &story, &pages, step);
         }
-        for (size_t step = 0; step <= LOAD_STEPS; step++) {
-            if (step > 0) {
-                apply_step(bench, &story, step);
-            }
-            for (size_t key = 0; key < LOAD_KEYS; key++) {
-                if (comes_at[key] == step) {
-                    load_page(bench, &story, key, read_at[key]);
-                }
-            }
-        }
-        for (size_t key = 0; key < LOAD_KEYS; key++) {
-            int64_t revision = 0;
-            ks_code code = get(bench, name_of(key), &revision);
-            int64_t wanted = story.at[LOAD_STEPS][key];
-            assert_int_equal(code, wanted ? KS_OK : KS_NOT_FOUND);
-            assert_true(revision == wanted);
-        }
+        assert_is_the_last_state(bench, &story);
     }
 }
 

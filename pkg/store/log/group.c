@@ -107,7 +107,7 @@ static size_t keys_of(const struct ks_store_mutation *mutation,
         ret_keys[count++] = (struct touched){.key = mutation->request_key, .is_changed = true};
     }
     for (size_t i = 0; i < count; i++) {
-        ret_keys[i].hash = ks_hash_plain(ret_keys[i].key);
+        ret_keys[i].hash = ks_plain_hash(ret_keys[i].key);
     }
     return count;
 }

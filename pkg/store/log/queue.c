@@ -95,7 +95,7 @@ static void append(struct ks_queue *queue, struct account *account)
 
 static struct account *find_account(struct ks_queue *queue, ks_bytes name)
 {
-    struct account **place = &queue->slots[ks_hash_plain(name) % SLOTS];
+    struct account **place = &queue->slots[ks_plain_hash(name) % SLOTS];
     while (*place && !ks_bytes_equal(ks_bytes_of((*place)->name), name)) {
         place = &(*place)->slot_next;
     }
@@ -112,7 +112,7 @@ static struct account *find_account(struct ks_queue *queue, ks_bytes name)
 
 static void free_account(struct ks_queue *queue, struct account *account)
 {
-    struct account **place = &queue->slots[ks_hash_plain(ks_bytes_of(account->name)) % SLOTS];
+    struct account **place = &queue->slots[ks_plain_hash(ks_bytes_of(account->name)) % SLOTS];
     while (*place != account) {
         place = &(*place)->slot_next;
     }
@@ -171,7 +171,7 @@ void ks_queue_push(struct ks_queue *queue, struct ks_pending *pending)
 
 static void mark(struct ks_queue *queue, ks_bytes key, uint64_t number)
 {
-    uint64_t hash = ks_hash_plain(key);
+    uint64_t hash = ks_plain_hash(key);
     queue->places[hash % PLACES] = (struct place){hash, number};
 }
 
@@ -188,7 +188,7 @@ static void mark_changes(struct ks_queue *queue, const struct ks_pending *pendin
 
 static bool is_busy(const struct ks_queue *queue, ks_bytes key, int64_t applied)
 {
-    uint64_t hash = ks_hash_plain(key);
+    uint64_t hash = ks_plain_hash(key);
     const struct place *place = &queue->places[hash % PLACES];
     return place->number > 0 && place->hash == hash &&
            place->number + NUMBERS > queue->newest_number &&

@@ -99,6 +99,7 @@ static void a_machine_that_starts_with_a_wrong_clock_learns_the_time(void **stat
 static void a_wrong_clock_that_is_left_alone_destroys_nothing(void **state)
 {
     struct nodes *nodes = *state;
+    await_destruction(nodes, true); /* every clock is heard: the true time is known */
     nodes->at[0].wall_ahead_ms = 31 * DAY;
     node_stop(nodes, 1);
     node_stop(nodes, 2);

@@ -21,6 +21,7 @@
 #define LOAD_GROUPS      500U
 #define LOAD_RECORDS     46U
 #define LOAD_LEN         200U
+#define KEPT_REVISIONS   12
 
 static struct etcd_fixture *cell;
 
@@ -121,7 +122,7 @@ static void a_keystore_that_is_far_behind_catches_up(void **state)
     assert_int_equal(ks_store_get(&view, KS_LITERAL("key/239/4"), &record).code, KS_OK);
 }
 
-/* Changes a record, deletes another one, and has etcd forget all but the last twenty revisions. */
+/* Changes a record, deletes another one, and has etcd forget all but the last few revisions. */
 static void change_and_compact(struct nodes *nodes, struct ks_etcd *client, unsigned number)
 {
     struct ks_layout layout;
@@ -146,7 +147,7 @@ static void change_and_compact(struct nodes *nodes, struct ks_etcd *client, unsi
     assert_int_equal(answer->cause, KS_ETCD_DONE);
     wanted_revision = answer->header.revision;
     KS_ETCD_ANSWER_AUTO *compacted =
-        ks_etcd_compact_wait(client, answer->header.revision - 20, NULL);
+        ks_etcd_compact_wait(client, answer->header.revision - KEPT_REVISIONS, NULL);
     assert_true(compacted->cause == KS_ETCD_DONE || compacted->cause == KS_ETCD_COMPACTED);
 }
 
@@ -172,13 +173,13 @@ static void a_load_outlives_the_history_that_it_began_with(void **state)
     struct ks_store_status status = {.state = KS_STORE_STARTING};
     for (; changes < LOAD_GROUPS && !is_loaded(&status); changes++) {
         change_and_compact(nodes, client, changes);
-        fixture_sleep_ms(10);
+        fixture_sleep_ms(3);
         ks_store_get_status(nodes->at[0].store, &status);
     }
     node_wait(nodes, 0, has_applied_all);
 
     print_message("%u changes during the load\n", changes);
-    assert_in_range(changes, 21, LOAD_GROUPS - 1);
+    assert_in_range(changes, KEPT_REVISIONS + 1, LOAD_GROUPS - 1);
     assert_int_equal(nodes->at[0].reload_count, 2);
     KS_STORE_VIEW_AUTO view = {0};
     assert_int_equal(ks_store_peek(nodes->at[0].store, &view).code, KS_OK);

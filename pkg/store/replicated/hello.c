@@ -124,13 +124,12 @@ static void greeted(struct ks_replicated *engine, const struct ks_greeting *gree
     struct ks_anchor anchor;
     bool has = ks_refuse_anchor(engine, &anchor);
     engine->alarms.refused = NULL;
-    if (!has) {
-        load_unproven(engine, greeting);
-    } else if (!ks_history_same_source(&greeting->source, &anchor.source)) {
+    bool is_other = has && !ks_history_same_source(&greeting->source, &anchor.source);
+    if (is_other) {
         meet_stranger(engine, greeting);
-    } else if (engine->has_refusal || greeting->revision <= anchor.revision) {
+    } else if (has && (engine->has_refusal || greeting->revision <= anchor.revision)) {
         ks_refuse_for_good(engine, KS_REFUSED_LOST); /* it was another etcd a moment ago */
-    } else if (engine->is_unproven) {
+    } else if (!has || engine->is_unproven) {
         load_unproven(engine, greeting);
     } else {
         ks_load_begin(engine, greeting);

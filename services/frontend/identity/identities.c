@@ -140,7 +140,7 @@ ks_result ks_identity_draft_add(struct ks_identity_draft *draft, ks_bytes key, k
     }
     struct ks_identity *identity = ks_alloc(1, sizeof(*identity) + key.len + 1);
     memcpy(identity->key, key.ptr, key.len);
-    identity->hash = ks_hash_plain(key);
+    identity->hash = ks_plain_hash(key);
     identity->deleted = deleted || !read_record(kind, value, identity);
     list_push(&draft->changes, identity);
     return KS_RES(OK);

@@ -70,7 +70,7 @@ uint64_t ks_identities_number(const struct ks_identities *identities);
 size_t ks_identities_count(const struct ks_identities *identities);
 
 /*
- * Returns the record under key, whose hash is ks_hash_plain of it (operators name accounts and users,
+ * Returns the record under key, whose hash is ks_plain_hash of it (operators name accounts and users,
  * and control draws serials: no client chooses a key), borrowed from the version;
  * NULL if there is none.
  */

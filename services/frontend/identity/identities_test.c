@@ -56,7 +56,7 @@ static void drop(const char *key)
 
 static const struct ks_identity *find(const struct ks_identities *identities, const char *key)
 {
-    return ks_identities_find(identities, key, ks_hash_plain(ks_bytes_of(key)));
+    return ks_identities_find(identities, key, ks_plain_hash(ks_bytes_of(key)));
 }
 
 static void reads_each_kind_of_record(void **state)

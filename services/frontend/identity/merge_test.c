@@ -88,7 +88,7 @@ static bool has(const char *account)
     char key[64];
     (void)snprintf(key, sizeof(key), "account/%s", account);
     KS_RCU_AUTO now = ks_rcu_acquire(rcu);
-    return now.version && ks_identities_find(now.version, key, ks_hash_plain(ks_bytes_of(key)));
+    return now.version && ks_identities_find(now.version, key, ks_plain_hash(ks_bytes_of(key)));
 }
 
 static void assert_at(const char *epoch, int64_t number)

@@ -20,7 +20,7 @@ __attribute__((format(printf, 2, 3))) static void set_key(struct ks_session_key 
     va_end(args);
     assert(len > 0 && (size_t)len < sizeof(key->text));
 
-    key->hash = ks_hash_plain(ks_bytes_of(key->text));
+    key->hash = ks_plain_hash(ks_bytes_of(key->text));
 }
 
 ks_result ks_session_admit(void *user, const struct ks_rpc_peer *peer, void **ret_session)

@@ -459,7 +459,7 @@ static void arm(struct ks_upstream *upstream)
 
 uint32_t ks_upstream_share(ks_bytes account)
 {
-    return (uint32_t)ks_hash_plain(account) & (KS_UPSTREAM_SHARES - 1);
+    return (uint32_t)ks_plain_hash(account) & (KS_UPSTREAM_SHARES - 1);
 }
 
 ks_result ks_upstream_send(struct ks_upstream *upstream, struct ks_upstream_item *item,

@@ -51,7 +51,7 @@ uint64_t ks_quota_keys_max(const struct ks_quota *quota)
 /* The place where the entry of a prefix is, or would be linked. */
 static struct entry **place_of(struct ks_quota *quota, const struct ks_name *prefix)
 {
-    struct entry **place = &quota->slots[ks_hash_plain(ks_name_bytes(prefix)) % SLOTS];
+    struct entry **place = &quota->slots[ks_plain_hash(ks_name_bytes(prefix)) % SLOTS];
     while (*place && !ks_bytes_equal(ks_name_bytes(&(*place)->prefix), ks_name_bytes(prefix))) {
         place = &(*place)->next;
     }
