@@ -17,6 +17,7 @@ import renewal
 import runit
 import setup
 import topology as t
+import upgrade
 
 BINARIES = (
     "keystead-hsm",
@@ -40,9 +41,8 @@ class Progress:
 
 
 def install_binaries(topology, built):
-    """Copies what was built to where the processes' users can read it; returns what changed."""
+    """Copies what was built, and differs, to where the processes' users can read it."""
     where = pki.folder(topology.folder("bin"), 0o755)
-    changed = set()
     for name in BINARIES:
         source, target = pathlib.Path(built) / name, where / name
         if target.exists() and filecmp.cmp(source, target, shallow=False):
@@ -51,31 +51,21 @@ def install_binaries(topology, built):
         shutil.copyfile(source, partial)
         partial.chmod(0o755)
         partial.replace(target)
-        changed.add(name)
-    return changed
 
 
-def affected(topology, binaries, processes):
-    """Running services to restart: their binary, their settings or their command line changed."""
-    programs = {binary.removeprefix("keystead-") for binary in binaries}
-    running = runit.names(topology)
-    return sorted(n for n in running if n.split("-")[0] in programs or n in processes)
-
-
-def up(topology, built, remembered):
+def up(topology, built, zones, remembered):
     say = Progress()
     topology.home.mkdir(parents=True, exist_ok=True)
     if (topology.home / "installation.json").exists():
         topology = t.load(topology.home)
+    check_zones(topology, zones)
     running = runit.supervisor_pid(topology)
-    changed = install_binaries(topology, built) if built else set()
-    processes = setup.make(topology, say)
+    if built:
+        install_binaries(topology, built)
+    setup.make(topology, say)
     t.save(topology)
     if running:
-        again = affected(topology, changed, processes)
-        if again:
-            say("restarting " + ", ".join(again))
-            runit.sv(topology, "restart", *again, seconds=20)
+        upgrade.roll(topology, zones, say)
     else:
         runit.start(topology)
         say("processes started")
@@ -106,6 +96,12 @@ def find(arguments):
         raise SystemExit("nothing is installed here: run deploy/up first") from None
 
 
+def check_zones(topology, names):
+    unknown = set(names) - {zone.name for zone in topology.zones}
+    if unknown:
+        raise SystemExit(f"no zone {', '.join(sorted(unknown))} here")
+
+
 def down(topology, reset):
     left = runit.stop(topology)
     if left:
@@ -130,9 +126,7 @@ def down(topology, reset):
 def renew(topology, names):
     """A new root key, node key, token and PIN for each of these zones' hsms, one by one."""
     say = Progress()
-    unknown = set(names) - {zone.name for zone in topology.zones}
-    if unknown:
-        raise SystemExit(f"no zone {', '.join(sorted(unknown))} here")
+    check_zones(topology, names)
     if topology.embedded:
         raise SystemExit(
             "one node alone can't renew its hsm: no other hsm could give it its domain keys again"
@@ -165,10 +159,13 @@ def main():
     )
     parser.add_argument("--reset", action="store_true")
     parser.add_argument("--region")
-    parser.add_argument("--zone", action="append", default=[], help="of renew; default: all")
+    parser.add_argument(
+        "--zone", action="append", default=[], help="of renew and of an upgrade; default: all"
+    )
     arguments = parser.parse_args()
     if arguments.command == "up":
-        up(t.from_environment(arguments.embedded), arguments.built, not arguments.no_remember)
+        topology = t.from_environment(arguments.embedded)
+        up(topology, arguments.built, arguments.zone, not arguments.no_remember)
         return 0
     topology = find(arguments)
     if arguments.command == "down":

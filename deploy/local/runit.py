@@ -38,7 +38,7 @@ def run_script(topology, process):
 
 
 def write_service(topology, process):
-    """Writes the service folder; returns whether anything in it changed."""
+    """Writes of the service folder what is not there yet, or changed."""
     where = topology.folder("services", process.name)
     logs = topology.folder("log", process.name)
     for path in (where, where / "log"):
@@ -46,15 +46,12 @@ def write_service(topology, process):
     logs.mkdir(parents=True, exist_ok=True)
     (logs / "config").write_text(LOG_CONFIG)
     log_script = f"#!/bin/sh\nexec svlogd {shlex.quote(str(logs))}\n"
-    changed = False
     for path, text in (
         (where / "run", run_script(topology, process)),
         (where / "log" / "run", log_script),
     ):
         if not path.exists() or path.read_text() != text:
             pki.write(path, text, 0o755)
-            changed = True
-    return changed
 
 
 def supervisor_pid(topology):
@@ -91,6 +88,14 @@ def sv(topology, verb, *names, seconds=10):
         ["sv", "-w", str(seconds), verb, *paths], capture_output=True, check=False
     )
     return done.returncode == 0
+
+
+def pid(topology, name):
+    """Of a running service; None while it is down."""
+    try:
+        return int(topology.folder("services", name, "supervise", "pid").read_text()) or None
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def names(topology):

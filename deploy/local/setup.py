@@ -148,19 +148,16 @@ def make_hsm(topology, zone):
 
 
 def write_config(topology, process):
-    """Writes a process's settings and folders; returns whether the settings changed."""
+    """Makes a process's folders, and writes its settings if they changed."""
     for folder in process.folders:
         pki.folder(folder, 0o700, process.user)
     path = topology.folder("etc", f"{process.name}.yaml")
-    if not process.config or (path.exists() and path.read_text() == process.config):
-        return False
-    pki.write(path, process.config, 0o640, "root", process.user)
-    return True
+    if process.config and not (path.exists() and path.read_text() == process.config):
+        pki.write(path, process.config, 0o640, "root", process.user)
 
 
 def make(topology, say):
-    """Everything that must stand before the first process starts. Safe to repeat; returns the
-    processes whose settings or command line changed."""
+    """Everything that must stand before the first process starts. Safe to repeat."""
     everything = processes.all_processes(topology)
     make_users(topology)
     make_folders(topology)
@@ -171,8 +168,10 @@ def make(topology, say):
     say("certificates")
     make_roots(topology)
     pki.renew(topology, time.time())
-    changed = [process.name for process in everything if write_config(topology, process)]
+    for process in everything:
+        write_config(topology, process)
     say("hsm tokens")
     for zone in topology.zones:
         make_hsm(topology, zone)
-    return changed + [p.name for p in everything if runit.write_service(topology, p)]
+    for process in everything:
+        runit.write_service(topology, process)

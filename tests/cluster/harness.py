@@ -132,7 +132,12 @@ class Stub:
 
 
 class Cluster:
-    def __init__(self, name, index=0, embedded=False, netns=False, environment=None):
+    """begins_with: a function that gives another tree of this project and its built programs, which
+    the installation is first brought up by; None: this tree's."""
+
+    def __init__(
+        self, name, index=0, embedded=False, netns=False, environment=None, begins_with=None
+    ):
         self.home = pathlib.Path("/var/lib/keystead-test") / name
         self.embedded, self.netns = embedded, f"kt{index}" if netns else None
         self.environment = {
@@ -144,15 +149,16 @@ class Cluster:
         if self.netns:
             self.environment["KEYSTEAD_NETNS"] = self.netns
         self.built = build()
+        self.begins_with = begins_with
         self.topology = None
         self.before_down = []  # functions that undo what a test did to the machine
 
     # ---- Life ----
 
-    def _deploy(self, command, *words):
+    def deploy(self, command, *words, tree=ROOT):
         flags = ["--embedded"] if self.embedded else []
         subprocess.run(
-            [sys.executable, ROOT / "deploy/local/cluster.py", command, *flags, *words],
+            [sys.executable, tree / "deploy/local/cluster.py", command, *flags, *words],
             env=self.environment,
             check=True,
             stdout=subprocess.DEVNULL,
@@ -160,7 +166,8 @@ class Cluster:
 
     def up(self):
         began = time.monotonic()
-        self._deploy("up", "--built", self.built, "--no-remember")
+        tree, built = self.begins_with() if self.begins_with else (ROOT, self.built)
+        self.deploy("up", "--built", built, "--no-remember", tree=tree)
         self.topology = t.load(self.home)
         if self.netns:
             self._enter(self.topology.control_host.netns)
@@ -170,7 +177,7 @@ class Cluster:
         while self.before_down:
             self.before_down.pop()()
         if self.home.exists():
-            self._deploy("down", *(["--reset"] if reset else []))
+            self.deploy("down", *(["--reset"] if reset else []))
 
     @staticmethod
     def _enter(netns):
@@ -278,10 +285,7 @@ class Cluster:
 
     def pid(self, process):
         """Of a running process; None while it is down."""
-        try:
-            return int((self.home / "services" / process / "supervise" / "pid").read_text()) or None
-        except (FileNotFoundError, ValueError):
-            return None
+        return runit.pid(self.topology, process)
 
     def signal(self, number, *processes):
         for process in processes:
@@ -395,6 +399,8 @@ def run_on(cluster, name, body):
         cluster.down()
         print(f"# {cluster.up():.1f} s {name}: up", flush=True)
         body(failures)
+    except Skip as why:
+        print(f"SKIP {name}: {why}", flush=True)
     except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
         traceback.print_exc(file=sys.stdout)
         print(f"FAIL {name} start", flush=True)
@@ -411,6 +417,10 @@ def keep_logs(cluster, name, failures):
         kept = pathlib.Path(os.environ["KEYSTEAD_TEST_LOGS"]) / f"cluster-{name}"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(cluster.home / "log", kept, ignore_dangling_symlinks=True)
+
+
+class Skip(Exception):
+    """Raised by a claim that can't be looked at on this machine, with the reason."""
 
 
 @contextlib.contextmanager
@@ -439,6 +449,9 @@ def run_claims(cluster, name, scope, failures, wanted=()):
             with limited():
                 said = test(cluster)
             print(f"PASS {name} {claim}", flush=True)
+        except Skip as why:
+            said = None
+            print(f"SKIP {name} {claim}: {why}", flush=True)
         except Exception:  # noqa: BLE001: a test's failure of any kind is its failure
             said = None
             failures.append(claim)
