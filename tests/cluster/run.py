@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs all test files: those that have no cluster of their own against one, one after the other;
-then each of the others. Prints their lines, and at the end the ten claims that took longest.
+then each of the others. Those with BESIDE, which wait more than they compute, run one after the
+other beside all that. Prints their lines, and at the end the ten claims that took longest.
 
 usage: run.py [test_FILE...]"""
 
@@ -9,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 
 import harness
 
@@ -68,20 +70,39 @@ def run_shared(modules):
     return bool(harness.run_on(cluster, "shared", body))
 
 
-def run_alone(module):
-    """In a process of its own, which may move into a network namespace."""
+def run_alone(module, say):
+    """In a process of its own, which may move into a network namespace. say: is given its lines."""
     command = ["timeout", "-k", "30", str(FILE_SECONDS_MAX), sys.executable, module.__file__]
     name = harness.name_of(module.__file__)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
-        said = []
+        failed = False
         for line in child.stdout:
-            print(line, end="", flush=True)
-            said.append(line.startswith("FAIL "))
-    if child.returncode != 0 and not any(said):
-        print(f"FAIL {name}: ended with {child.returncode}", flush=True)
+            say(line.rstrip("\n"))
+            failed |= line.startswith("FAIL ")
+    if child.returncode != 0 and not failed:
+        say(f"FAIL {name}: ended with {child.returncode}")
     return child.returncode != 0
+
+
+class Beside(threading.Thread):
+    """Runs files one after the other; what they say is printed when they have ended."""
+
+    def __init__(self, modules):
+        super().__init__(daemon=True)
+        self.modules, self.lines, self.failed = modules, [], False
+        self.start()
+
+    def run(self):
+        for module in self.modules:
+            self.failed |= run_alone(module, self.lines.append)
+
+    def finish(self):
+        self.join()
+        for line in self.lines:
+            print(line, flush=True)
+        return self.failed
 
 
 def main():
@@ -89,10 +110,13 @@ def main():
     modules = [importlib.import_module(name) for name in names]
     sys.stdout = record = Record(sys.stdout)
     shared = [module for module in modules if not hasattr(module, "OWN")]
+    waiting = [module for module in modules if hasattr(module, "BESIDE")]
+    beside = Beside(waiting)
     failed = bool(shared) and run_shared(shared)
     for module in modules:
-        if module not in shared:
-            failed |= run_alone(module)
+        if module not in shared and module not in waiting:
+            failed |= run_alone(module, lambda line: print(line, flush=True))
+    failed |= beside.finish()
     record.sum_up()
     sys.exit(1 if failed else 0)
 

@@ -13,6 +13,7 @@ sys.path.append(str(harness.ROOT / "tests" / "faults"))
 
 import faults  # noqa: E402
 
+OWN, BESIDE = {"index": 2}, True
 DAY = 24 * 3600
 WRONG = 20 * DAY  # past the shortest wait for a deletion, and not past the processes' certificates
 PASS_SECONDS = 65  # a pass over all keys begins a minute after the last one ended

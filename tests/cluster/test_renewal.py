@@ -9,6 +9,7 @@ from keystead.kms.v1 import keys_pb2 as ke
 
 LIFE_SECONDS = 60
 OWN = {"index": 1, "environment": {"KEYSTEAD_CERT_SECONDS": str(LIFE_SECONDS)}}
+BESIDE = True
 
 
 def test_serves_past_the_life_of_every_certificate(cluster):
