@@ -6,6 +6,7 @@ set -eu
 
 python3 tests/vectors/make_vectors.py tests/vectors --check
 python3 tests/vectors/file_vectors.py tests/vectors/file.json --check
+python3 tests/vectors/backup_vectors.py tests/vectors/backup.json --check
 
 page=proto/formats/labels.md
 listed=$(sed -n 's/^| `\(keystead\/[a-z0-9/-]*\)`.*/\1/p' "$page" | sort)
