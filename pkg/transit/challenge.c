@@ -19,7 +19,8 @@ static_assert(KS_TRANSIT_SIGNATURE_MAX == KS_EC_SIGNATURE_MAX, "a P-384 signatur
 
 static bool is_purpose(uint8_t number)
 {
-    return number == KS_TRANSIT_DOMAIN_KEY || number == KS_TRANSIT_RE_ENCRYPT;
+    return number == KS_TRANSIT_DOMAIN_KEY || number == KS_TRANSIT_RE_ENCRYPT ||
+           number == KS_TRANSIT_RESTORE;
 }
 
 static bool fits(const struct ks_challenge *challenge)
@@ -134,5 +135,38 @@ ks_result ks_challenge_wants(const struct ks_challenge *challenge,
                                (ks_bytes){wish->destination, sizeof(wish->destination)}) &&
                 ks_bytes_equal((ks_bytes){challenge->request_hash, KS_TRANSIT_REQUEST_LEN},
                                (ks_bytes){wish->request_hash, KS_TRANSIT_REQUEST_LEN});
+    return same ? KS_RES(OK) : KS_RES(ACCESS_DENIED);
+}
+
+ks_result ks_restore_request_hash(struct ks_crypto *crypto, ks_bytes region, const uint8_t *backup,
+                                  uint8_t ret_hash[static KS_TRANSIT_REQUEST_LEN])
+{
+    assert(crypto && backup);
+
+    if (!ks_is_region(region)) {
+        return KS_RES(VALIDATION);
+    }
+    uint8_t place[1 + KS_REGION_LEN_MAX + KS_TRANSIT_BACKUP_LEN];
+    struct ks_writer writer = {.ptr = place, .capacity = sizeof(place)};
+    ks_write_short(&writer, region);
+    ks_write_bytes(&writer, (ks_bytes){backup, KS_TRANSIT_BACKUP_LEN});
+    assert(!writer.full);
+    const ks_bytes parts[] = {
+        KS_LITERAL("keystead/transit/request/restore/v1"),
+        KS_LITERAL("\0"),
+        ks_written(&writer),
+    };
+    return ks_hash_sha256(crypto, parts, KS_COUNT(parts), ret_hash);
+}
+
+ks_result ks_challenge_wants_backup(struct ks_crypto *crypto, const struct ks_challenge *challenge,
+                                    ks_bytes region, const uint8_t *backup)
+{
+    uint8_t hash[KS_TRANSIT_REQUEST_LEN];
+    KS_TRY(ks_restore_request_hash(crypto, region, backup, hash));
+    bool same = challenge->purpose == KS_TRANSIT_RESTORE &&
+                ks_bytes_equal(challenge->destination, (ks_bytes){backup, KS_TRANSIT_BACKUP_LEN}) &&
+                ks_bytes_equal((ks_bytes){challenge->request_hash, KS_TRANSIT_REQUEST_LEN},
+                               (ks_bytes){hash, sizeof(hash)});
     return same ? KS_RES(OK) : KS_RES(ACCESS_DENIED);
 }

@@ -25,7 +25,11 @@
 struct ks_crypto;
 struct ks_ec_key;
 
-enum ks_transit_purpose { KS_TRANSIT_DOMAIN_KEY = 1, KS_TRANSIT_RE_ENCRYPT = 2 };
+enum ks_transit_purpose {
+    KS_TRANSIT_DOMAIN_KEY = 1,
+    KS_TRANSIT_RE_ENCRYPT = 2,
+    KS_TRANSIT_RESTORE = 3
+};
 
 /*
  * A challenge's members, borrowed from the bytes that were read or from the caller that makes it.
@@ -100,3 +104,22 @@ KS_MUST_USE ks_result ks_domain_key_wish(struct ks_crypto *crypto, ks_bytes regi
  */
 KS_MUST_USE ks_result ks_challenge_wants(const struct ks_challenge *challenge,
                                          const struct ks_domain_key_wish *wish);
+
+#define KS_TRANSIT_BACKUP_LEN 32U /* SHA-256 of a backup's header */
+
+/*
+ * Computes the request hash of a challenge of purpose restore, whose destination is the backup.
+ * backup  KS_TRANSIT_BACKUP_LEN bytes.
+ * Fails: VALIDATION (malformed region), INTERNAL (OpenSSL); ret_hash is then unspecified.
+ */
+KS_MUST_USE ks_result ks_restore_request_hash(struct ks_crypto *crypto, ks_bytes region,
+                                              const uint8_t *backup,
+                                              uint8_t ret_hash[static KS_TRANSIT_REQUEST_LEN]);
+
+/*
+ * Verifies that the challenge asks for exactly this backup of this region, to be restored.
+ * Fails: VALIDATION (malformed region), ACCESS_DENIED (it asks for anything else), INTERNAL.
+ */
+KS_MUST_USE ks_result ks_challenge_wants_backup(struct ks_crypto *crypto,
+                                                const struct ks_challenge *challenge,
+                                                ks_bytes region, const uint8_t *backup);

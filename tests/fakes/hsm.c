@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/crypto/ec.h"
+#include "pkg/custody/kit.h"
 #include "pkg/ekt/ekt.h"
 #include "pkg/frame/frame.h"
 #include "services/hsm/fixture/hsm_fixture.h"
@@ -330,6 +332,15 @@ uint64_t ks_fake_hsm_roster_number(struct ks_fake_hsm *hsm)
     return number;
 }
 
+uint32_t ks_fake_hsm_kit_period(struct ks_fake_hsm *hsm)
+{
+    pthread_mutex_lock(&hsm->lock);
+    uint32_t period = hsm_ask_status(&hsm->node)->status->kit_period;
+    ks_arena_done(&hsm->node.arena);
+    pthread_mutex_unlock(&hsm->lock);
+    return period;
+}
+
 bool ks_fake_hsm_holds(struct ks_fake_hsm *hsm, uint32_t generation)
 {
     bool holds = false;
@@ -392,4 +403,22 @@ void ks_fake_hsm_sign_roster(struct ks_fake_hsm *const *hsms, size_t count, uint
         nodes[i] = &hsms[i]->node;
     }
     hsm_root_sign_roster(hsms[0]->root, number, nodes, count, out);
+}
+
+void ks_fake_hsm_sign_kit(struct ks_fake_hsm *hsm, uint32_t period, struct ks_buffer *out)
+{
+    struct ks_kit kit = {.period = period, .needed = 2, .count = 3};
+    assert(strlen(hsm->region) <= KS_REGION_LEN_MAX);
+    memcpy(kit.region, hsm->region, strlen(hsm->region) + 1);
+    for (size_t i = 0; i < kit.count; i++) {
+        KS_EC_AUTO *custodian = NULL;
+        KS_BUFFER_AUTO spki = {.len_max = KS_CUSTODY_PUBLIC_LEN};
+        ks_result result = ks_ec_generate(KS_EC_P384, &custodian);
+        assert(!ks_failed(result));
+        result = ks_ec_write_public_der(custodian, &spki);
+        assert(!ks_failed(result));
+        memcpy(kit.keys[i], spki.ptr, spki.len);
+    }
+    ks_result result = ks_kit_sign(&kit, hsm->root->key, out);
+    assert(!ks_failed(result));
 }

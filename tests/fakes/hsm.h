@@ -34,6 +34,14 @@ void ks_fake_hsm_sign_roster(struct ks_fake_hsm *const *hsms, size_t count, uint
                              struct ks_buffer *out);
 
 /*
+ * Appends a custodian kit of 2 of 3 for this hsm's region, signed by its root. Nobody keeps the
+ * custodians' private keys.
+ *
+ * out  needs room for KS_KIT_LEN_MAX (pkg/custody) bytes.
+ */
+void ks_fake_hsm_sign_kit(struct ks_fake_hsm *hsm, uint32_t period, struct ks_buffer *out);
+
+/*
  * Makes an hsm with a node key and an identity of its own, and listens on socket_path. Texts and
  * root are borrowed for the hsm's life. Whatever goes wrong ends the test. Never NULL.
  *
@@ -72,6 +80,9 @@ size_t ks_fake_hsm_evicted_count(struct ks_fake_hsm *hsm);
 
 /* Of the roster that it goes by. 0: it has none. */
 uint64_t ks_fake_hsm_roster_number(struct ks_fake_hsm *hsm);
+
+/* Of the custodian kit that it has. 0: it has none. */
+uint32_t ks_fake_hsm_kit_period(struct ks_fake_hsm *hsm);
 
 /* Whether it holds a domain key of this generation. */
 bool ks_fake_hsm_holds(struct ks_fake_hsm *hsm, uint32_t generation);

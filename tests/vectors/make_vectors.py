@@ -259,9 +259,72 @@ def rosters():
              "roster": roster_bytes(root, 5, list(zip(certs, zones))).hex()}]
 
 
+def subsets(m, n):
+    return [s for s in range(1, 1 << n) if bin(s).count("1") == m]
+
+
+def custody_block(hsm, cert, custodians, ephemeral, kit_id, k, backup, m, domain_keys):
+    n = len(custodians)
+    head = (b"\1" + backup + kit_id + short(REGION) + struct.pack(">IBB", 7, m, n) +
+            spki(ephemeral))
+    body = head
+    for s in subsets(m, n):
+        members = [i for i in range(n) if s >> i & 1]
+        box = k
+        for p in range(m, 0, -1):
+            z = ephemeral.exchange(ec.ECDH(), custodians[members[p - 1]].public_key())
+            turn = struct.pack(">BB", s, p)
+            info = b"keystead/custody/layer/v1\0" + sha384(head) + turn
+            box = gcm(HKDF(hashes.SHA384(), 32, b"", info).derive(z), head + turn, box)
+        body += box
+    plain = b"".join(struct.pack(">I", g) + d for g, d in domain_keys)
+    body += long_(gcm(counter(k, b"keystead/backup/domain-keys/v1", backup, 32), body, plain))
+    body += long_(cert)
+    return body + long_(sign(hsm, b"keystead/key-block/v1", body))
+
+
+def handed_key(challenge, nonce, ephemeral, transit, k):
+    h = sha384(challenge)
+    head = b"\1" + nonce + spki(ephemeral)
+    info = b"keystead/custody/restore/v1\0" + h + sha384(head)
+    z = ephemeral.exchange(ec.ECDH(), transit.public_key())
+    return head + gcm(HKDF(hashes.SHA384(), 32, nonce, info).derive(z), h + head, k)
+
+
+def custody():
+    root, hsm, transit, ephemeral, handing = (new_key() for _ in range(5))
+    custodians = [new_key() for _ in range(3)]
+    root_cert = certificate(root, "hsm root", root)
+    cert = certificate(hsm, "a", root, "spiffe://keystead/hsm/ap-seoul-1/ap-seoul-1a")
+    kit = b"\1" + short(REGION) + struct.pack(">IBB", 7, 2, 3) + b"".join(map(spki, custodians))
+    k, nonce = seed("backup key"), seed("restore nonce")
+    header = seed("backup header", 100)
+    backup = sha256(header)
+    domain_keys = [(3, seed("domain key 3")), (99999999, seed("domain key last"))]
+    block = custody_block(hsm, cert, custodians, ephemeral, sha256(kit), k, backup, 2, domain_keys)
+    request = sha256(b"keystead/transit/request/restore/v1\0" + short(REGION) + backup)
+    challenge = b"\1\3" + nonce + long_(cert) + long_(spki(transit)) + long_(backup) + request
+    challenge += long_(sign(hsm, b"keystead/transit/challenge/v1", challenge))
+    order = b"\1" + sha384(challenge) + sha384(block)
+    return [{"name": "two of three", "at_s": 1767225600, "trust_domain": "keystead",
+             "region": REGION.decode(), "period": 7, "needed": 2, "root_key": pkcs8(root).hex(),
+             "root_certificate": root_cert.hex(),
+             "kit": (kit + long_(sign(root, b"keystead/custodian-kit/v1", kit))).hex(),
+             "custodian_1": pkcs8(custodians[0]).hex(), "custodian_2": pkcs8(custodians[1]).hex(),
+             "custodian_3": pkcs8(custodians[2]).hex(), "header": header.hex(),
+             "backup_key": k.hex(),
+             "stream_key": counter(k, b"keystead/backup/stream/v1", backup, 32).hex(),
+             "domain_keys": ["%08x" % g + d.hex() for g, d in domain_keys],
+             "ephemeral_key": pkcs8(ephemeral).hex(), "certificate": cert.hex(),
+             "block": block.hex(), "transit_key": pkcs8(transit).hex(),
+             "challenge": challenge.hex(), "handing_key": pkcs8(handing).hex(),
+             "handed": handed_key(challenge, nonce, handing, transit, k).hex(),
+             "order": (order + long_(sign(root, b"keystead/restore-order/v1", order))).hex()}]
+
+
 DETERMINISTIC = {"blob.json": blobs, "context.json": contexts, "ekt.json": ekts, "wrap.json": wraps,
                  "record.json": records}
-SIGNED = {"transit.json": transits, "roster.json": rosters}
+SIGNED = {"transit.json": transits, "roster.json": rosters, "custody.json": custody}
 
 
 def text_of(cases):

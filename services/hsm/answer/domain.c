@@ -9,6 +9,7 @@
 #include "pkg/ekt/generation.h"
 #include "pkg/ekt/wrap.h"
 #include "pkg/transit/envelope.h"
+#include "services/hsm/answer/domain.h"
 #include "services/hsm/answer/handlers.h"
 #include "services/hsm/memory/state.h"
 
@@ -42,6 +43,9 @@ ks_result ks_hsm_status(struct ks_hsm_call *call)
     status->roster_number = hsm->roster.number;
     status->fips = hsm->fips;
     status->sealed = hsm->confined;
+    status->kit_period = hsm->kit.period;
+    status->custodians_needed = hsm->kit.needed;
+    status->custodian_count = hsm->kit.count;
     call->reply->status = status;
     return KS_RES(OK);
 }
@@ -73,8 +77,8 @@ static struct ks_wrap_place place_of(const struct ks_hsm *hsm, uint32_t generati
     };
 }
 
-/* Takes a domain key over and answers it wrapped under this node's key. */
-static ks_result keep(struct ks_hsm_call *call, uint32_t generation, ks_secret *key)
+ks_result ks_hsm_wrap(struct ks_hsm_call *call, uint32_t generation, const ks_secret *key,
+                      ProtobufCBinaryData *ret_wrapped)
 {
     struct ks_hsm *hsm = call->hsm;
     const struct ks_wrap_place place = place_of(hsm, generation);
@@ -83,6 +87,16 @@ static ks_result keep(struct ks_hsm_call *call, uint32_t generation, ks_secret *
     KS_TRY(ks_random_nonce(hsm->crypto, salt, sizeof(salt)));
     KS_TRY(ks_hsm_place(call->arena, KS_WRAP_LEN, &wrapped));
     KS_TRY(ks_domain_key_wrap(hsm->crypto, hsm->node, &place, salt, key, wrapped.data));
+    *ret_wrapped = wrapped;
+    return KS_RES(OK);
+}
+
+/* Takes a domain key over and answers it wrapped under this node's key. */
+static ks_result keep(struct ks_hsm_call *call, uint32_t generation, ks_secret *key)
+{
+    struct ks_hsm *hsm = call->hsm;
+    ProtobufCBinaryData wrapped;
+    KS_TRY(ks_hsm_wrap(call, generation, key, &wrapped));
     KS_TRY(ks_domain_keys_put(&hsm->domain_keys, generation, key));
     call->reply->wrapped = wrapped;
     call->reply->generation = generation;
@@ -124,37 +138,48 @@ ks_result ks_hsm_drop_domain_key(struct ks_hsm_call *call)
     return ks_domain_keys_drop(&call->hsm->domain_keys, generation);
 }
 
+ks_result ks_hsm_issue(struct ks_hsm_call *call, struct ks_issued *issued, ks_bytes destination,
+                       const uint8_t *request_hash)
+{
+    struct ks_hsm *hsm = call->hsm;
+    issued->open = true;
+    issued->issued_ns = ks_clock_boot_ns(hsm->clock);
+    KS_TRY(ks_random_public(issued->nonce, sizeof(issued->nonce)));
+    const struct ks_challenge challenge = {
+        .purpose = issued->purpose,
+        .nonce = issued->nonce,
+        .certificate = hsm->certificate,
+        .transit_key = ks_buffer_bytes(&hsm->transit_key),
+        .destination = destination,
+        .request_hash = request_hash,
+    };
+    KS_BUFFER_AUTO out = {.len_max = KS_CHALLENGE_LEN_MAX};
+    KS_TRY(ks_challenge_sign(&challenge, hsm->identity, &out));
+    KS_TRY(ks_challenge_hash(hsm->crypto, ks_buffer_bytes(&out), issued->hash));
+    KS_TRY(ks_hsm_place(call->arena, out.len, &call->reply->challenge));
+    memcpy(call->reply->challenge.data, out.ptr, out.len);
+    ks_challenges_add(&hsm->challenges, issued);
+    call->reply->generation = issued->generation;
+    return KS_RES(OK);
+}
+
 ks_result ks_hsm_challenge(struct ks_hsm_call *call)
 {
     struct ks_hsm *hsm = call->hsm;
     struct ks_domain_key_wish wish;
     struct ks_issued issued = {
-        .open = true,
-        .issued_ns = ks_clock_boot_ns(hsm->clock),
         .purpose = KS_TRANSIT_DOMAIN_KEY,
         .generation = call->request->challenge->generation,
     };
+    if (call->request->challenge->backup.len > 0) {
+        return ks_hsm_challenge_restore(call);
+    }
     if (!ks_is_generation(issued.generation)) {
         return KS_RES(VALIDATION);
     }
     KS_TRY(ks_domain_key_wish(hsm->crypto, ks_bytes_of(hsm->region), issued.generation, &wish));
-    KS_TRY(ks_random_public(issued.nonce, sizeof(issued.nonce)));
-    const struct ks_challenge challenge = {
-        .purpose = issued.purpose,
-        .nonce = issued.nonce,
-        .certificate = hsm->certificate,
-        .transit_key = ks_buffer_bytes(&hsm->transit_key),
-        .destination = {wish.destination, sizeof(wish.destination)},
-        .request_hash = wish.request_hash,
-    };
-    KS_BUFFER_AUTO out = {.len_max = KS_CHALLENGE_LEN_MAX};
-    KS_TRY(ks_challenge_sign(&challenge, hsm->identity, &out));
-    KS_TRY(ks_challenge_hash(hsm->crypto, ks_buffer_bytes(&out), issued.hash));
-    KS_TRY(ks_hsm_place(call->arena, out.len, &call->reply->challenge));
-    memcpy(call->reply->challenge.data, out.ptr, out.len);
-    ks_challenges_add(&hsm->challenges, &issued);
-    call->reply->generation = issued.generation;
-    return KS_RES(OK);
+    return ks_hsm_issue(call, &issued, (ks_bytes){wish.destination, sizeof(wish.destination)},
+                        wish.request_hash);
 }
 
 /* Whether the challenge comes from an hsm of the roster that wants exactly this generation. */

@@ -39,3 +39,6 @@ ks_result ks_hsm_reseal(struct ks_hsm_call *call);
 ks_result ks_hsm_evict(struct ks_hsm_call *call);
 ks_result ks_hsm_seal_records(struct ks_hsm_call *call);
 ks_result ks_hsm_check_records(struct ks_hsm_call *call);
+ks_result ks_hsm_install_kit(struct ks_hsm_call *call);
+ks_result ks_hsm_backup_begin(struct ks_hsm_call *call);
+ks_result ks_hsm_restore(struct ks_hsm_call *call);

@@ -43,6 +43,9 @@ static const struct {
     CHANGES(EVICT, evict),
     USES(SEAL_RECORDS, seal_records),
     USES(CHECK_RECORDS, check_records),
+    CHANGES(INSTALL_KIT, install_kit),
+    USES(BACKUP_BEGIN, backup_begin),
+    CHANGES(RESTORE, restore),
 };
 
 /* Who this hsm is, by its own certificate; it must be what its configuration says. */

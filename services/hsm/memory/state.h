@@ -11,6 +11,7 @@
 #include "pkg/base/bytes.h"
 #include "pkg/base/clock.h"
 #include "pkg/blob/context.h"
+#include "pkg/custody/kit.h"
 #include "pkg/transit/roster.h"
 #include "services/hsm/memory/challenges.h"
 #include "services/hsm/memory/domain_keys.h"
@@ -41,6 +42,7 @@ struct ks_hsm {
     bool confined;
     char node_id[KS_NODE_ID_LEN + 1];
     struct ks_roster roster; /* number 0: none yet */
+    struct ks_kit kit;       /* period 0: none yet */
     struct ks_domain_keys domain_keys;
     struct ks_challenges challenges;
     struct ks_key_cache *cache;

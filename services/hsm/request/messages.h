@@ -21,6 +21,7 @@ typedef Keystead__Internal__V1__HsmRequest HsmRequest;
 typedef Keystead__Internal__V1__HsmReply HsmReply;
 typedef Keystead__Internal__V1__HsmStatus HsmStatus;
 typedef Keystead__Internal__V1__HsmRecord HsmRecord;
+typedef Keystead__Internal__V1__HsmRestoredKey HsmRestoredKey;
 typedef Keystead__Internal__V1__HsmSealRecords HsmSealRecords;
 typedef Keystead__Internal__V1__HsmChange HsmChange;
 typedef Keystead__Internal__V1__KeyUse KeyUse;

@@ -30,6 +30,35 @@ ks_result ks_request_roster(struct ks_hsm_link *link, ks_bytes roster, struct ks
     return ks_sync_hsm(link, &request, arena, &reply);
 }
 
+ks_result ks_request_kit(struct ks_hsm_link *link, ks_bytes kit, struct ks_arena *arena)
+{
+    INTERNAL(HsmInstallKit) install = INTERNAL_NEW(HSM_INSTALL_KIT);
+    install.kit = ks_lend_bytes(kit);
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_INSTALL_KIT);
+    request.install_kit = &install;
+    const INTERNAL(HsmReply) *reply = NULL;
+    return ks_sync_hsm(link, &request, arena, &reply);
+}
+
+ks_result ks_request_backup(struct ks_hsm_link *link, ks_bytes header, uint32_t period,
+                            struct ks_arena *arena, struct ks_backup_keys *ret_keys)
+{
+    INTERNAL(HsmBackupBegin) begin = INTERNAL_NEW(HSM_BACKUP_BEGIN);
+    begin.header = ks_lend_bytes(header);
+    begin.period = period;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_BACKUP_BEGIN);
+    request.backup_begin = &begin;
+    const INTERNAL(HsmReply) *reply = NULL;
+    struct ks_backup_keys keys = {.stream_key = {NULL, 0}};
+    KS_TRY(ks_sync_hsm(link, &request, arena, &reply));
+    KS_TRY(take(reply->stream_key, &keys.stream_key));
+    KS_TRY(take(reply->key_block, &keys.key_block));
+    *ret_keys = keys;
+    return KS_RES(OK);
+}
+
 ks_result ks_request_make(struct ks_hsm_link *link, uint32_t generation, struct ks_arena *arena,
                           ks_bytes *ret_wrapped)
 {

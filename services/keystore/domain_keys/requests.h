@@ -21,6 +21,24 @@ KS_MUST_USE ks_result ks_request_status(struct ks_hsm_link *link, struct ks_aren
 KS_MUST_USE ks_result ks_request_roster(struct ks_hsm_link *link, ks_bytes roster,
                                         struct ks_arena *arena);
 
+/* Gives the hsm a custodian kit. Also fails with the hsm's refusal of it. */
+KS_MUST_USE ks_result ks_request_kit(struct ks_hsm_link *link, ks_bytes kit,
+                                     struct ks_arena *arena);
+
+/* The keys of a backup, as the hsm gives them; in the arena of the request. */
+struct ks_backup_keys {
+    ks_bytes stream_key; /* 32 bytes, a secret: the arena is wiped when it is done */
+    ks_bytes key_block;  /* proto/formats/key-block-v1.md */
+};
+
+/*
+ * Has the hsm begin a backup with this header, which names the custodian kit of the period.
+ * Also fails as HsmBackupBegin does: NOT_FOUND (the hsm holds no domain key), INVALID_STATE (it has
+ * no kit), CONFLICT (its kit is of another period).
+ */
+KS_MUST_USE ks_result ks_request_backup(struct ks_hsm_link *link, ks_bytes header, uint32_t period,
+                                        struct ks_arena *arena, struct ks_backup_keys *ret_keys);
+
 /* Has the hsm make a generation. ret_wrapped is its own copy of it, under its node key. */
 KS_MUST_USE ks_result ks_request_make(struct ks_hsm_link *link, uint32_t generation,
                                       struct ks_arena *arena, ks_bytes *ret_wrapped);
