@@ -164,7 +164,7 @@ ks_result ks_block_seal(struct ks_crypto *crypto, const struct ks_block_maker *m
         maker->certificate.len > KS_PEER_CERTIFICATE_MAX) {
         return KS_RES(VALIDATION);
     }
-    KS_TRY(ks_head_append(maker, out));
+    KS_TRY(ks_custody_head_append(maker, out));
     KS_TRY(append_boxes(crypto, maker, key, out));
     KS_TRY(append_domain_keys(crypto, maker, key, keys, out));
     return append_signature(maker, out);
@@ -179,7 +179,7 @@ ks_result ks_block_read(ks_bytes bytes, struct ks_block *ret_block)
     struct ks_reader in = {.rest = bytes};
     struct ks_block block = {.head = {.period = 0}};
     uint8_t subsets[KS_CUSTODY_SUBSETS_MAX];
-    if (!ks_head_read(&in, &block.head)) {
+    if (!ks_custody_head_read(&in, &block.head)) {
         return KS_RES(INVALID_CIPHERTEXT);
     }
     size_t count = ks_custody_subsets(block.head.needed, block.head.count, subsets);

@@ -56,7 +56,7 @@ ks_result ks_box_read(ks_bytes bytes, struct ks_box *ret_box)
 
     struct ks_reader in = {.rest = bytes};
     struct ks_box box = {.subset = 0};
-    if (ks_read_u8(&in) != VERSION || !ks_head_read(&in, &box.head)) {
+    if (ks_read_u8(&in) != VERSION || !ks_custody_head_read(&in, &box.head)) {
         return KS_RES(INVALID_CIPHERTEXT);
     }
     box.subset = ks_read_u8(&in);

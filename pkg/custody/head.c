@@ -14,7 +14,7 @@
 
 static_assert(KS_CUSTODY_TAG_LEN == KS_AEAD_TAG_LEN, "the tag is the cipher's");
 
-bool ks_head_read(struct ks_reader *in, struct ks_custody_head *ret_head)
+bool ks_custody_head_read(struct ks_reader *in, struct ks_custody_head *ret_head)
 {
     const uint8_t *begin = in->rest.ptr;
     size_t len = in->rest.len;
@@ -37,7 +37,7 @@ bool ks_head_read(struct ks_reader *in, struct ks_custody_head *ret_head)
     return true;
 }
 
-ks_result ks_head_append(const struct ks_block_maker *maker, struct ks_buffer *out)
+ks_result ks_custody_head_append(const struct ks_block_maker *maker, struct ks_buffer *out)
 {
     const struct ks_kit *kit = maker->kit;
     uint8_t place[KS_CUSTODY_HEAD_MAX];

@@ -24,14 +24,15 @@ struct ks_layer {
  * ret_head  unspecified when it is malformed.
  * Returns whether it is well formed.
  */
-bool ks_head_read(struct ks_reader *in, struct ks_custody_head *ret_head);
+bool ks_custody_head_read(struct ks_reader *in, struct ks_custody_head *ret_head);
 
 /*
  * Appends the head of a block.
  * out  after a failure it may hold a part of the head.
  * Fails: LIMIT_EXCEEDED (the buffer's cap), INTERNAL.
  */
-KS_MUST_USE ks_result ks_head_append(const struct ks_block_maker *maker, struct ks_buffer *out);
+KS_MUST_USE ks_result ks_custody_head_append(const struct ks_block_maker *maker,
+                                             struct ks_buffer *out);
 
 /*
  * Derives the key of a layer from what the custodian's key and the ephemeral key agree on.
