@@ -171,6 +171,7 @@ def keystore(topology, zone):
         f"process_key_file: {tls}/process.key\n"
         f"hsm_socket: {topology.hsm_socket(zone)}\n"
         f"control_address: {topology.control_internal}\n"
+        f"client_ca_file: {topology.folder('tls', 'clients.pem')}\n"
         f"min_zones: {1 if topology.embedded else 2}\n"
     )
     if not topology.embedded:

@@ -54,6 +54,7 @@ static const struct form forms[KS_SPIFFE_KIND_COUNT] = {
     [KS_SPIFFE_FRONTEND] = {4, {WORD("region"), PART(region), WORD("frontend"), PART(node)}},
     [KS_SPIFFE_KEYSTORE] = {4, {WORD("region"), PART(region), WORD("keystore"), PART(zone)}},
     [KS_SPIFFE_CONTROL] = {1, {WORD("control")}},
+    [KS_SPIFFE_IDENTITIES] = {2, {WORD("control"), WORD("identities")}},
     [KS_SPIFFE_HSM] = {3, {WORD("hsm"), PART(region), PART(zone)}},
 };
 

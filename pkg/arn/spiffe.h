@@ -7,6 +7,8 @@
  *   FRONTEND      spiffe://<domain>/region/<region>/frontend/<node>     process root
  *   KEYSTORE      spiffe://<domain>/region/<region>/keystore/<zone>     process root
  *   CONTROL       spiffe://<domain>/control                             process root
+ *   IDENTITIES    spiffe://<domain>/control/identities                  client root: signs, and
+ *                                                                       opens no connection
  *   HSM           spiffe://<domain>/hsm/<region>/<zone>                 hsm root
  *
  * A listener must also check which root a certificate chains to: the path alone admits nobody. The
@@ -29,6 +31,7 @@ enum ks_spiffe_kind {
     KS_SPIFFE_FRONTEND,
     KS_SPIFFE_KEYSTORE,
     KS_SPIFFE_CONTROL,
+    KS_SPIFFE_IDENTITIES,
     KS_SPIFFE_HSM,
     KS_SPIFFE_KIND_COUNT
 };

@@ -26,6 +26,7 @@ static const struct sample samples[] = {
     {START "region/ap-seoul-1/keystore/ap-seoul-1a",
      {.kind = KS_SPIFFE_KEYSTORE, .region = "ap-seoul-1", .zone = "ap-seoul-1a"}},
     {START "control", {.kind = KS_SPIFFE_CONTROL}},
+    {START "control/identities", {.kind = KS_SPIFFE_IDENTITIES}},
     {START "hsm/ap-seoul-1/ap-seoul-1a",
      {.kind = KS_SPIFFE_HSM, .region = "ap-seoul-1", .zone = "ap-seoul-1a"}},
 };

@@ -12,6 +12,7 @@ struct ks_crypto {
     EVP_CIPHER_CTX *open;
     EVP_MD_CTX *sha256;
     EVP_MD_CTX *sha384;
+    EVP_MD_CTX *shake128;
     struct ks_mac *mac; /* NULL until the first ks_crypto_mac */
 
     uint8_t nonces[KS_RANDOM_BLOCK];

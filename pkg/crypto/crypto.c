@@ -28,11 +28,12 @@ static ks_result fetch_all(void)
         .aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL),
         .sha256 = EVP_MD_fetch(NULL, "SHA256", NULL),
         .sha384 = EVP_MD_fetch(NULL, "SHA384", NULL),
+        .shake128 = EVP_MD_fetch(NULL, "SHAKE128", NULL),
         .hmac = EVP_MAC_fetch(NULL, "HMAC", NULL),
         .hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL),
     };
     bool complete = ks_fetched.aes_256_gcm && ks_fetched.sha256 && ks_fetched.sha384 &&
-                    ks_fetched.hmac && ks_fetched.hkdf;
+                    ks_fetched.shake128 && ks_fetched.hmac && ks_fetched.hkdf;
     return complete ? KS_RES(OK) : ks_openssl_fail(KS_INTERNAL);
 }
 
@@ -69,10 +70,12 @@ struct ks_crypto *ks_crypto_new(void)
     crypto->open = EVP_CIPHER_CTX_new();
     crypto->sha256 = EVP_MD_CTX_new();
     crypto->sha384 = EVP_MD_CTX_new();
+    crypto->shake128 = EVP_MD_CTX_new();
     crypto->nonce_at = KS_RANDOM_BLOCK;
 
     /* These fail only when there is no memory left, and the process aborts then, as everywhere. */
     int ready = crypto->seal && crypto->open && crypto->sha256 && crypto->sha384 &&
+                crypto->shake128 &&
                 EVP_EncryptInit_ex2(crypto->seal, ks_fetched.aes_256_gcm, NULL, NULL, NULL) == 1 &&
                 EVP_DecryptInit_ex2(crypto->open, ks_fetched.aes_256_gcm, NULL, NULL, NULL) == 1;
     assert(ready);
@@ -88,6 +91,7 @@ void ks_crypto_free(struct ks_crypto *crypto)
     EVP_CIPHER_CTX_free(crypto->open);
     EVP_MD_CTX_free(crypto->sha256);
     EVP_MD_CTX_free(crypto->sha384);
+    EVP_MD_CTX_free(crypto->shake128);
     ks_mac_free(crypto->mac);
     ks_wipe(crypto, sizeof(*crypto));
     ks_free(crypto);

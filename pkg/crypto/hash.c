@@ -40,3 +40,13 @@ ks_result ks_hash_sha256_once(ks_bytes bytes, uint8_t ret_digest[static KS_SHA25
     return ks_openssl_check(
         EVP_Digest(bytes.ptr, bytes.len, ret_digest, NULL, ks_fetched.sha256, NULL));
 }
+
+ks_result ks_hash_shake128(struct ks_crypto *crypto, ks_bytes bytes, uint8_t *ret_bytes, size_t len)
+{
+    assert(crypto);
+
+    EVP_MD_CTX *context = crypto->shake128;
+    KS_TRY(ks_openssl_check(EVP_DigestInit_ex2(context, ks_fetched.shake128, NULL)));
+    KS_TRY(ks_openssl_check(EVP_DigestUpdate(context, bytes.ptr, bytes.len)));
+    return ks_openssl_check(EVP_DigestFinalXOF(context, ret_bytes, len));
+}

@@ -1,6 +1,6 @@
 /*
- * hash: SHA-256 and SHA-384 (FIPS 180-4) of several parts, which are hashed as if they were one run.
- * A digest is unspecified after a failure.
+ * hash: SHA-256 and SHA-384 (FIPS 180-4) of several parts, which are hashed as if they were one run,
+ * and SHAKE128 (FIPS 202). A digest is unspecified after a failure.
  *
  * Threads: with a struct ks_crypto of the caller's thread.
  */
@@ -31,3 +31,11 @@ KS_MUST_USE ks_result ks_hash_sha384(struct ks_crypto *crypto, const ks_bytes *p
  * Threads: any thread. Fails: INTERNAL (OpenSSL); ret_digest is then unspecified.
  */
 KS_MUST_USE ks_result ks_hash_sha256_once(ks_bytes bytes, uint8_t ret_digest[static KS_SHA256_LEN]);
+
+/*
+ * Expands one run to `len` bytes with SHAKE128.
+ * ret_bytes  the caller's, len of them.
+ * Fails: INTERNAL (OpenSSL); ret_bytes is then unspecified.
+ */
+KS_MUST_USE ks_result ks_hash_shake128(struct ks_crypto *crypto, ks_bytes bytes, uint8_t *ret_bytes,
+                                       size_t len);

@@ -71,12 +71,32 @@ static void no_parts_are_the_empty_run(void **state)
     assert_memory_equal(got, wanted.bytes, KS_SHA256_LEN);
 }
 
+/* FIPS 202; the answer is that of Python: hashlib.shake_128(b"abc").digest(200). */
+static void shake128_is_that_of_another_implementation(void **state)
+{
+    (void)state;
+    struct hex wanted = hex_of("5881092dd818bf5cf8a3ddb793fbcba74097d5c526a6d35f97b83351940f2cc8"
+                               "44c50af32acd3f2cdd066568706f509bc1bdde58295dae3f891a9a0fca578378"
+                               "9a41f8611214ce612394df286a62d1a2252aa94db9c538956c717dc2bed4f232"
+                               "a0294c857c730aa16067ac1062f1201fb0d377cfb9cde4c63599b27f3462bba4"
+                               "a0ed296c801f9ff7f57302bb3076ee145f97a32ae68e76ab66c48d51675bd49a"
+                               "cc29082f5647584e6aa01b3f5af057805f973ff8ecb8b226ac32ada6f01c1fcd"
+                               "4818cb006aa5b4cd");
+    uint8_t got[200];
+
+    assert_int_equal(ks_hash_shake128(crypto, KS_LITERAL("abc"), got, sizeof(got)).code, KS_OK);
+
+    assert_int_equal(wanted.len, sizeof(got));
+    assert_memory_equal(got, wanted.bytes, sizeof(got));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_are_those_of_other_implementations),
         cmocka_unit_test(parts_read_as_one_run),
         cmocka_unit_test(no_parts_are_the_empty_run),
+        cmocka_unit_test(shake128_is_that_of_another_implementation),
     };
     if (ks_failed(ks_crypto_init(&(struct ks_crypto_options){0}))) {
         return 1;

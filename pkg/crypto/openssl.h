@@ -19,6 +19,7 @@ struct ks_fetched {
     EVP_CIPHER *aes_256_gcm;
     EVP_MD *sha256;
     EVP_MD *sha384;
+    EVP_MD *shake128;
     EVP_MAC *hmac;
     EVP_KDF *hkdf;
 };

@@ -1,7 +1,7 @@
 #include "pkg/follow/feed.h"
 
 #include <assert.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -10,222 +10,226 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
+#include "pkg/follow/position.h"
+#include "pkg/mirror/mirror.h"
+#include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 
-#define CHUNK_LEN       (256U * 1024U) /* of a snapshot: a message is sent when it is past this */
-#define HEAD_LEN_MAX    1024U          /* of the fields around the records */
-#define RECORDS_FIELD   5U             /* of WatchIdentitiesResponse */
+#define RECORDS_MAX     (1536U * 1024U) /* bytes: a chunk, and one record past it */
+#define HEAD_LEN_MAX    4096U           /* of the fields around the records */
+#define RECORDS_FIELD   3U              /* of WatchIdentitiesResponse */
 #define REQUEST_LEN_MAX 1024U
 
 typedef Keystead__Internal__V1__WatchIdentitiesRequest watch_request;
 typedef Keystead__Internal__V1__WatchIdentitiesResponse watch_response;
+typedef Keystead__Internal__V1__IdentityRecord identity_record;
 
 struct follower {
-    struct ks_rpc_stream *stream; /* NULL: the place is free. Until on_close */
-    bool asked;                   /* has said what it has */
-    bool cut;                     /* was cut off, and is told nothing more */
-    struct ks_follow_position told;
+    struct ks_feed *feed;
+    struct ks_rpc_stream *stream; /* a ref */
+    struct follower *next;
+    atomic_bool poked; /* a look at it is posted */
+    bool spoke;        /* the stream's loop: has said what it has */
+    /* The feed's loop. */
+    bool asked;
+    bool closed;
+    struct ks_follow_position had; /* when the transfer under way, or the next one, began */
+    /* The transfer under way. */
+    bool sending;
+    bool snapshot;
+    bool begun; /* its first message was sent */
+    char epoch[KS_HEAD_EPOCH_MAX + 1];
+    int64_t base; /* deletions up to it are not sent */
+    struct ks_mirror_place place;
 };
 
 struct ks_feed {
     struct ks_feed_options options;
-    pthread_mutex_t lock; /* guards the followers, and serve */
-    struct follower followers[KS_FEED_FOLLOWERS_MAX];
-};
-
-/* A snapshot on its way to one follower. */
-struct ks_feed_writer {
-    struct ks_rpc_stream *stream;
-    struct ks_follow_position now;
-    bool begun;
-    struct ks_buffer records;
+    atomic_size_t count;        /* streams that are open */
+    struct follower *followers; /* the loop's */
 };
 
 struct ks_feed *ks_feed_new(const struct ks_feed_options *options)
 {
-    assert(options->serve);
+    assert(options->loop && options->mirror);
 
     struct ks_feed *feed = ks_alloc(1, sizeof(*feed));
     feed->options = *options;
-    pthread_mutex_init(&feed->lock, NULL);
+    if (feed->options.chunk_len == 0) {
+        feed->options.chunk_len = KS_FEED_CHUNK_LEN;
+    }
     return feed;
 }
 
 void ks_feed_free(struct ks_feed *feed)
 {
     if (feed) {
-        pthread_mutex_destroy(&feed->lock);
+        assert(!feed->followers);
         ks_free(feed);
     }
 }
 
-/* Messages */
+/* ---- What a follower lacks ---- */
 
-ks_result ks_feed_pack(struct ks_buffer *records, ks_bytes key, ks_bytes value, int64_t revision)
+/* A chunk that is being read. */
+struct chunk {
+    const struct follower *follower;
+    struct ks_buffer records;
+};
+
+static ks_result pack(struct chunk *chunk, const struct ks_mirror_record *record)
 {
-    assert(records->len_max <= KS_FEED_RECORDS_MAX);
-
-    KS_AUTO_FREE char *name = ks_bytes_dup(key);
-    Keystead__Internal__V1__IdentityRecord record = KEYSTEAD__INTERNAL__V1__IDENTITY_RECORD__INIT;
-    record.key = name;
-    record.deleted = !value.ptr;
-    record.mod_revision = revision;
-    if (value.ptr) {
-        record.value.len = value.len;
-        record.value.data = (uint8_t *)(uintptr_t)value.ptr;
+    KS_AUTO_FREE char *name = ks_bytes_dup(record->key);
+    identity_record packed = KEYSTEAD__INTERNAL__V1__IDENTITY_RECORD__INIT;
+    packed.key = name;
+    packed.deleted = !record->value.ptr;
+    packed.mod_revision = record->revision;
+    if (record->value.ptr) {
+        packed.value.len = record->value.len;
+        packed.value.data = (uint8_t *)(uintptr_t)record->value.ptr;
     }
-    return ks_codec_pack_field(RECORDS_FIELD, &record.base, records);
+    return ks_codec_pack_field(RECORDS_FIELD, &packed.base, &chunk->records);
 }
 
-/* Sends records, with head's fields behind them: those of a message may come in any order. */
-static ks_result send_message(struct ks_rpc_stream *stream, watch_response *head,
-                              const struct ks_follow_position *now, ks_bytes records)
+/* A snapshot says nothing of what was gone before it began. */
+static bool add_to_chunk(void *user, const struct ks_mirror_record *record)
 {
-    KS_BUFFER_AUTO message = {.len_max = KS_FEED_RECORDS_MAX + HEAD_LEN_MAX};
-    head->epoch = (char *)(uintptr_t)now->epoch;
-    head->revision = now->revision;
-    KS_TRY(ks_buffer_append(&message, records));
-    KS_TRY(ks_codec_pack(&head->base, &message));
-    return ks_rpc_stream_send_buffer(stream, &message);
+    struct chunk *chunk = user;
+    const struct follower *follower = chunk->follower;
+    if (chunk->records.len >= follower->feed->options.chunk_len) {
+        return false;
+    }
+    if (follower->snapshot && !record->value.ptr && record->revision <= follower->base) {
+        return true;
+    }
+    return !ks_failed(pack(chunk, record));
 }
 
-static ks_result send_chunk(struct ks_feed_writer *writer, bool last)
+/* Begins a transfer of what a follower lacks that has what `had` says. */
+static void begin_transfer(struct follower *follower, const struct ks_head *head, int64_t floor)
 {
-    watch_response head = KEYSTEAD__INTERNAL__V1__WATCH_IDENTITIES_RESPONSE__INIT;
-    head.snapshot = true;
-    head.snapshot_end = last;
-    KS_TRY(send_message(writer->stream, &head, &writer->now, ks_buffer_bytes(&writer->records)));
-    writer->records.len = 0;
+    const struct ks_follow_position *had = &follower->had;
+    bool reaches_back = strcmp(had->epoch, head->epoch) == 0 && had->revision >= floor &&
+                        had->revision <= head->revision;
+    follower->sending = true;
+    follower->begun = false;
+    follower->snapshot = !reaches_back;
+    follower->base = reaches_back ? had->revision : head->revision;
+    follower->place =
+        reaches_back ? ks_mirror_after(had->revision) : (struct ks_mirror_place){.len = 0};
+    memcpy(follower->epoch, head->epoch, sizeof(follower->epoch));
+}
+
+/*
+ * Whether the transfer under way still leads to a state of the mirror. It does not once tombstones
+ * went that it would have to bring, or another history is in the mirror's place.
+ */
+static bool is_overtaken(const struct follower *follower, const struct ks_head *head, int64_t floor)
+{
+    return strcmp(follower->epoch, head->epoch) != 0 || floor > follower->base;
+}
+
+static ks_result send_chunk(struct follower *follower, const struct chunk *chunk, ks_bytes head)
+{
+    KS_BUFFER_AUTO message = {.len_max = RECORDS_MAX + HEAD_LEN_MAX};
+    watch_response fields = KEYSTEAD__INTERNAL__V1__WATCH_IDENTITIES_RESPONSE__INIT;
+    fields.begin = !follower->begun;
+    fields.snapshot = follower->snapshot;
+    fields.head = (ProtobufCBinaryData){head.len, (uint8_t *)(uintptr_t)head.ptr};
+    KS_TRY(ks_buffer_append(&message, ks_buffer_bytes(&chunk->records)));
+    KS_TRY(ks_codec_pack(&fields.base, &message));
+    KS_TRY(ks_rpc_stream_send_buffer(follower->stream, &message));
+    follower->begun = true;
     return KS_RES(OK);
 }
 
-void ks_feed_begin(struct ks_feed_writer *writer, const struct ks_follow_position *now)
+static ks_result send_from(struct follower *follower, const struct ks_mirror_view *view,
+                           const struct ks_head *head)
 {
-    assert(!writer->begun);
-    assert(now->epoch[0] != '\0');
-
-    writer->now = *now;
-    writer->begun = true;
+    struct chunk chunk = {.follower = follower, .records = {.len_max = RECORDS_MAX}};
+    bool end = false;
+    ks_result result = ks_mirror_view_changes(view, &follower->place, add_to_chunk, &chunk, &end);
+    if (!ks_failed(result)) {
+        ks_bytes last = end ? ks_mirror_view_head_bytes(view) : (ks_bytes){0};
+        result = send_chunk(follower, &chunk, last);
+    }
+    ks_buffer_done(&chunk.records);
+    if (!ks_failed(result) && end) {
+        follower->sending = false;
+        memcpy(follower->had.epoch, head->epoch, sizeof(head->epoch));
+        follower->had.revision = head->revision;
+        follower->had.number = head->number;
+    }
+    return result;
 }
 
-ks_result ks_feed_add(struct ks_feed_writer *writer, ks_bytes key, ks_bytes value, int64_t revision)
+/* Sends the next chunk, if the follower lacks something. ret_sent: whether there was one. */
+static ks_result send_next(struct follower *follower, bool *ret_sent)
 {
-    assert(writer->begun);
-
-    KS_TRY(ks_feed_pack(&writer->records, key, value, revision));
-    return writer->records.len < CHUNK_LEN ? KS_RES(OK) : send_chunk(writer, false);
+    KS_MIRROR_VIEW_AUTO *view = NULL;
+    *ret_sent = false;
+    KS_TRY(ks_mirror_view_open(follower->feed->options.mirror, &view));
+    const struct ks_head *head = ks_mirror_view_head(view);
+    if (!head) {
+        return KS_RES(OK);
+    }
+    int64_t floor = ks_mirror_view_floor(view);
+    if (!follower->sending && head->number <= follower->had.number) {
+        return KS_RES(OK);
+    }
+    if (!follower->sending || is_overtaken(follower, head, floor)) {
+        begin_transfer(follower, head, floor);
+    }
+    KS_TRY(send_from(follower, view, head));
+    *ret_sent = true;
+    return KS_RES(OK);
 }
 
-/* Followers; all with the lock */
+static void poke(struct follower *follower);
 
-static void cut_off(struct follower *follower, const char *cause)
+/* One chunk at a time, so that followers take turns. */
+static void look_at(void *argument)
 {
-    ks_log(WARN, "a follower must start over with the identities", KS_TEXT("cause", cause),
-           KS_TEXT("peer", ks_rpc_stream_peer(follower->stream)->spiffe));
-    ks_rpc_stream_cancel(follower->stream);
-    follower->cut = true;
+    struct follower *follower = argument;
+    atomic_store(&follower->poked, false);
+    if (follower->closed || !follower->asked || !ks_rpc_stream_ready(follower->stream)) {
+        return; /* a stream that is not ready says so when it is */
+    }
+    bool sent = false;
+    ks_result result = send_next(follower, &sent);
+    if (ks_failed(result)) {
+        ks_log(WARN, "a follower of the identities is cut off",
+               KS_TEXT("code", ks_code_name(result.code)));
+        ks_rpc_stream_cancel(follower->stream);
+    } else if (sent && ks_rpc_stream_ready(follower->stream)) {
+        poke(follower);
+    }
 }
 
-/* Whether the follower is to be told of changes. */
-static bool follows(const struct follower *follower)
+static void poke(struct follower *follower)
 {
-    return follower->stream && follower->asked && !follower->cut;
+    if (!atomic_exchange(&follower->poked, true)) {
+        ks_rpc_loop_post(follower->feed->options.loop, look_at, follower);
+    }
 }
 
-/* The follower's place; NULL as stream finds a free one. NULL: there is none. */
-static struct follower *find(struct ks_feed *feed, const struct ks_rpc_stream *stream)
+void ks_feed_changed(struct ks_feed *feed)
 {
-    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
-        if (feed->followers[i].stream == stream) {
-            return &feed->followers[i];
+    for (struct follower *follower = feed->followers; follower; follower = follower->next) {
+        if (!follower->closed) { /* else it is about to be freed */
+            poke(follower);
         }
     }
-    return NULL;
 }
 
-/* Tells the follower what it lacks, given what it has. */
-static void serve(struct ks_feed *feed, struct follower *follower,
-                  const struct ks_follow_position *had)
+/* ---- Streams ---- */
+
+static void enlist(void *argument)
 {
-    struct ks_feed_writer writer = {.stream = follower->stream,
-                                    .records = {.len_max = KS_FEED_RECORDS_MAX}};
-    struct ks_follow_position now = {.revision = 0};
-    ks_result served = feed->options.serve(feed->options.user, had, &writer, &now);
-    if (!ks_failed(served) && writer.begun) {
-        served = send_chunk(&writer, true);
-    }
-    ks_buffer_done(&writer.records);
-    follower->told = now;
-    if (ks_failed(served)) {
-        cut_off(follower, served.code == KS_UNAVAILABLE ? "there is nothing to send yet"
-                                                        : "the snapshot could not be sent");
-    }
+    struct follower *follower = argument;
+    follower->next = follower->feed->followers;
+    follower->feed->followers = follower;
 }
-
-static void tell(struct follower *follower, const struct ks_follow_position *now, ks_bytes records)
-{
-    watch_response head = KEYSTEAD__INTERNAL__V1__WATCH_IDENTITIES_RESPONSE__INIT;
-    if (!ks_follow_same_epoch(&follower->told, now)) {
-        cut_off(follower, "the records are of another epoch now");
-    } else if (ks_failed(send_message(follower->stream, &head, now, records))) {
-        cut_off(follower, "it reads too slowly");
-    } else {
-        follower->told = *now;
-    }
-}
-
-/* What the owner calls */
-
-void ks_feed_publish(struct ks_feed *feed, const struct ks_follow_position *now, ks_bytes records)
-{
-    pthread_mutex_lock(&feed->lock);
-    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
-        struct follower *follower = &feed->followers[i];
-        bool has_it =
-            ks_follow_same_epoch(&follower->told, now) && follower->told.revision >= now->revision;
-        if (follows(follower) && !has_it) {
-            tell(follower, now, records);
-        }
-    }
-    pthread_mutex_unlock(&feed->lock);
-}
-
-void ks_feed_renew(struct ks_feed *feed)
-{
-    pthread_mutex_lock(&feed->lock);
-    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
-        struct follower *follower = &feed->followers[i];
-        if (follows(follower)) {
-            const struct ks_follow_position had = follower->told;
-            serve(feed, follower, &had);
-        }
-    }
-    pthread_mutex_unlock(&feed->lock);
-}
-
-bool ks_feed_has_followers(struct ks_feed *feed)
-{
-    bool found = false;
-    pthread_mutex_lock(&feed->lock);
-    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX && !found; i++) {
-        found = follows(&feed->followers[i]);
-    }
-    pthread_mutex_unlock(&feed->lock);
-    return found;
-}
-
-void ks_feed_cut_off(struct ks_feed *feed, const char *cause)
-{
-    pthread_mutex_lock(&feed->lock);
-    for (size_t i = 0; i < KS_FEED_FOLLOWERS_MAX; i++) {
-        if (follows(&feed->followers[i])) {
-            cut_off(&feed->followers[i], cause);
-        }
-    }
-    pthread_mutex_unlock(&feed->lock);
-}
-
-/* Streams */
 
 static ks_result on_open(void *user, struct ks_rpc_stream *stream)
 {
@@ -233,13 +237,16 @@ static ks_result on_open(void *user, struct ks_rpc_stream *stream)
     if (feed->options.on_open) {
         KS_TRY(feed->options.on_open(feed->options.user, stream));
     }
-    pthread_mutex_lock(&feed->lock);
-    struct follower *place = find(feed, NULL);
-    if (place) {
-        *place = (struct follower){.stream = stream};
+    if (atomic_fetch_add(&feed->count, 1) >= KS_FEED_FOLLOWERS_MAX) {
+        atomic_fetch_sub(&feed->count, 1);
+        return KS_RES(THROTTLED);
     }
-    pthread_mutex_unlock(&feed->lock);
-    return place ? KS_RES(OK) : KS_RES(THROTTLED);
+    struct follower *follower = ks_alloc(1, sizeof(*follower));
+    follower->feed = feed;
+    follower->stream = ks_rpc_stream_ref(stream);
+    ks_rpc_stream_set_user(stream, follower);
+    ks_rpc_loop_post(feed->options.loop, enlist, follower);
+    return KS_RES(OK);
 }
 
 /* Fails: VALIDATION (malformed, or an epoch that no feed has). */
@@ -254,32 +261,51 @@ static ks_result read_request(ks_bytes message, struct ks_follow_position *ret_h
                            NULL, &arena, &unpacked));
     const watch_request *request = (const watch_request *)unpacked;
     size_t epoch_len = strlen(request->epoch);
-    if (epoch_len > KS_FOLLOW_EPOCH_MAX) {
+    if (epoch_len > KS_FOLLOW_EPOCH_MAX || request->revision < 0) {
         return KS_RES(VALIDATION);
     }
     memcpy(ret_had->epoch, request->epoch, epoch_len + 1);
     ret_had->revision = request->revision;
+    ret_had->number = request->number;
     return KS_RES(OK);
+}
+
+struct asking {
+    struct follower *follower;
+    struct ks_follow_position had;
+};
+
+static void take_question(void *argument)
+{
+    struct asking *asking = argument;
+    struct follower *follower = asking->follower;
+    follower->had = asking->had;
+    follower->asked = true;
+    ks_free(asking);
+    poke(follower);
 }
 
 /* The follower says what it has: the first message of the stream, and the only one. */
 static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
 {
-    struct ks_feed *feed = user;
+    struct follower *follower = user;
     struct ks_follow_position had = {.revision = 0};
-    ks_result read = read_request(message, &had);
-    pthread_mutex_lock(&feed->lock);
-    struct follower *follower = find(feed, stream);
-    assert(follower);
-    if (follower->cut) {
-        /* It hears of that by on_close. */
-    } else if (ks_failed(read) || follower->asked) {
-        cut_off(follower, "its request is malformed");
-    } else {
-        follower->asked = true;
-        serve(feed, follower, &had);
+    if (follower->spoke || ks_failed(read_request(message, &had))) {
+        ks_log(WARN, "a follower of the identities asks for nothing that makes sense",
+               KS_TEXT("peer", ks_rpc_stream_peer(stream)->spiffe));
+        ks_rpc_stream_cancel(stream);
+        return;
     }
-    pthread_mutex_unlock(&feed->lock);
+    follower->spoke = true;
+    struct asking *asking = ks_alloc(1, sizeof(*asking));
+    *asking = (struct asking){follower, had};
+    ks_rpc_loop_post(follower->feed->options.loop, take_question, asking);
+}
+
+static void on_writable(void *user, struct ks_rpc_stream *stream)
+{
+    (void)stream;
+    poke(user);
 }
 
 /* A half-close is no end: the follower has said all it has to say. */
@@ -289,20 +315,41 @@ static void on_half_close(void *user, struct ks_rpc_stream *stream)
     (void)stream;
 }
 
+/* A look that was posted comes before this: nothing pokes a follower that is off the list. */
+static void dismiss(void *argument)
+{
+    struct follower *follower = argument;
+    struct follower **place = &follower->feed->followers;
+    while (*place && *place != follower) {
+        place = &(*place)->next;
+    }
+    assert(*place);
+    *place = follower->next;
+    atomic_fetch_sub(&follower->feed->count, 1);
+    ks_rpc_stream_unref(follower->stream);
+    ks_free(follower);
+}
+
+/* What the feed's loop has posted to itself is run first: that is twice around. */
+static void strike_off(void *argument)
+{
+    struct follower *follower = argument;
+    follower->closed = true;
+    ks_rpc_loop_post(follower->feed->options.loop, dismiss, follower);
+}
+
 static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
 {
+    (void)stream;
     (void)error; /* the follower comes back by itself */
-    struct ks_feed *feed = user;
-    pthread_mutex_lock(&feed->lock);
-    struct follower *follower = find(feed, stream);
-    assert(follower);
-    *follower = (struct follower){.stream = NULL};
-    pthread_mutex_unlock(&feed->lock);
+    struct follower *follower = user;
+    ks_rpc_loop_post(follower->feed->options.loop, strike_off, follower);
 }
 
 const struct ks_rpc_stream_callbacks ks_feed_stream_callbacks = {
     .on_open = on_open,
     .on_message = on_message,
+    .on_writable = on_writable,
     .on_half_close = on_half_close,
     .on_close = on_close,
 };

@@ -1,6 +1,8 @@
-/* Both ends over a real connection: a feed whose owner is the test, and a follower. */
+/* Both ends over a real connection: a feed of a real mirror, and copies that follow it. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,291 +11,598 @@
 #include <cmocka.h>
 
 #include "pkg/base/mem.h"
+#include "pkg/crypto/crypto.h"
 #include "pkg/follow/feed.h"
 #include "pkg/follow/follower.h"
+#include "pkg/mirror/mirror.h"
 #include "pkg/rpc/rpc_fixture.h"
+#include "pkg/signedset/signedset_fixture.h"
+#include "pkg/store/store_fixture.h"
 
-#define METHOD    "/test.Service/WatchIdentities"
-#define PARTS_MAX 64U
+#define METHOD         "/test.Service/WatchIdentities"
+#define RECORDS_MAX    6000 /* keys are account/0 to account/5999 */
+#define CHUNK_LEN      2048U
+#define QUEUE_BYTES    65536U
+#define TOMBSTONES_MAX 4U
+#define FRONTENDS      100
+#define MANY           5000 /* records: 50 times what the queue takes */
+#define SLOW_CHANGES   200
 
-/* The owner's records: one account, whose value is the revision's digits. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the three below */
-static struct ks_follow_position plane;
-static ks_code serving;
-static bool refusing;
+/* ---- The plane ---- */
 
+static struct fixture_signer *signer;
+static char *folder;
+static struct ks_mirror_db *mirror;
+static struct ks_rpc_loop *feed_loop;
 static struct ks_feed *feed;
 static struct ks_rpc_method watch;
 static struct ks_rpc_server *server;
-static struct ks_follower *follower;
-
-/* The follower's copy; written on its loop, read once the gauge says so. */
-static struct ks_follow_position copy;
-static struct seen {
-    bool snapshot;
-    struct ks_follow_position position;
-    char value[32];
-} seen[PARTS_MAX];
-static struct gauge parts;
-static struct gauge opened;
-static struct gauge ended;
-static ks_code takes; /* what the follower answers to a part */
+static struct ks_rpc_channel *channel;
+static atomic_bool refusing;
+static uint64_t number;
+static const char *epoch;
 
 static ks_result admit(void *user, struct ks_rpc_stream *stream)
 {
     (void)user;
     (void)stream;
-    pthread_mutex_lock(&lock);
-    ks_result result = refusing ? KS_RES(UNAVAILABLE) : KS_RES(OK);
-    pthread_mutex_unlock(&lock);
-    return result;
+    return atomic_load(&refusing) ? KS_RES(UNAVAILABLE) : KS_RES(OK);
 }
 
-static ks_result serve(void *user, const struct ks_follow_position *had,
-                       struct ks_feed_writer *writer, struct ks_follow_position *now)
+static ks_result seal(void *user, const struct ks_set_sum *sum, struct ks_head *ret_head,
+                      struct ks_buffer *ret_bytes)
 {
-    (void)user;
-    char value[32];
-    pthread_mutex_lock(&lock);
-    *now = plane;
-    ks_result result = (ks_result){serving};
-    pthread_mutex_unlock(&lock);
-    bool has_all = ks_follow_same_epoch(had, now) && had->revision == now->revision;
-    if (ks_failed(result) || has_all) {
-        return result;
+    struct ks_head head = {.revision = *(const int64_t *)user, .number = ++number};
+    (void)snprintf(head.epoch, sizeof(head.epoch), "%s", epoch);
+    fixture_sign_sum(signer, sum, &head, ret_bytes);
+    *ret_head = head;
+    return KS_RES(OK);
+}
+
+static void tell(void *argument)
+{
+    ks_feed_changed(argument);
+}
+
+/* Changes `count` records from `from` on, in one revision; value NULL: deletes them. */
+static void change(int from, int count, const char *value, int64_t revision)
+{
+    static struct ks_mirror_record records[RECORDS_MAX];
+    static char keys[RECORDS_MAX][16];
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "account/%d", from + i);
+        records[i] = (struct ks_mirror_record){ks_bytes_of(keys[i]), ks_bytes_of(value), revision};
     }
-    snprintf(value, sizeof(value), "%lld", (long long)now->revision);
-    ks_feed_begin(writer, now);
-    return ks_feed_add(writer, KS_LITERAL("account/1"), ks_bytes_of(value), now->revision);
-}
-
-static void stand_at(const char *epoch, int64_t revision)
-{
-    pthread_mutex_lock(&lock);
-    plane = (struct ks_follow_position){.revision = revision};
-    snprintf(plane.epoch, sizeof(plane.epoch), "%s", epoch);
-    pthread_mutex_unlock(&lock);
-}
-
-static void publish(const char *epoch, int64_t revision)
-{
-    KS_BUFFER_AUTO records = {.len_max = KS_FEED_RECORDS_MAX};
-    stand_at(epoch, revision);
-    assert_int_equal(
-        ks_feed_pack(&records, KS_LITERAL("account/1"), KS_LITERAL("new"), revision).code, KS_OK);
-    ks_feed_publish(feed, &plane, ks_buffer_bytes(&records));
-}
-
-static void on_open(void *user, struct ks_follow_position *position)
-{
-    (void)user;
-    *position = copy;
-    gauge_raise(&opened);
-}
-
-static ks_result on_part(void *user, const struct ks_follow_part *part)
-{
-    (void)user;
-    size_t index = (size_t)gauge_read(&parts);
-    assert_true(index < PARTS_MAX);
-    assert_true(part->whole);
-    assert_int_equal(part->record_count, 1);
-    seen[index] = (struct seen){.snapshot = part->snapshot, .position = part->position};
-    memcpy(seen[index].value, part->records[0].value.ptr, part->records[0].value.len);
-    if (takes == KS_OK) {
-        copy = part->position;
-    }
-    ks_result result = (ks_result){takes};
-    takes = KS_OK;
-    gauge_raise(&parts);
-    return result;
-}
-
-static void on_end(void *user)
-{
-    (void)user;
-    gauge_raise(&ended);
-}
-
-static void start_follower(void)
-{
-    static char address[32];
-    snprintf(address, sizeof(address), "127.0.0.1:%d", ks_rpc_server_port(server));
-    const struct ks_follower_options options = {
-        .loop = fixture_client_loop,
-        .method = METHOD,
-        .address = address,
-        .server_spiffe = "spiffe://test/server/",
-        .tls = fixture_tls("root", "client"),
-        .on_open = on_open,
-        .on_part = on_part,
-        .on_end = on_end,
-    };
-    assert_int_equal(ks_follower_new(&options, &follower).code, KS_OK);
+    assert_int_equal(ks_mirror_db_change(mirror, records, (size_t)count, seal, &revision).code,
+                     KS_OK);
+    ks_rpc_loop_post(feed_loop, tell, feed);
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    const struct ks_feed_options options = {.on_open = admit, .serve = serve};
-    parts = opened = ended = (struct gauge)GAUGE_INIT;
-    copy = (struct ks_follow_position){.revision = 0};
-    memset(seen, 0, sizeof(seen));
-    serving = takes = KS_OK;
-    refusing = false;
-    stand_at("e", 5);
+    folder = fixture_folder("follow");
+    number = 0;
+    epoch = "e";
+    atomic_store(&refusing, false);
+    const struct ks_mirror_options files = {.folder = folder, .tombstones_max = TOMBSTONES_MAX};
+    assert_int_equal(ks_mirror_db_open(&files, &mirror).code, KS_OK);
+    feed_loop = ks_rpc_loop_new("feed");
+    const struct ks_feed_options options = {
+        .loop = feed_loop, .mirror = mirror, .chunk_len = CHUNK_LEN, .on_open = admit};
     feed = ks_feed_new(&options);
     watch =
         (struct ks_rpc_method){.path = METHOD, .stream = &ks_feed_stream_callbacks, .user = feed};
-    server = fixture_server((struct ks_rpc_server_options){.methods = &watch, .method_count = 1});
+    server = fixture_server(
+        (struct ks_rpc_server_options){.methods = &watch,
+                                       .method_count = 1,
+                                       .streams_max = 2 * KS_FEED_FOLLOWERS_MAX,
+                                       .connection_streams_max = 2 * KS_FEED_FOLLOWERS_MAX,
+                                       .stream_queue_bytes_max = QUEUE_BYTES});
+    channel = fixture_channel(server, "client");
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    ks_follower_free(follower);
+    ks_rpc_channel_free(channel);
     ks_rpc_server_free(server);
+    ks_rpc_loop_free(feed_loop);
     ks_feed_free(feed);
+    ks_mirror_db_close(mirror);
+    fixture_remove(folder);
+    ks_free(folder);
     return 0;
 }
 
-static void assert_seen(int index, bool snapshot, const char *epoch, int64_t revision)
+/* ---- A copy that follows ---- */
+
+struct copy {
+    struct ks_rpc_stream *stream; /* a ref */
+    struct ks_following following;
+    struct ks_crypto *crypto;
+    struct ks_head_verifier *verifier;
+    struct ks_set_sum sum;
+    struct ks_set_leaf leaves[RECORDS_MAX];
+    bool present[RECORDS_MAX];
+    struct ks_follow_position position;
+    bool snapshot;        /* the last transfer was one */
+    struct gauge records; /* that have come, tombstones too */
+    struct gauge transfers;
+    struct gauge messages;
+    struct gauge closed;
+    bool pausing; /* after the next message */
+};
+
+static void apply(struct copy *copy, const struct ks_follow_record *record)
 {
-    gauge_await(&parts, index + 1);
-    assert_int_equal(seen[index].snapshot, snapshot);
-    assert_string_equal(seen[index].position.epoch, epoch);
-    assert_int_equal(seen[index].position.revision, revision);
+    int at = 0;
+    char key[32] = "";
+    memcpy(key, record->key.ptr, record->key.len < 31 ? record->key.len : 31);
+    assert_int_equal(sscanf(key, "account/%d", &at), 1);
+    if (copy->present[at]) {
+        assert_int_equal(ks_set_remove(copy->crypto, &copy->sum, &copy->leaves[at]).code, KS_OK);
+    }
+    copy->present[at] = record->value.ptr != NULL;
+    if (record->value.ptr) {
+        assert_int_equal(ks_set_leaf(copy->crypto, record->key, record->value, record->revision,
+                                     &copy->leaves[at])
+                             .code,
+                         KS_OK);
+        assert_int_equal(ks_set_add(copy->crypto, &copy->sum, &copy->leaves[at]).code, KS_OK);
+    }
+    gauge_raise(&copy->records);
 }
 
-static void a_follower_gets_everything_and_then_what_changes(void **state)
+/* Whatever has come, the state is that of the head which comes with the last part. */
+static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
 {
-    (void)state;
-    start_follower();
-    assert_seen(0, true, "e", 5);
-    assert_string_equal(seen[0].value, "5");
-    assert_true(ks_feed_has_followers(feed));
-
-    publish("e", 6);
-    assert_seen(1, false, "e", 6);
-    assert_string_equal(seen[1].value, "new");
+    struct copy *copy = user;
+    KS_ARENA_AUTO arena = {.len_max = 1U << 24};
+    struct ks_follow_part part;
+    struct ks_head head;
+    assert_int_equal(ks_following_read(&copy->following, message, &arena, &part).code, KS_OK);
+    if (part.begin && part.snapshot) {
+        memset(copy->present, 0, sizeof(copy->present));
+        copy->sum = (struct ks_set_sum){0};
+    }
+    for (size_t i = 0; i < part.record_count; i++) {
+        apply(copy, &part.records[i]);
+    }
+    if (copy->pausing) {
+        copy->pausing = false;
+        ks_rpc_stream_pause(stream);
+    }
+    if (part.whole) {
+        assert_int_equal(ks_head_open(copy->verifier, part.head, &head).code, KS_OK);
+        assert_true(ks_head_is_of(copy->crypto, &head, &copy->sum));
+        copy->position =
+            (struct ks_follow_position){.revision = head.revision, .number = head.number};
+        memcpy(copy->position.epoch, head.epoch, sizeof(head.epoch));
+        copy->snapshot = part.snapshot;
+        gauge_raise(&copy->transfers);
+    }
+    gauge_raise(&copy->messages);
 }
 
-/* The snapshot may have the change already: it was taken after the change, and told before it. */
-static void a_change_that_a_follower_has_is_not_told_again(void **state)
+static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
 {
-    (void)state;
-    start_follower();
-    assert_seen(0, true, "e", 5);
-
-    publish("e", 5);
-    publish("e", 6);
-
-    assert_seen(1, false, "e", 6);
+    (void)stream;
+    (void)error;
+    gauge_raise(&((struct copy *)user)->closed);
 }
 
-static void a_follower_that_was_cut_off_comes_back_for_what_it_lacks(void **state)
+static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_message,
+                                                         .on_close = on_close};
+
+static struct copy *copy_new(void)
+{
+    struct copy *copy = ks_alloc(1, sizeof(*copy));
+    copy->crypto = ks_crypto_new();
+    assert_int_equal(ks_head_verifier_new(fixture_signer_root(signer), &copy->verifier).code,
+                     KS_OK);
+    return copy;
+}
+
+/* Opens a stream and asks for what the copy lacks. */
+static void follow(struct copy *copy)
+{
+    KS_BUFFER_AUTO request = {.len_max = KS_FOLLOWING_REQUEST_MAX};
+    copy->records = copy->transfers = copy->messages = copy->closed = (struct gauge)GAUGE_INIT;
+    ks_following_open(&copy->following, &copy->position, &request);
+    const struct ks_rpc_stream_options options = {
+        .method = METHOD, .callbacks = &callbacks, .user = copy, .ret_ref = &copy->stream};
+    (void)ks_rpc_stream_open(channel, &options);
+    assert_int_equal(ks_rpc_stream_send(copy->stream, ks_buffer_bytes(&request)).code, KS_OK);
+}
+
+static void leave(struct copy *copy)
+{
+    ks_rpc_stream_cancel(copy->stream);
+    gauge_await(&copy->closed, 1);
+    ks_rpc_stream_unref(copy->stream);
+    (void)ks_following_close(&copy->following);
+}
+
+static void copy_free(struct copy *copy)
+{
+    ks_crypto_free(copy->crypto);
+    ks_head_verifier_free(copy->verifier);
+    ks_free(copy);
+}
+
+static void a_copy_gets_everything_and_then_what_changes(void **state)
 {
     (void)state;
-    start_follower();
-    assert_seen(0, true, "e", 5);
+    struct copy *copy = copy_new();
+    change(0, 3, "one", 5);
+    follow(copy);
+    gauge_await(&copy->transfers, 1);
+    assert_true(copy->snapshot);
+    assert_int_equal(gauge_read(&copy->records), 3);
 
-    ks_feed_cut_off(feed, "the test says so");
-    gauge_await(&ended, 1);
-    gauge_await(&opened, 2);
-    stand_at("e", 7);
-    ks_feed_renew(feed);
-    publish("e", 8);
+    change(1, 1, "two", 6);
+    gauge_await(&copy->transfers, 2);
+    assert_false(copy->snapshot);
+    assert_int_equal(gauge_read(&copy->records), 4);
+    change(2, 1, NULL, 7);
+    gauge_await(&copy->transfers, 3);
+    assert_false(copy->present[2]);
+    assert_int_equal(copy->position.revision, 7);
 
-    gauge_await(&parts, 2);
-    assert_true(seen[1].position.revision >= 7);
-    gauge_await(&opened, 2);
+    /* Control says that nothing has changed. */
+    change(0, 0, NULL, 7);
+    gauge_await(&copy->transfers, 4);
+    assert_int_equal(gauge_read(&copy->records), 5);
+    leave(copy);
+    copy_free(copy);
+}
+
+/* Before there is anything, a follower waits; it is no failure. */
+static void an_empty_mirror_says_nothing_yet(void **state)
+{
+    (void)state;
+    struct copy *copy = copy_new();
+    follow(copy);
+    fixture_sleep_ms(50);
+    assert_int_equal(gauge_read(&copy->messages), 0);
+    assert_int_equal(gauge_read(&copy->closed), 0);
+
+    change(0, 0, NULL, 1);
+
+    gauge_await(&copy->transfers, 1);
+    assert_true(copy->snapshot);
+    leave(copy);
+    copy_free(copy);
+}
+
+/* store.md 6: it was a full snapshot, and then one for each frontend. */
+static void a_change_missed_in_a_blip_costs_the_difference_only(void **state)
+{
+    (void)state;
+    static struct copy *copies[FRONTENDS];
+    change(0, MANY, "one", 5);
+    copies[0] = copy_new();
+    follow(copies[0]);
+    gauge_await(&copies[0]->transfers, 1);
+    leave(copies[0]);
+    for (int i = 1; i < FRONTENDS; i++) {
+        copies[i] = copy_new();
+        copies[i]->sum = copies[0]->sum;
+        copies[i]->position = copies[0]->position;
+        memcpy(copies[i]->leaves, copies[0]->leaves, sizeof(copies[0]->leaves));
+        memcpy(copies[i]->present, copies[0]->present, sizeof(copies[0]->present));
+    }
+    change(7, 1, "two", 6);
+    change(8, 1, NULL, 7);
+
+    for (int i = 0; i < FRONTENDS; i++) {
+        follow(copies[i]);
+    }
+
+    for (int i = 0; i < FRONTENDS; i++) {
+        gauge_await(&copies[i]->transfers, 1);
+        assert_false(copies[i]->snapshot);
+        assert_int_equal(gauge_read(&copies[i]->records), 2);
+        assert_int_equal(gauge_read(&copies[i]->messages), 1);
+        assert_int_equal(copies[i]->position.revision, 7);
+        leave(copies[i]);
+        copy_free(copies[i]);
+    }
+}
+
+/* A queue took all of a snapshot once; what was larger was refused for good. */
+static void a_snapshot_has_no_limit(void **state)
+{
+    (void)state;
+    struct copy *copy = copy_new();
+    change(0, MANY, "0123456789012345678901234567890123456789", 5);
+
+    follow(copy);
+
+    gauge_await(&copy->transfers, 1);
+    assert_int_equal(gauge_read(&copy->records), MANY);
+    assert_true(gauge_read(&copy->messages) > (int)(4 * QUEUE_BYTES / CHUNK_LEN));
+    leave(copy);
+    copy_free(copy);
+}
+
+static void resume(void *argument)
+{
+    ks_rpc_stream_resume(argument);
+}
+
+/* It was cut off, and came back for everything. Nothing waits for it either. */
+static void one_that_reads_slowly_falls_behind_and_catches_up(void **state)
+{
+    (void)state;
+    struct copy *slow = copy_new();
+    struct copy *fast = copy_new();
+    static char large[150000];
+    memset(large, 'v', sizeof(large) - 1);
+    change(0, 20, "one", 5);
+    slow->pausing = true;
+    follow(slow);
+    gauge_await(&slow->messages, 1);
+    follow(fast);
+    gauge_await(&fast->transfers, 1);
+
+    for (int i = 0; i < SLOW_CHANGES; i++) {
+        change(i % 20, 1, large, 6 + i);
+        gauge_await(&fast->transfers, 2 + i);
+    }
+    ks_rpc_loop_post(fixture_client_loop, resume, slow->stream);
+    await_true(slow->position.revision == 5 + SLOW_CHANGES);
+
+    /* Of what it missed in the end it got the last state only. */
+    assert_true(gauge_read(&slow->records) < SLOW_CHANGES);
+    assert_int_equal(gauge_read(&slow->closed), 0);
+    leave(slow);
+    leave(fast);
+    copy_free(slow);
+    copy_free(fast);
+}
+
+/* Each state that is whole is one of control's, whatever has changed on the way (on_message). */
+static void what_changes_while_a_snapshot_goes_out_comes_right(void **state)
+{
+    (void)state;
+    struct copy *copy = copy_new();
+    change(0, MANY, "one", 5);
+    copy->pausing = true;
+    follow(copy);
+    gauge_await(&copy->messages, 1);
+
+    change(0, 3, "two", 6);       /* was sent */
+    change(MANY - 3, 2, NULL, 7); /* was not */
+    change(4, 1, NULL, 8);
+    change(MANY, 2, "new", 9);
+    ks_rpc_loop_post(fixture_client_loop, resume, copy->stream);
+
+    await_true(copy->position.revision == 9);
+    assert_int_equal(copy->sum.count, MANY - 1);
+    leave(copy);
+    copy_free(copy);
+}
+
+/* Tombstones that a transfer would have to bring are gone before it is whole: it begins anew. */
+static void a_transfer_that_was_overtaken_begins_anew(void **state)
+{
+    (void)state;
+    struct copy *copy = copy_new();
+    change(0, MANY, "one", 5);
+    copy->pausing = true;
+    follow(copy);
+    gauge_await(&copy->messages, 1);
+
+    for (int i = 0; i < 2 * (int)TOMBSTONES_MAX; i++) {
+        change(i, 1, NULL, 6 + i);
+    }
+    ks_rpc_loop_post(fixture_client_loop, resume, copy->stream);
+
+    await_true(copy->position.revision == 5 + 2 * (int)TOMBSTONES_MAX);
+    assert_int_equal(copy->sum.count, MANY - 2 * (int)TOMBSTONES_MAX);
+    leave(copy);
+    copy_free(copy);
+}
+
+static void one_that_tombstones_do_not_reach_gets_a_snapshot(void **state)
+{
+    (void)state;
+    struct copy *copy = copy_new();
+    change(0, 20, "one", 5);
+    follow(copy);
+    gauge_await(&copy->transfers, 1);
+    leave(copy);
+    for (int i = 0; i < 2 * (int)TOMBSTONES_MAX; i++) {
+        change(i, 1, NULL, 6 + i);
+    }
+
+    follow(copy);
+
+    gauge_await(&copy->transfers, 1);
+    assert_true(copy->snapshot);
+    assert_int_equal(copy->sum.count, 12);
+    leave(copy);
+    copy_free(copy);
 }
 
 /* As after a restore of the control plane: the revision is lower, and still it counts. */
 static void another_epoch_replaces_the_copy(void **state)
 {
     (void)state;
-    start_follower();
-    assert_seen(0, true, "e", 5);
+    struct copy *copy = copy_new();
+    int64_t revision = 2;
+    static const struct ks_mirror_record record = {
+        {(const uint8_t *)"account/1", 9}, {(const uint8_t *)"x", 1}, 1};
+    change(0, 3, "one", 5);
+    follow(copy);
+    gauge_await(&copy->transfers, 1);
 
-    stand_at("f", 2);
-    ks_feed_renew(feed);
-    assert_seen(1, true, "f", 2);
-    assert_int_equal(gauge_read(&ended), 0);
+    epoch = "f";
+    assert_int_equal(ks_mirror_db_stage_begin(mirror).code, KS_OK);
+    assert_int_equal(ks_mirror_db_stage_add(mirror, &record, 1).code, KS_OK);
+    assert_int_equal(ks_mirror_db_stage_finish(mirror, seal, &revision).code, KS_OK);
+    ks_rpc_loop_post(feed_loop, tell, feed);
 
-    publish("f", 3);
-    assert_seen(2, false, "f", 3);
+    gauge_await(&copy->transfers, 2);
+    assert_true(copy->snapshot);
+    assert_string_equal(copy->position.epoch, "f");
+    assert_int_equal(copy->position.revision, 2);
+    leave(copy);
+    copy_free(copy);
 }
 
-static void a_change_of_another_epoch_makes_followers_start_over(void **state)
+/* A frontend that knows more than this keystore gets nothing old, and nothing twice. */
+static void one_that_is_ahead_is_told_what_comes_after(void **state)
 {
     (void)state;
-    start_follower();
-    assert_seen(0, true, "e", 5);
+    struct copy *copy = copy_new();
+    change(0, 3, "one", 5);
+    follow(copy);
+    gauge_await(&copy->transfers, 1);
+    leave(copy);
+    copy->position.number += 2;
+    follow(copy);
+    fixture_sleep_ms(50);
+    assert_int_equal(gauge_read(&copy->messages), 0);
 
-    publish("f", 6);
+    change(1, 1, "two", 6);
+    change(1, 1, "three", 7);
+    change(1, 1, "four", 8);
 
-    assert_seen(1, true, "f", 6);
-    assert_int_equal(gauge_read(&ended), 1);
+    await_true(copy->position.revision == 8);
+    assert_false(copy->snapshot);
+    leave(copy);
+    copy_free(copy);
 }
 
-static void a_copy_that_is_ahead_of_the_feed_gets_a_snapshot(void **state)
+static void a_request_that_makes_no_sense_is_cut_off(void **state)
 {
     (void)state;
-    copy = (struct ks_follow_position){.epoch = "e", .revision = 9};
-    start_follower();
+    static const char long_epoch[] =
+        "\x0a\x41"
+        "12345678901234567890123456789012345678901234567890123456789012345";
+    const ks_bytes bad[] = {KS_LITERAL("\xff"),
+                            KS_LITERAL("\x0a\x05"
+                                       "abc"),
+                            KS_LITERAL("\x0a\x01\xff"), KS_LITERAL(long_epoch)};
+    for (size_t i = 0; i < KS_COUNT(bad); i++) {
+        struct copy *copy = copy_new();
+        copy->records = copy->transfers = copy->messages = copy->closed = (struct gauge)GAUGE_INIT;
+        const struct ks_rpc_stream_options options = {
+            .method = METHOD, .callbacks = &callbacks, .user = copy, .ret_ref = &copy->stream};
+        (void)ks_rpc_stream_open(channel, &options);
+        assert_int_equal(ks_rpc_stream_send(copy->stream, bad[i]).code, KS_OK);
 
-    assert_seen(0, true, "e", 5);
-    assert_int_equal(gauge_read(&ended), 0);
-    publish("e", 6);
-    assert_seen(1, false, "e", 6);
+        gauge_await(&copy->closed, 1);
+        ks_rpc_stream_unref(copy->stream);
+        copy_free(copy);
+    }
+    struct copy *copy = copy_new();
+    change(0, 1, "one", 5);
+    follow(copy);
+    gauge_await(&copy->transfers, 1);
+    assert_int_equal(ks_rpc_stream_send(copy->stream, KS_LITERAL("")).code, KS_OK);
+    gauge_await(&copy->closed, 1);
+    ks_rpc_stream_unref(copy->stream);
+    copy_free(copy);
 }
 
-static void a_part_that_is_not_taken_is_asked_for_again(void **state)
+/* ---- A follower, which opens streams by itself ---- */
+
+static struct gauge asked;
+static struct gauge taken;
+static atomic_bool wanted;
+static ks_code takes;
+
+static bool want(void *user, struct ks_follow_position *position)
+{
+    (void)user;
+    (void)position;
+    gauge_raise(&asked);
+    return atomic_load(&wanted);
+}
+
+static ks_result take(void *user, const struct ks_follow_part *part)
+{
+    (void)user;
+    assert_true(part->begin);
+    ks_result result = (ks_result){takes};
+    takes = KS_OK;
+    gauge_raise(&taken);
+    return result;
+}
+
+static void forget(void *user)
+{
+    (void)user;
+}
+
+static void a_follower_asks_again_until_it_has_what_it_wants(void **state)
 {
     (void)state;
+    char address[32];
+    struct ks_follower *follower = NULL;
+    asked = taken = (struct gauge)GAUGE_INIT;
     takes = KS_LIMIT_EXCEEDED;
-    start_follower();
+    atomic_store(&wanted, false);
+    atomic_store(&refusing, true);
+    change(0, 3, "one", 5);
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%d", ks_rpc_server_port(server));
+    const struct ks_follower_options options = {
+        .loop = fixture_client_loop,
+        .method = METHOD,
+        .address = address,
+        .server_spiffe = "spiffe://test/server/",
+        .tls = fixture_tls("root", "client"),
+        .on_open = want,
+        .on_part = take,
+        .on_end = forget,
+    };
+    assert_int_equal(ks_follower_new(&options, &follower).code, KS_OK);
 
-    assert_seen(1, true, "e", 5);
-    assert_int_equal(gauge_read(&ended), 1);
-}
+    gauge_await(&asked, 3); /* not yet */
+    atomic_store(&wanted, true);
+    gauge_await(&asked, 6); /* refused */
+    assert_int_equal(gauge_read(&taken), 0);
+    atomic_store(&refusing, false);
+    gauge_await(&taken, 2); /* the first one was not taken */
 
-static void a_feed_that_has_nothing_yet_is_asked_again(void **state)
-{
-    (void)state;
-    serving = KS_UNAVAILABLE;
-    start_follower();
-    gauge_await(&ended, 2);
-    assert_int_equal(gauge_read(&parts), 0);
-
-    pthread_mutex_lock(&lock);
-    serving = KS_OK;
-    refusing = true;
-    pthread_mutex_unlock(&lock);
-    gauge_await(&ended, 4);
-    assert_int_equal(gauge_read(&parts), 0);
-
-    pthread_mutex_lock(&lock);
-    refusing = false;
-    pthread_mutex_unlock(&lock);
-    assert_seen(0, true, "e", 5);
+    ks_follower_free(follower);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static int group_set_up(void **state)
+{
+    assert_int_equal(ks_crypto_init(&(struct ks_crypto_options){0}).code, KS_OK);
+    signer = fixture_signer_new(NULL, NULL);
+    return fixture_setup(state);
+}
+
+static int group_tear_down(void **state)
+{
+    fixture_signer_free(signer);
+    return fixture_teardown(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_follower_gets_everything_and_then_what_changes),
-        TEST(a_change_that_a_follower_has_is_not_told_again),
-        TEST(a_follower_that_was_cut_off_comes_back_for_what_it_lacks),
+        TEST(a_copy_gets_everything_and_then_what_changes),
+        TEST(an_empty_mirror_says_nothing_yet),
+        TEST(a_change_missed_in_a_blip_costs_the_difference_only),
+        TEST(a_snapshot_has_no_limit),
+        TEST(one_that_reads_slowly_falls_behind_and_catches_up),
+        TEST(what_changes_while_a_snapshot_goes_out_comes_right),
+        TEST(a_transfer_that_was_overtaken_begins_anew),
+        TEST(one_that_tombstones_do_not_reach_gets_a_snapshot),
         TEST(another_epoch_replaces_the_copy),
-        TEST(a_change_of_another_epoch_makes_followers_start_over),
-        TEST(a_copy_that_is_ahead_of_the_feed_gets_a_snapshot),
-        TEST(a_part_that_is_not_taken_is_asked_for_again),
-        TEST(a_feed_that_has_nothing_yet_is_asked_again),
+        TEST(one_that_is_ahead_is_told_what_comes_after),
+        TEST(a_request_that_makes_no_sense_is_cut_off),
+        TEST(a_follower_asks_again_until_it_has_what_it_wants),
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+    return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

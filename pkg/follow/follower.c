@@ -8,7 +8,8 @@
 #include "pkg/rpc/loop.h"
 
 /* A message and its records, unpacked with some words around each. */
-#define ARENA_LEN_MAX (96U * 1024U * 1024U)
+#define ARENA_LEN_MAX (32U * 1024U * 1024U)
+#define ASK_AGAIN_MS  100
 
 struct ks_follower {
     struct ks_follower_options options;
@@ -69,7 +70,11 @@ static void open_stream(void *argument)
     }
     struct ks_follow_position had = {.revision = 0};
     KS_BUFFER_AUTO request = {.len_max = KS_FOLLOWING_REQUEST_MAX};
-    follower->options.on_open(follower->options.user, &had);
+    if (!follower->options.on_open(follower->options.user, &had)) {
+        follower->reopening =
+            ks_rpc_loop_after(follower->options.loop, ASK_AGAIN_MS, open_stream, follower);
+        return;
+    }
     ks_following_open(&follower->following, &had, &request);
     const struct ks_rpc_stream_options options = {
         .method = follower->options.method, .callbacks = &callbacks, .user = follower};

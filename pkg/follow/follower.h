@@ -1,11 +1,13 @@
 /*
- * follower: keeps a stream of WatchIdentities open to one address, and hands over what comes: first
- * a snapshot, if the sender's position is not that of this side's copy, then every change. When the
- * stream ends, or a message makes no sense (following.h), it waits a while and asks anew.
+ * follower: keeps a stream of WatchIdentities open to one address, and hands over what comes: what
+ * this side's copy lacks, then every change. When the stream ends, or a message makes no sense
+ * (following.h), it waits a while and asks anew.
  *
  * Threads: made and freed on any thread but the loop's; its callbacks run on the loop it was given.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "pkg/base/result.h"
 #include "pkg/follow/following.h"
@@ -21,14 +23,17 @@ struct ks_follower_options {
     const char *address;      /* host:port */
     const char *server_spiffe;
     struct ks_rpc_tls tls;
-    /* A stream is being opened: writes the copy's position to *position, which is zeroed before. */
-    void (*on_open)(void *user, struct ks_follow_position *position);
+    /*
+     * A stream is about to be opened: writes the copy's position to *position, which is zeroed before.
+     * Returns whether to open it; if not, this is asked again after a while.
+     */
+    bool (*on_open)(void *user, struct ks_follow_position *position);
     /*
      * A part came; borrowed during the call. A failure ends the stream: the next one asks again
      * from where the copy stands then.
      */
     ks_result (*on_part)(void *user, const struct ks_follow_part *part);
-    /* The stream has ended: forget the parts of a snapshot that is not whole. */
+    /* The stream has ended: forget the parts of a transfer that is not whole. */
     void (*on_end)(void *user);
     void *user;
 };

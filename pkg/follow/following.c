@@ -1,12 +1,11 @@
 #include "pkg/follow/following.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "keystead/internal/v1/internal.pb-c.h"
 #include "pkg/codec/codec.h"
 
-#define FIELDS_MAX 1000000U /* of a message; a record has five */
+#define FIELDS_MAX 200000U /* of a message; a record has five */
 
 typedef Keystead__Internal__V1__WatchIdentitiesRequest watch_request;
 typedef Keystead__Internal__V1__WatchIdentitiesResponse watch_response;
@@ -17,11 +16,11 @@ void ks_following_open(struct ks_following *following, const struct ks_follow_po
 {
     assert(following->state == KS_FOLLOWING_CLOSED);
 
-    following->state = KS_FOLLOWING_OPENED;
-    following->position = *had;
+    following->state = KS_FOLLOWING_BETWEEN;
     watch_request message = KEYSTEAD__INTERNAL__V1__WATCH_IDENTITIES_REQUEST__INIT;
-    message.epoch = following->position.epoch;
+    message.epoch = (char *)(uintptr_t)had->epoch;
     message.revision = had->revision;
+    message.number = had->number;
     ks_result packed = ks_codec_pack(&message.base, request);
     assert(!ks_failed(packed));
 }
@@ -30,30 +29,19 @@ void ks_following_open(struct ks_following *following, const struct ks_follow_po
 static enum ks_following_state next_state(const struct ks_following *following,
                                           const struct ks_follow_part *part)
 {
-    bool same_epoch = ks_follow_same_epoch(&part->position, &following->position);
-    bool later = part->position.revision > following->position.revision;
-    bool same_snapshot = same_epoch && part->position.revision == following->position.revision;
-    switch (following->state) {
-    case KS_FOLLOWING_OPENED:
-    case KS_FOLLOWING_CHANGES:
-        if (part->snapshot) {
-            return part->whole ? KS_FOLLOWING_CHANGES : KS_FOLLOWING_SNAPSHOT;
-        }
-        return same_epoch && later ? KS_FOLLOWING_CHANGES : KS_FOLLOWING_CLOSED;
-    case KS_FOLLOWING_SNAPSHOT:
-        if (!part->snapshot || !same_snapshot) {
-            return KS_FOLLOWING_CLOSED;
-        }
-        return part->whole ? KS_FOLLOWING_CHANGES : KS_FOLLOWING_SNAPSHOT;
-    default:
+    bool goes_on = following->state == KS_FOLLOWING_TRANSFER && !part->begin &&
+                   part->snapshot == following->snapshot;
+    if (following->state == KS_FOLLOWING_CLOSED || (!part->begin && !goes_on)) {
         return KS_FOLLOWING_CLOSED;
     }
+    return part->whole ? KS_FOLLOWING_BETWEEN : KS_FOLLOWING_TRANSFER;
 }
 
 /* An empty value is not NULL, which means that the record was deleted. */
 static struct ks_follow_record record_of(const identity_record *from)
 {
-    struct ks_follow_record record = {.key = ks_bytes_of(from->key)};
+    struct ks_follow_record record = {.key = ks_bytes_of(from->key),
+                                      .revision = from->mod_revision};
     if (!from->deleted) {
         record.value = from->value.len > 0 ? (ks_bytes){from->value.data, from->value.len}
                                            : (ks_bytes){(const uint8_t *)"", 0};
@@ -72,7 +60,7 @@ static ks_result read_records(const watch_response *message, struct ks_arena *ar
         return KS_RES(LIMIT_EXCEEDED);
     }
     for (size_t i = 0; i < message->n_records; i++) {
-        if (message->records[i]->key[0] == '\0') {
+        if (message->records[i]->key[0] == '\0' || message->records[i]->mod_revision <= 0) {
             return KS_RES(VALIDATION);
         }
         records[i] = record_of(message->records[i]);
@@ -91,14 +79,10 @@ static ks_result read_part(struct ks_following *following, ks_bytes bytes, struc
     KS_TRY(ks_codec_unpack(&keystead__internal__v1__watch_identities_response__descriptor, bytes,
                            &limits, arena, &unpacked));
     const watch_response *message = (const watch_response *)unpacked;
-    size_t epoch_len = strlen(message->epoch);
-    if (epoch_len == 0 || epoch_len > KS_FOLLOW_EPOCH_MAX || message->revision < 0) {
-        return KS_RES(VALIDATION);
-    }
-    *part = (struct ks_follow_part){.snapshot = message->snapshot,
-                                    .whole = !message->snapshot || message->snapshot_end};
-    memcpy(part->position.epoch, message->epoch, epoch_len + 1);
-    part->position.revision = message->revision;
+    *part = (struct ks_follow_part){.begin = message->begin,
+                                    .snapshot = message->snapshot,
+                                    .whole = message->head.len > 0,
+                                    .head = {message->head.data, message->head.len}};
     following->state = next_state(following, part);
     return following->state == KS_FOLLOWING_CLOSED ? KS_RES(VALIDATION)
                                                    : read_records(message, arena, part);
@@ -116,7 +100,7 @@ ks_result ks_following_read(struct ks_following *following, ks_bytes message,
         following->state = KS_FOLLOWING_CLOSED;
         return result;
     }
-    following->position = part.position;
+    following->snapshot = part.snapshot;
     *ret_part = part;
     return KS_RES(OK);
 }

@@ -2,14 +2,14 @@
  * following: one stream of WatchIdentities as its follower sees it, without the network. It says
  * what to ask for, what a message means, and how long to wait before the stream is opened again.
  *
- *                 part of a snapshot                      change
- *               ┌──────────────────┐                     ┌──────┐
- *     opened ───┴──► SNAPSHOT ◄────┘── its last part ──► CHANGES ◄┘── part of a snapshot ──► SNAPSHOT
- *        └───────── change of the epoch asked for ──────────▲
+ *                 ┌────────── the last message of a transfer ─────────┐
+ *                 ▼                                                   │
+ *     opened ── BETWEEN ── the first message of a transfer ──► TRANSFER ◄┐
+ *                                                                 └──────┘ another message of it, or
+ *                                                                          the first of a new one
  *
- * A change must be of the stream's epoch, and later than the stream has told before: a change that
- * comes twice, or from another epoch without a snapshot, means that the sender has lost its place.
- * All parts of a snapshot have one epoch and revision; a snapshot may be of any epoch and revision.
+ * What a transfer brings, and whether its head is control's, is the owner's to judge: this only sees
+ * to it that messages make sense one after the other.
  *
  * Threads: pure over the arguments; one thread at a time.
  */
@@ -26,34 +26,34 @@
 
 #define KS_FOLLOWING_REOPEN_FIRST_MS 50
 #define KS_FOLLOWING_REOPEN_MAX_MS   2000
-#define KS_FOLLOWING_REQUEST_MAX     256U                  /* bytes of a request */
-#define KS_FOLLOWING_MESSAGE_MAX     (16U * 1024U * 1024U) /* bytes of a message */
+#define KS_FOLLOWING_REQUEST_MAX     256U                 /* bytes of a request */
+#define KS_FOLLOWING_MESSAGE_MAX     (2U * 1024U * 1024U) /* bytes of a message */
 
 enum ks_following_state {
     KS_FOLLOWING_CLOSED, /* no stream */
-    KS_FOLLOWING_OPENED, /* nothing has come yet */
-    KS_FOLLOWING_SNAPSHOT,
-    KS_FOLLOWING_CHANGES,
+    KS_FOLLOWING_BETWEEN,
+    KS_FOLLOWING_TRANSFER,
 };
 
 /* {0} is a stream that was never opened. */
 struct ks_following {
     enum ks_following_state state;
-    struct ks_follow_position
-        position;      /* asked for, then told; of a snapshot from its first part */
+    bool snapshot;     /* of the transfer under way */
     int64_t reopen_ms; /* that the next wait takes; 0: the first one */
 };
 
 struct ks_follow_record {
     ks_bytes key;
-    ks_bytes value; /* {NULL, 0}: the record was deleted */
+    ks_bytes value;   /* {NULL, 0}: the record was deleted */
+    int64_t revision; /* of its last change: above 0 */
 };
 
 /* What one message says. */
 struct ks_follow_part {
-    bool snapshot; /* its records replace all others once it is whole; else they are changes */
-    bool whole;    /* the last part of a snapshot, or a change */
-    struct ks_follow_position position;
+    bool begin;    /* a transfer begins: what had come of another one is void */
+    bool snapshot; /* the transfer's records replace all others; else they are changes */
+    bool whole;    /* the last part of a transfer */
+    ks_bytes head; /* with the last part: its head, as it was signed */
     const struct ks_follow_record *records;
     size_t record_count;
 };
@@ -68,7 +68,7 @@ void ks_following_open(struct ks_following *following, const struct ks_follow_po
 /*
  * Reads a message, a WatchIdentitiesResponse.
  *
- * arena     gets the records; the keys and values in it last as long as the arena.
+ * arena     gets the records; the keys and values in it, and the head, last as long as the arena.
  * ret_part  what the message says. Written on success only.
  *
  * Fails: VALIDATION (it is malformed or makes no sense after what has come before),
@@ -77,11 +77,11 @@ void ks_following_open(struct ks_following *following, const struct ks_follow_po
 KS_MUST_USE ks_result ks_following_read(struct ks_following *following, ks_bytes message,
                                         struct ks_arena *arena, struct ks_follow_part *ret_part);
 
-/* Notes that a snapshot or a change was applied, so that the next wait is as short as the first. */
+/* Notes that a transfer was applied, so that the next wait is as short as the first. */
 void ks_following_applied(struct ks_following *following);
 
 /*
- * Notes that the stream has ended; the parts of a snapshot that isn't whole are void. Returns how
+ * Notes that the stream has ended; the parts of a transfer that isn't whole are void. Returns how
  * many milliseconds to wait before the next stream is opened: twice as long each time, up to
  * KS_FOLLOWING_REOPEN_MAX_MS.
  */

@@ -1,6 +1,6 @@
 /*
- * position: says how far a copy of the control plane's records goes: the epoch of the history that
- * it follows, and the newest revision of that history that it has.
+ * position: says how far a copy of the control plane's records goes, as the newest head that it has
+ * says (pkg/signedset/head.h).
  *
  * Threads: values; any.
  */
@@ -14,6 +14,7 @@
 struct ks_follow_position {
     char epoch[KS_FOLLOW_EPOCH_MAX + 1]; /* "": there is no copy yet */
     int64_t revision;
+    uint64_t number; /* of two heads the one with the higher number is later */
 };
 
 /* Returns whether both are of one epoch. */

@@ -430,35 +430,3 @@ bool ks_store_knows_time(const struct ks_store *store);
  * has an alarm then): nothing may be destroyed now. ret_ms is untouched.
  */
 KS_MUST_USE ks_result ks_store_destruction_time(struct ks_store *store, int64_t *ret_ms);
-
-/* ---- The mirror: records of another store, in a database of their own beside the copy ---- */
-
-/*
- * Replaces (snapshot) or changes records of the mirror, in one step with the source's epoch (at
- * most 39 bytes) and revision. They can be read with ks_store_mirror_scan, survive restarts, and
- * are not sent to etcd. It waits for the disk; one thread at a time may call it.
- * Fails: LIMIT_EXCEEDED (the disk or the mirror is full), CORRUPT, INTERNAL; the mirror is then as
- * it was.
- */
-KS_MUST_USE ks_result ks_store_mirror_apply(struct ks_store *store, bool snapshot,
-                                            const char *epoch, int64_t revision,
-                                            const struct ks_store_op *ops, size_t op_count);
-
-/*
- * Gives the epoch of the mirror's source and the revision that the mirror goes up to. Both outputs
- * are always written: "" and 0 if the mirror is empty or can't be read, so that its source fills it
- * anew. The first mirror function that a view is given to fixes the mirror's state for that view.
- */
-void ks_store_mirror_position(const struct ks_store_view *view, char ret_epoch[40],
-                              int64_t *ret_revision);
-
-/*
- * Calls `each` for the mirror's records, as ks_store_scan does for the copy's, from the first one.
- * A record's revision is 0.
- * Fails: UNAVAILABLE (too many views are open), CORRUPT, INTERNAL; `each` was then called for the
- * records before.
- */
-KS_MUST_USE ks_result ks_store_mirror_scan(const struct ks_store_view *view, ks_bytes prefix,
-                                           bool (*each)(void *user,
-                                                        const struct ks_store_record *record),
-                                           void *user);

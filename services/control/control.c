@@ -1,5 +1,7 @@
 #include "services/control/control.h"
 
+#include <stdio.h>
+
 #include "pkg/arn/arn.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
@@ -13,14 +15,14 @@
 #include "services/control/feed.h"
 #include "services/control/issuer.h"
 #include "services/control/settings.h"
+#include "services/control/signer.h"
 
 #define DRAIN_NOTICE_MS   200
 #define DRAIN_GRACE_MS    5000
 #define ADMIN_REQUEST_MAX 65536U
 #define ADMIN_CALLS_MAX   256U
 #define FEED_REQUEST_MAX  65536U
-/* A snapshot waits in the queue as a whole: 256 MiB are about a million records. */
-#define FEED_QUEUE_MAX (256U * 1024U * 1024U)
+#define FOLDER_LEN        1100U
 
 /* In the order in which the parts are made. */
 struct ks_control {
@@ -28,6 +30,7 @@ struct ks_control {
     const struct ks_clock *clock;
     struct ks_issuer *issuer;
     struct ks_rpc_loop *loop;
+    struct ks_signer *signer;
     struct ks_control_feed *feed;
     struct ks_store *store;
     struct ks_admin admin;
@@ -77,11 +80,21 @@ static ks_result open_issuer(struct ks_control *control)
                          &control->issuer);
 }
 
+static ks_result open_feed(struct ks_control *control)
+{
+    const struct ks_control_settings *settings = control->settings;
+    char folder[FOLDER_LEN];
+    (void)snprintf(folder, sizeof(folder), "%s/mirror", settings->data_folder);
+    KS_TRY(ks_signer_new(settings->client_ca_file, settings->client_ca_key_file, &control->signer));
+    const struct ks_control_feed_options options = {
+        .folder = folder, .clock = control->clock, .signer = control->signer};
+    return ks_control_feed_new(&options, &control->feed);
+}
+
 static ks_result open_store(struct ks_control *control)
 {
     const struct ks_control_settings *settings = control->settings;
     control->loop = ks_rpc_loop_new("control");
-    control->feed = ks_control_feed_new(control->loop);
     struct ks_store_options options = {
         .engine = settings->engine == KS_CONTROL_EMBEDDED ? KS_STORE_EMBEDDED : KS_STORE_REPLICATED,
         .folder = settings->data_folder,
@@ -148,7 +161,6 @@ static ks_result open_internal(struct ks_control *control)
         .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = FEED_REQUEST_MAX,
         .streams_max = KS_FEED_FOLLOWERS_MAX,
-        .stream_queue_bytes_max = FEED_QUEUE_MAX,
     };
     return ks_rpc_server_new(&options, &control->internal_server);
 }
@@ -161,6 +173,7 @@ static const struct part {
     {"partition", open_partition, "partition is lower-case letters, digits and -"},
     {"client root", open_issuer,
      "see client_ca_file and client_ca_key_file: a PEM pair, its key readable by its owner alone"},
+    {"feed", open_feed, "see data_folder, which another process may hold"},
     {"store", open_store, "see data_folder, which another process may hold, and the etcd options"},
     {"admin listener", open_admin, "see admin_address, client_ca_file and the process files"},
     {"internal listener", open_internal, "see internal_address and the process files"},
@@ -212,9 +225,11 @@ void ks_control_free(struct ks_control *control)
     ks_expiry_free(control->expiry);
     ks_rpc_server_free(control->internal_server);
     ks_rpc_server_free(control->admin_server);
+    ks_control_feed_close(control->feed);
     ks_store_free(control->store);
-    ks_rpc_loop_free(control->loop);
     ks_control_feed_free(control->feed);
+    ks_signer_free(control->signer);
+    ks_rpc_loop_free(control->loop);
     ks_issuer_free(control->issuer);
     ks_free(control);
 }

@@ -54,7 +54,7 @@ static void only_operators_of_the_client_root_get_in(void **state)
 
 /* ---- The mirror ---- */
 
-/* What a keystore received, and how its stream ended. */
+/* What a keystore received that has records, and how its stream ended. */
 struct keystore {
     struct gauge received;
     struct gauge closed;
@@ -66,6 +66,14 @@ static void on_received(void *user, struct ks_rpc_stream *stream, ks_bytes messa
 {
     (void)stream;
     struct keystore *keystore = user;
+    KS_ARENA_AUTO arena = {.len_max = RESPONSE_MAX};
+    ProtobufCMessage *unpacked;
+    ks_result r = ks_codec_unpack(&keystead__internal__v1__watch_identities_response__descriptor,
+                                  message, NULL, &arena, &unpacked);
+    assert_int_equal(r.code, KS_OK);
+    if (((const Keystead__Internal__V1__WatchIdentitiesResponse *)unpacked)->n_records == 0) {
+        return; /* control has said that nothing has changed */
+    }
     keystore->last.len = 0;
     assert_int_equal(ks_buffer_append(&keystore->last, message).code, KS_OK);
     gauge_raise(&keystore->received);
@@ -84,9 +92,7 @@ static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_receiv
 
 #define KEYSTORE_INIT                                                                              \
     {                                                                                              \
-        .received = GAUGE_INIT, .closed = GAUGE_INIT, .last = {                                    \
-            .len_max = (KS_FEED_RECORDS_MAX + 1024U)                                               \
-        }                                                                                          \
+        .received = GAUGE_INIT, .closed = GAUGE_INIT, .last = {.len_max = (2U * 1024U * 1024U) }   \
     }
 
 /* Asks for everything. Gives a ref. */

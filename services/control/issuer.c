@@ -113,3 +113,14 @@ ks_result ks_issuer_issue(const struct ks_issuer *issuer, const struct ks_issue_
                                      .client = true};
     return ks_x509_issue(&root, ks_buffer_bytes(&public_key), &leaf, out, ret_serial_hex);
 }
+
+ks_result ks_issuer_certify(const struct ks_issuer *issuer, ks_bytes spki, const char *uri,
+                            int64_t not_before_s, int64_t not_after_s, struct ks_buffer *out)
+{
+    struct ks_x509_issuer root = {ks_issuer_ca(issuer), issuer->key};
+    struct ks_x509_leaf_spec leaf = {.subject = {.organization = "Keystead"},
+                                     .names = {.uri = uri},
+                                     .not_before_s = not_before_s,
+                                     .not_after_s = not_after_s};
+    return ks_x509_issue(&root, spki, &leaf, out, NULL);
+}

@@ -48,3 +48,14 @@ struct ks_issue_spec {
 KS_MUST_USE ks_result ks_issuer_issue(const struct ks_issuer *issuer,
                                       const struct ks_issue_spec *spec, struct ks_buffer *out,
                                       char *ret_serial_hex);
+
+/*
+ * Appends the PEM of a certificate that names uri and opens no connection: it has no key usage of a
+ * client or server. The key is spki's (SubjectPublicKeyInfo, DER).
+ * out  after a failure it may hold a part of the certificate.
+ * Fails: VALIDATION (the times are out of order or past the root's), LIMIT_EXCEEDED (the buffer's
+ * cap), INTERNAL (OpenSSL).
+ */
+KS_MUST_USE ks_result ks_issuer_certify(const struct ks_issuer *issuer, ks_bytes spki,
+                                        const char *uri, int64_t not_before_s, int64_t not_after_s,
+                                        struct ks_buffer *out);

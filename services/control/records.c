@@ -37,8 +37,8 @@ ks_bytes ks_record_key_bytes(const struct ks_record_key *key)
     return (ks_bytes){(const uint8_t *)key->text, key->len};
 }
 
-const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT] = {"account/", "user/",
-                                                                  "certificate/"};
+const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT] = {"account/", "certificate/",
+                                                                  "user/"};
 
 bool ks_record_is_mirrored(ks_bytes key)
 {

@@ -31,7 +31,7 @@ struct ks_record_key ks_certificate_key(const char *serial_hex);
 /* Returns the key's bytes, borrowed from it. */
 ks_bytes ks_record_key_bytes(const struct ks_record_key *key);
 
-/* The keys of the records that regions mirror begin with these. */
+/* The keys of the records that regions mirror begin with these, which stand in their order. */
 #define KS_RECORD_MIRRORED_COUNT 3U
 extern const char *const ks_record_mirrored[KS_RECORD_MIRRORED_COUNT];
 

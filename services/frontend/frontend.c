@@ -6,9 +6,11 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/crypto/random.h"
+#include "pkg/process/file.h"
 #include "pkg/rcu/rcu.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
+#include "pkg/signedset/head.h"
 #include "services/frontend/identity/session.h"
 #include "services/frontend/identity/watch.h"
 #include "services/frontend/serve/service.h"
@@ -22,6 +24,8 @@ struct ks_frontend {
     struct ks_home home;
     struct ks_hash_key hash_key;
     struct ks_rcu *identities;
+    struct ks_head_verifier *verifier;
+    struct ks_rpc_loop *watch_loop; /* loading identities must not hold up calls */
     struct ks_service service;
     struct ks_rpc_method methods[KS_OPERATION_COUNT];
     struct ks_rpc_server *server;
@@ -97,8 +101,13 @@ static ks_result open_server(struct ks_frontend *frontend)
 
 static ks_result open_watch(struct ks_frontend *frontend)
 {
+    KS_BUFFER_AUTO root = {.len_max = KS_RPC_PEM_MAX};
+    KS_TRY(ks_file_read(frontend->settings->client_ca_file, &root));
+    KS_TRY(ks_head_verifier_new(ks_buffer_bytes(&root), &frontend->verifier));
+    frontend->watch_loop = ks_rpc_loop_new("identities");
     struct ks_watch_options options = {
-        .loop = frontend->service.loops[0],
+        .loop = frontend->watch_loop,
+        .verifier = frontend->verifier,
         .identities = frontend->identities,
         .region = frontend->settings->region,
         .addresses = frontend->places->addresses,
@@ -179,6 +188,8 @@ void ks_frontend_free(struct ks_frontend *frontend)
         ks_lane_free(frontend->service.lanes[i]);
         ks_rpc_loop_free(frontend->service.loops[i]);
     }
+    ks_rpc_loop_free(frontend->watch_loop);
+    ks_head_verifier_free(frontend->verifier);
     ks_rcu_free(frontend->identities);
     ks_free(frontend);
 }

@@ -35,6 +35,7 @@
 
 static struct ks_rpc_loop *loop;
 static char alice_serial[FIXTURE_SERIAL_LEN];
+static struct fixture_signer *signer;
 
 /* The world of one test. */
 static struct fixture_keystore *near;
@@ -59,6 +60,7 @@ static int group_setup(void **state)
     fixture_leaf("client", "alice", SPIFFE("account/" OWN "/user/alice"), alice_serial);
     fixture_leaf("client", "unknown", SPIFFE("account/" OWN "/user/alice"), NULL);
     fixture_leaf("client", "operator", SPIFFE("operator/ops"), NULL);
+    signer = fixture_signer_new(fixture_file("client", "pem"), fixture_file("client", "key"));
     ks_rpc_init();
     loop = ks_rpc_loop_new("client");
     return 0;
@@ -69,23 +71,27 @@ static int group_teardown(void **state)
     (void)state;
     ks_rpc_loop_free(loop);
     ks_rpc_shutdown();
+    fixture_signer_free(signer);
     fixture_certificates_close();
     return 0;
 }
 
 static void make_identities(int64_t revision, int64_t revoked_at_ms, struct ks_buffer *message)
 {
-    struct fixture_message identities = {
-        .epoch = "e", .revision = revision, .snapshot = revision == 1, .snapshot_end = true};
+    struct fixture_message identities = {.snapshot = revision == 1};
+    struct fixture_set set = {.count = 0};
     KS_BUFFER_AUTO user = {.len_max = 4096};
     KS_BUFFER_AUTO certificate = {.len_max = 4096};
     char key[64];
     (void)snprintf(key, sizeof(key), "certificate/%s", alice_serial);
     fixture_user(OWN, "alice", "u-1", &user);
     fixture_certificate(OWN, "alice", "u-1", revoked_at_ms, &certificate);
-    fixture_add_account(&identities, OWN);
-    fixture_add(&identities, "user/" OWN "/alice", &user);
-    fixture_add(&identities, key, &certificate);
+    fixture_add_account(&identities, OWN, revision);
+    fixture_add(&identities, "user/" OWN "/alice", &user, revision);
+    fixture_add(&identities, key, &certificate, revision);
+    fixture_apply(&identities, &set);
+    fixture_set_sign(&set, signer, "e", revision, (uint64_t)revision, &identities.head);
+    fixture_set_done(&set);
     fixture_pack(&identities, message);
 }
 

@@ -31,6 +31,7 @@
 #define MESSAGE_BYTES_MAX KS_EXECUTE_REQUEST_MAX /* no other method takes longer ones */
 #define PREFIX_LEN        64U
 #define METHOD_COUNT      6U
+#define FOLDER_LEN        1100U
 #define SERVICE           "/keystead.internal.v1.KeystoreService/"
 
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
@@ -274,6 +275,7 @@ static void make_parts(struct ks_keystore *keystore)
         .link = keystore->link,
         .keeper = keystore->keeper,
         .housekeeping = keystore->housekeeping,
+        .mirror = keystore->mirror,
         .streams = &keystore->streams,
         .trust = keystore->trust,
         .worker = keystore->operators_worker,
@@ -302,11 +304,14 @@ static void make_parts(struct ks_keystore *keystore)
 
 static ks_result open_mirror(struct ks_keystore *keystore)
 {
-    const struct ks_mirror_options options = {
-        .store = keystore->store,
-        .address = keystore->settings->control_address,
-        .tls = tls_of(keystore->settings),
-        .loop = keystore->loops[0],
+    const struct ks_keystore_settings *settings = keystore->settings;
+    char folder[FOLDER_LEN];
+    (void)snprintf(folder, sizeof(folder), "%s/mirror", settings->data_folder);
+    const struct ks_mirror_of_control_options options = {
+        .folder = folder,
+        .address = settings->control_address,
+        .head_ca_file = settings->client_ca_file,
+        .tls = tls_of(settings),
     };
     return ks_mirror_new(&options, &keystore->mirror);
 }
@@ -348,7 +353,6 @@ static ks_result open_server(struct ks_keystore *keystore)
         .admit_user = keystore->settings->region,
         .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = MESSAGE_BYTES_MAX,
-        .stream_queue_bytes_max = KS_MIRROR_QUEUE_BYTES,
     };
     return ks_rpc_server_new(&options, &keystore->server);
 }
@@ -404,8 +408,9 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
     KS_TRY(report(open_link(keystore), "hsm link", "the system has no descriptors left"));
     KS_TRY(report(open_store(keystore), "store",
                   "see data_folder: another process may hold it, or the disk is damaged"));
+    KS_TRY(report(open_mirror(keystore), "mirror",
+                  "see data_folder, client_ca_file, control_address and the certificates"));
     make_parts(keystore);
-    KS_TRY(report(open_mirror(keystore), "mirror", "see control_address and the certificates"));
     KS_TRY(report(open_server(keystore), "internal listener",
                   "see address and the process certificates"));
     KS_TRY(report(start_threads(keystore), "threads", "the system has none left"));
@@ -453,7 +458,7 @@ void ks_keystore_stop(struct ks_keystore *keystore)
                             keystore->settings->drain_grace_ms);
     }
     ks_rpc_server_free(keystore->server);
-    ks_mirror_free(keystore->mirror); /* before the store, which it writes to */
+    ks_mirror_free(keystore->mirror);
     ks_applied_close(keystore->applied);
     pthread_mutex_lock(&keystore->lock);
     keystore->stopping = true;

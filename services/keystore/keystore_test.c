@@ -27,6 +27,7 @@
 #include "pkg/rpc/client.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
+#include "pkg/signedset/signedset_fixture.h"
 #include "pkg/store/store_fixture.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/keystore.h"
@@ -67,6 +68,7 @@ static unsigned message_count;
 static ks_code codes[64];
 static char seen_key[128];
 static int64_t seen_revision;
+static unsigned seen_count;
 static unsigned closed_count;
 static ks_code closed_code;
 
@@ -95,19 +97,26 @@ static struct ks_rpc_tls tls_of(const char *name)
 /* Control, as far as a mirror sees it: a snapshot of one account, then whatever the test says. */
 
 static struct ks_rpc_stream *follower;
+static struct fixture_signer *signer;
+static struct fixture_set plane;
+static uint64_t head_number;
 
+/* A whole transfer with one record, under the head of a set; NULL: of what is not so. */
 static void send_identities(struct ks_rpc_stream *stream, const char *key, int64_t revision,
-                            bool snapshot)
+                            bool snapshot, const struct fixture_set *set)
 {
     INTERNAL(IdentityRecord) record = INTERNAL_NEW(IDENTITY_RECORD);
     record.key = ks_lend_text(key);
     record.value = ks_lend_bytes(KS_LITERAL("value"));
+    record.mod_revision = revision;
     INTERNAL(IdentityRecord) * records[] = {&record};
     INTERNAL(WatchIdentitiesResponse) response = INTERNAL_NEW(WATCH_IDENTITIES_RESPONSE);
-    response.epoch = ks_lend_text("epoch-1");
-    response.revision = revision;
+    const struct fixture_set nothing = {.count = 0};
+    KS_BUFFER_AUTO head = {.len_max = 1};
+    fixture_set_sign(set ? set : &nothing, signer, "epoch-1", revision, ++head_number, &head);
+    response.begin = true;
     response.snapshot = snapshot;
-    response.snapshot_end = snapshot;
+    response.head = ks_lend_bytes(ks_buffer_bytes(&head));
     response.records = records;
     response.n_records = 1;
     KS_BUFFER_AUTO packed = {.len_max = 4096};
@@ -115,14 +124,31 @@ static void send_identities(struct ks_rpc_stream *stream, const char *key, int64
     assert_int_equal(ks_rpc_stream_send_buffer(stream, &packed).code, KS_OK);
 }
 
+/* What the keystore has asked for last, and how often it has asked. */
+static char asked_epoch[64];
+static unsigned asked_count;
+
 static void control_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
 {
     (void)user;
-    (void)message;
+    KS_ARENA_AUTO arena = {.len_max = ARENA_MAX};
+    ProtobufCMessage *unpacked = NULL;
+    assert_int_equal(
+        ks_codec_unpack(INTERNAL_TYPE(watch_identities_request), message, NULL, &arena, &unpacked)
+            .code,
+        KS_OK);
+    const INTERNAL(WatchIdentitiesRequest) *request =
+        (const INTERNAL(WatchIdentitiesRequest) *)unpacked;
     pthread_mutex_lock(&lock);
     follower = ks_rpc_stream_ref(stream);
+    asked_count++;
+    snprintf(asked_epoch, sizeof(asked_epoch), "%s", request->epoch);
     pthread_mutex_unlock(&lock);
-    send_identities(stream, "account/111122223333", 5, true);
+    if (request->epoch[0] == '\0') {
+        fixture_set_done(&plane);
+        fixture_set_put(&plane, "account/111122223333", KS_LITERAL("value"), 5);
+        send_identities(stream, "account/111122223333", 5, true, &plane);
+    }
 }
 
 static void control_closed(void *user, struct ks_rpc_stream *stream,
@@ -195,6 +221,7 @@ static void start_keystore(void)
         .process_key_file = file_of("keystore", "key"),
         .hsm_socket = ks_strdup(socket_path),
         .control_address = ks_strdup(control_address),
+        .client_ca_file = file_of("clients", "pem"),
         .min_zones = 1,
         .threads = 2,
         .drain_notice_ms = 0,
@@ -235,6 +262,8 @@ static int set_up(void **state)
     result_count = message_count = closed_count = 0;
     seen_key[0] = '\0';
     seen_revision = 0;
+    seen_count = asked_count = 0;
+    fixture_set_done(&plane);
     start_keystore();
     return 0;
 }
@@ -648,7 +677,11 @@ static void identities_message(void *user, struct ks_rpc_stream *stream, ks_byte
         (const INTERNAL(WatchIdentitiesResponse) *)unpacked;
     pthread_mutex_lock(&lock);
     message_count++;
-    seen_revision = response->revision;
+    struct ks_head head;
+    if (response->head.len > 0 && !ks_failed(ks_head_read(ks_bytes_in(response->head), &head))) {
+        seen_revision = head.revision;
+    }
+    seen_count += (unsigned)response->n_records;
     if (response->n_records > 0) {
         snprintf(seen_key, sizeof(seen_key), "%s", response->records[response->n_records - 1]->key);
     }
@@ -696,7 +729,8 @@ static void identities_reach_frontends_also_without_control_and_after_a_restart(
     struct ks_rpc_stream *keystores = ks_rpc_stream_ref(follower);
     unsigned before = message_count;
     pthread_mutex_unlock(&lock);
-    send_identities(keystores, "user/111122223333/alice", 6, false);
+    fixture_set_put(&plane, "user/111122223333/alice", KS_LITERAL("value"), 6);
+    send_identities(keystores, "user/111122223333/alice", 6, false, &plane);
     ks_rpc_stream_unref(keystores);
     await_true(read_counter(&message_count) >= before + 1);
     assert_string_equal(seen_key, "user/111122223333/alice");
@@ -712,6 +746,72 @@ static void identities_reach_frontends_also_without_control_and_after_a_restart(
     channel = channel_of("frontend");
     stream = follow(channel, 6);
     assert_string_equal(seen_key, "user/111122223333/alice");
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
+static struct ks_rpc_stream *stream_of_keystore(void)
+{
+    pthread_mutex_lock(&lock);
+    struct ks_rpc_stream *stream = follower ? ks_rpc_stream_ref(follower) : NULL;
+    pthread_mutex_unlock(&lock);
+    return stream;
+}
+
+/*
+ * Changes that lead to another state than the one control has signed are not taken, nor told; the
+ * keystore asks for everything, and goes on when that has come.
+ */
+static void a_state_that_control_has_not_signed_is_never_told(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = follow(channel, 5);
+    struct ks_rpc_stream *keystores = stream_of_keystore();
+    unsigned asked = read_counter(&asked_count);
+
+    send_identities(keystores, "user/111122223333/mallory", 6, false, NULL);
+    ks_rpc_stream_unref(keystores);
+
+    await_true(read_counter(&asked_count) > asked);
+    pthread_mutex_lock(&lock);
+    assert_string_equal(asked_epoch, "");
+    assert_string_equal(seen_key, "account/111122223333");
+    pthread_mutex_unlock(&lock);
+    unsigned before = read_counter(&message_count);
+    await_true((keystores = stream_of_keystore()) != NULL);
+    fixture_set_put(&plane, "user/111122223333/bob", KS_LITERAL("value"), 7);
+    send_identities(keystores, "user/111122223333/bob", 7, false, &plane);
+    ks_rpc_stream_unref(keystores);
+    await_true(read_counter(&message_count) > before && seen_revision == 7);
+    assert_string_equal(seen_key, "user/111122223333/bob");
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
+/* After a blip it asks for what comes after what it has, and passes on that alone. */
+static void a_blip_costs_the_difference_only(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = channel_of("frontend");
+    struct ks_rpc_stream *stream = follow(channel, 5);
+    struct ks_rpc_stream *keystores = stream_of_keystore();
+    unsigned asked = read_counter(&asked_count);
+    unsigned records = read_counter(&seen_count);
+    ks_rpc_stream_cancel(keystores);
+    ks_rpc_stream_unref(keystores);
+
+    await_true(read_counter(&asked_count) > asked);
+    pthread_mutex_lock(&lock);
+    assert_string_equal(asked_epoch, "epoch-1");
+    pthread_mutex_unlock(&lock);
+    await_true((keystores = stream_of_keystore()) != NULL);
+    fixture_set_put(&plane, "user/111122223333/alice", KS_LITERAL("value"), 6);
+    send_identities(keystores, "user/111122223333/alice", 6, false, &plane);
+    ks_rpc_stream_unref(keystores);
+
+    await_true(read_counter(&seen_count) > records && seen_revision == 6);
+    assert_int_equal(read_counter(&seen_count), records + 1);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }
@@ -733,6 +833,10 @@ static void make_certificates(void)
     };
 #undef LEAF
     certificates_root(certs, &(struct certificate_root){.name = "root"});
+    signer = fixture_signer_new(NULL, NULL);
+    char *clients = file_of("clients", "pem");
+    fixture_signer_write_root(signer, clients);
+    ks_free(clients);
     for (size_t i = 0; i < KS_COUNT(leaves); i++) {
         certificates_leaf(certs, &leaves[i], NULL);
     }
@@ -757,6 +861,8 @@ static int group_tear_down(void **state)
     (void)state;
     ks_rpc_loop_free(loop);
     ks_rpc_shutdown();
+    fixture_signer_free(signer);
+    fixture_set_done(&plane);
     fixture_remove(certs);
     return 0;
 }
@@ -775,6 +881,8 @@ int main(void)
         TEST(each_method_is_for_those_it_is_for),
         TEST(an_operator_sees_how_it_is_and_rotates),
         TEST(identities_reach_frontends_also_without_control_and_after_a_restart),
+        TEST(a_state_that_control_has_not_signed_is_never_told),
+        TEST(a_blip_costs_the_difference_only),
     };
     return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

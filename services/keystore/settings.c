@@ -57,6 +57,9 @@ static const struct ks_config_option options[] = {
     TEXT(hsm_socket, NULL, 1, 107, "Unix socket of this zone's hsm."),
     TEXT(control_address, "", 0, 255,
          "host:port of control's internal listener; empty: no identities are mirrored."),
+    FILE_NAME(
+        client_ca_file,
+        "PEM root of users and operators, under which control signs what it says of identities."),
     NUMBER(min_zones, "2", 1, 2,
            "Zones whose hsms must hold a domain key before it is used: what one zone's loss "
            "leaves. With the embedded engine it is 1."),

@@ -39,6 +39,7 @@ struct ks_keystore_settings {
     char *process_key_file;
     char *hsm_socket;
     char *control_address;
+    char *client_ca_file;
     int64_t min_zones;
     int64_t rotation_ms;
     int64_t threads;

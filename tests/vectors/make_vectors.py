@@ -322,9 +322,33 @@ def custody():
              "order": (order + long_(sign(root, b"keystead/restore-order/v1", order))).hex()}]
 
 
+def identity_heads():
+    root, signer = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root_cert = certificate(root, "hsm root", root)
+    cert = certificate(signer, "identities", root, "spiffe://keystead/control/identities")
+    records = [(b"account/111122223333", seed("account record", 40), 3),
+               (b"certificate/00ff", b"", 2**40),
+               (b"user/111122223333/alice", seed("user record", 70000), 7)]
+    total = [0] * 1024
+    for key, value, revision in records:
+        leaf = sha256(b"keystead/identity-record/v1\0" + struct.pack(">Q", revision) + long_(key)
+                      + struct.pack(">I", len(value)) + value)
+        element = struct.unpack(">1024H", hashlib.shake_128(leaf).digest(2048))
+        total = [(a + b) % 65536 for a, b in zip(total, element)]
+    digest = sha256(b"keystead/identity-set/v1\0" + struct.pack(">Q", len(records))
+                    + struct.pack(">1024H", *total))
+    body = (b"\1" + short(b"0123456789abcdef") + struct.pack(">QQQ", 2**40, 1767225600123, 3)
+            + digest + long_(cert))
+    signature = signer.sign(b"keystead/identity-head/v1\0" + body, ec.ECDSA(hashes.SHA256()))
+    return [{"name": "three records", "epoch": "0123456789abcdef", "root_certificate": root_cert.hex(),
+             "records": [[k.decode(), v.hex(), r.to_bytes(8, "big").hex()] for k, v, r in records],
+             "digest": digest.hex(), "head": (body + long_(signature)).hex()}]
+
+
 DETERMINISTIC = {"blob.json": blobs, "context.json": contexts, "ekt.json": ekts, "wrap.json": wraps,
                  "record.json": records}
-SIGNED = {"transit.json": transits, "roster.json": rosters, "custody.json": custody}
+SIGNED = {"transit.json": transits, "roster.json": rosters, "custody.json": custody,
+          "identity_head.json": identity_heads}
 
 
 def text_of(cases):

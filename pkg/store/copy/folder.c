@@ -172,11 +172,9 @@ static ks_result make_folder(const char *path)
 static ks_result open_parts(struct ks_folder *folder)
 {
     KS_AUTO_FREE char *copy = ks_folder_path(folder, "copy");
-    KS_AUTO_FREE char *mirror = ks_folder_path(folder, "mirror");
     KS_TRY(make_folder(folder->path));
     KS_TRY(lock(folder));
     KS_TRY(make_folder(copy));
-    KS_TRY(make_folder(mirror));
     return next_life(folder);
 }
 

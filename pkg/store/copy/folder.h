@@ -10,7 +10,6 @@
  *   refused   what etcd must have before this keystore goes on (anchor.h)
  *   time      cell time, as it was last saved: "<boot id>\n" and a text (engine/cell_clock.h)
  *   copy/     LMDB: the records (copy.h)
- *   mirror/   LMDB: the records of another store (mirror_db.h)
  *
  * Threads: one.
  */

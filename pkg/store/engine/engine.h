@@ -12,7 +12,6 @@
 
 #include "pkg/store/copy/copy.h"
 #include "pkg/store/copy/folder.h"
-#include "pkg/store/copy/mirror_db.h"
 #include "pkg/store/engine/cell_clock.h"
 #include "pkg/store/engine/inbox.h"
 #include "pkg/store/engine/pending.h"
@@ -65,7 +64,6 @@ struct ks_store {
     const struct ks_engine *engine;  /* constant */
     struct ks_folder folder;         /* the store's thread, after start */
     struct ks_copy *copy;            /* constant */
-    struct ks_mirror_db *mirror;     /* constant */
     struct ks_cell_clock cell_clock; /* any thread */
     struct ks_inbox inbox;
     atomic_bool stopping;

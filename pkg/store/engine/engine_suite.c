@@ -502,38 +502,6 @@ static void one_of_a_crowd_gets_the_key(void **state)
     assert_int_equal(crowd.other_count, 0);
 }
 
-static void keeps_a_mirror(void **state)
-{
-    struct bench *bench = *state;
-    struct ks_store_op first[] = {{KS_LITERAL("user/a"), KS_LITERAL("1")},
-                                  {KS_LITERAL("user/b"), KS_LITERAL("2")}};
-    struct ks_store_op second[] = {{KS_LITERAL("user/a"), {0}},
-                                   {KS_LITERAL("user/c"), KS_LITERAL("3")}};
-    assert_int_equal(ks_store_mirror_apply(bench->store, true, "e1", 5, first, 2).code, KS_OK);
-    assert_int_equal(ks_store_mirror_apply(bench->store, false, "e1", 6, second, 2).code, KS_OK);
-    ks_store_free(bench->store);
-    bench_open(bench);
-
-    KS_STORE_VIEW_AUTO view = fixture_serve(bench->store);
-    char epoch[40];
-    int64_t revision;
-    struct keys keys = {.left = 9};
-    ks_store_mirror_position(&view, epoch, &revision);
-    assert_int_equal(ks_store_mirror_scan(&view, KS_LITERAL("user/"), add_key, &keys).code, KS_OK);
-    assert_string_equal(epoch, "e1");
-    assert_int_equal(revision, 6);
-    assert_string_equal(keys.text, "user/b user/c ");
-
-    assert_int_equal(ks_store_mirror_apply(bench->store, true, "e2", 1, first, 1).code, KS_OK);
-    KS_STORE_VIEW_AUTO later = fixture_serve(bench->store);
-    struct keys anew = {.left = 9};
-    ks_store_mirror_position(&later, epoch, &revision);
-    assert_int_equal(ks_store_mirror_scan(&later, (ks_bytes){0}, add_key, &anew).code, KS_OK);
-    assert_string_equal(epoch, "e2");
-    assert_int_equal(revision, 1);
-    assert_string_equal(anew.text, "user/a ");
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int engine_suite_run(const struct engine_suite *which)
@@ -558,7 +526,6 @@ int engine_suite_run(const struct engine_suite *which)
         TEST(refuses_a_folder_in_use),
         TEST(refuses_what_is_too_large),
         TEST(one_of_a_crowd_gets_the_key),
-        TEST(keeps_a_mirror),
     };
     return cmocka_run_group_tests_name(which->name, tests, NULL, NULL);
 }

@@ -7,7 +7,6 @@
 #include "pkg/store/engine/engine.h"
 
 #define DATABASE_BYTES_DEFAULT (16ULL << 30)
-#define MIRROR_BYTES_MAX       (4ULL << 30) /* a million users with certificates are 1 GiB */
 #define DEADLINE_DEFAULT_NS    (10 * KS_NS_PER_S)
 
 static const struct ks_engine *const engines[] = {
@@ -96,18 +95,6 @@ static ks_result open_copy(struct ks_store *store)
     return ks_copy_open(&options, &store->copy);
 }
 
-/* The mirror's truth is elsewhere, too. */
-static ks_result open_mirror(struct ks_store *store)
-{
-    KS_AUTO_FREE char *path = ks_folder_path(&store->folder, "mirror");
-    ks_result opened = ks_mirror_db_open(path, MIRROR_BYTES_MAX, &store->mirror);
-    if (opened.code != KS_CORRUPT) {
-        return opened;
-    }
-    KS_TRY(ks_folder_throw_away(&store->folder, "mirror"));
-    return ks_mirror_db_open(path, MIRROR_BYTES_MAX, &store->mirror);
-}
-
 static void *thread_main(void *user)
 {
     struct ks_store *store = user;
@@ -119,7 +106,6 @@ static ks_result open_all(struct ks_store *store)
 {
     KS_TRY(ks_folder_open(store->options.folder, &store->folder));
     KS_TRY(open_copy(store));
-    KS_TRY(open_mirror(store));
     KS_TRY(store->engine->start(store));
     int rc = pthread_create(&store->thread, NULL, thread_main, store);
     return rc == 0 ? KS_RES(OK) : KS_RES(INTERNAL);
@@ -140,7 +126,6 @@ static void close_all(struct ks_store *store)
 {
     store->engine->end(store);
     close_copy(store);
-    ks_mirror_db_close(store->mirror);
     ks_cell_clock_done(&store->cell_clock);
     ks_folder_close(&store->folder);
     free_options(&store->options);
@@ -304,11 +289,4 @@ ks_result ks_store_destruction_time(struct ks_store *store, int64_t *ret_ms)
 bool ks_store_on_duty(struct ks_store *store)
 {
     return store->engine->on_duty(store);
-}
-
-ks_result ks_store_mirror_apply(struct ks_store *store, bool snapshot, const char *epoch,
-                                int64_t revision, const struct ks_store_op *ops, size_t op_count)
-{
-    struct ks_mirror_change change = {snapshot, epoch, revision, ops, op_count};
-    return ks_mirror_db_apply(store->mirror, &change);
 }

@@ -7,7 +7,6 @@
 struct ks_view_parts {
     struct ks_store *store;
     struct ks_snapshot snapshot;
-    struct ks_mirror_view *mirror; /* opened when it is asked for */
 };
 
 static ks_result open_view(struct ks_store *store, const uint64_t *generation,
@@ -59,7 +58,6 @@ void ks_store_view_close(struct ks_store_view *view)
 {
     struct ks_view_parts *parts = view->snapshot;
     if (parts) {
-        ks_mirror_view_close(parts->mirror);
         ks_snapshot_end(&parts->snapshot);
         ks_free(parts);
     }
@@ -93,30 +91,4 @@ ks_result ks_store_scan_due(const struct ks_store_view *view, ks_bytes root, int
 {
     const struct ks_view_parts *parts = view->snapshot;
     return ks_snapshot_scan_due(&parts->snapshot, root, until_ms, each, user);
-}
-
-static ks_result need_mirror(struct ks_view_parts *parts)
-{
-    return parts->mirror ? KS_RES(OK) : ks_mirror_view_open(parts->store->mirror, &parts->mirror);
-}
-
-void ks_store_mirror_position(const struct ks_store_view *view, char ret_epoch[40],
-                              int64_t *ret_revision)
-{
-    struct ks_view_parts *parts = view->snapshot;
-    if (ks_failed(need_mirror(parts))) {
-        memset(ret_epoch, 0, 40);
-        *ret_revision = 0;
-        return;
-    }
-    ks_mirror_view_position(parts->mirror, ret_epoch, ret_revision);
-}
-
-ks_result ks_store_mirror_scan(const struct ks_store_view *view, ks_bytes prefix,
-                               bool (*each)(void *user, const struct ks_store_record *record),
-                               void *user)
-{
-    struct ks_view_parts *parts = view->snapshot;
-    KS_TRY(need_mirror(parts));
-    return ks_mirror_view_scan(parts->mirror, prefix, each, user);
 }

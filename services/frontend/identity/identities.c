@@ -27,6 +27,7 @@ struct ks_identities {
     size_t count;      /* records in slots */
     size_t slot_count; /* a power of two, at least twice count; open addressing */
     const struct ks_identity **slots;
+    struct ks_set_sum sum;
     struct list retired; /* records that the next version does not have; freed with this one */
     bool superseded;     /* there is a next version, which owns the other records */
 };
@@ -128,20 +129,27 @@ static bool read_record(const struct kind *kind, ks_bytes value, struct ks_ident
            kind->read(message, identity);
 }
 
-ks_result ks_identity_draft_add(struct ks_identity_draft *draft, ks_bytes key, ks_bytes value,
-                                bool deleted)
+ks_result ks_identity_draft_add(struct ks_identity_draft *draft, struct ks_crypto *crypto,
+                                ks_bytes key, ks_bytes value, int64_t revision)
 {
     const struct kind *kind = kind_of(key);
-    if (!kind || key.len > KS_IDENTITY_KEY_MAX) {
-        return KS_RES(OK);
+    if (key.len == 0 || key.len > KS_IDENTITY_OTHER_KEY_MAX) {
+        return KS_RES(VALIDATION);
     }
     if (draft->changes.count == KS_IDENTITIES_MAX) {
         return KS_RES(LIMIT_EXCEEDED);
     }
+    struct ks_set_leaf leaf = {{0}};
+    if (value.ptr) {
+        KS_TRY(ks_set_leaf(crypto, key, value, revision, &leaf));
+    }
     struct ks_identity *identity = ks_alloc(1, sizeof(*identity) + key.len + 1);
     memcpy(identity->key, key.ptr, key.len);
     identity->hash = ks_plain_hash(key);
-    identity->deleted = deleted || !read_record(kind, value, identity);
+    identity->leaf = leaf;
+    identity->deleted = !value.ptr;
+    identity->opaque =
+        !value.ptr || !kind || key.len > KS_IDENTITY_KEY_MAX || !read_record(kind, value, identity);
     list_push(&draft->changes, identity);
     return KS_RES(OK);
 }
@@ -217,12 +225,39 @@ static struct ks_identities *index_changes(struct ks_identity_draft *draft)
     return changes;
 }
 
+/* Brings the sum up to date. Fails: INTERNAL (OpenSSL); sum is then unspecified. */
+static ks_result sum_changes(const struct ks_identities *kept, const struct ks_identities *changes,
+                             struct ks_crypto *crypto, struct ks_set_sum *sum)
+{
+    for (size_t i = 0; i < changes->slot_count; i++) {
+        const struct ks_identity *change = changes->slots[i];
+        if (!change) {
+            continue;
+        }
+        const struct ks_identity *before = kept ? *slot_of(kept, change->key, change->hash) : NULL;
+        if (before) {
+            KS_TRY(ks_set_remove(crypto, sum, &before->leaf));
+        }
+        if (!change->deleted) {
+            KS_TRY(ks_set_add(crypto, sum, &change->leaf));
+        }
+    }
+    return KS_RES(OK);
+}
+
 struct ks_identities *ks_identities_next(struct ks_identities *old, struct ks_identity_draft *draft,
-                                         bool replace)
+                                         bool replace, const struct ks_identity_judge *judge)
 {
     assert(!old || !old->superseded);
 
     struct ks_identities *changes = index_changes(draft);
+    const struct ks_identities *kept = replace ? NULL : old;
+    struct ks_set_sum sum = kept ? kept->sum : (struct ks_set_sum){0};
+    if (ks_failed(sum_changes(kept, changes, judge->crypto, &sum)) ||
+        !judge->accepts(judge->user, &sum)) {
+        ks_identities_free(changes);
+        return NULL;
+    }
     size_t kept_max = old && !replace ? old->count : 0;
     struct ks_identities *next =
         identities_new(old ? old->number + 1 : 1, kept_max + changes->count);
@@ -239,6 +274,7 @@ struct ks_identities *ks_identities_next(struct ks_identities *old, struct ks_id
     }
     ks_free(changes->slots);
     ks_free(changes);
+    next->sum = sum;
     return next;
 }
 
@@ -269,5 +305,6 @@ size_t ks_identities_count(const struct ks_identities *identities)
 const struct ks_identity *ks_identities_find(const struct ks_identities *identities,
                                              const char *key, uint64_t hash)
 {
-    return *slot_of(identities, key, hash);
+    const struct ks_identity *identity = *slot_of(identities, key, hash);
+    return identity && !identity->opaque ? identity : NULL;
 }

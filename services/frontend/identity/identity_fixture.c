@@ -51,31 +51,49 @@ void fixture_certificate(const char *account, const char *user, const char *user
     pack(&record.base, value);
 }
 
-static struct fixture_record *next_record(struct fixture_message *message, const char *key)
+static struct fixture_record *next_record(struct fixture_message *message, const char *key,
+                                          int64_t revision)
 {
     assert_true(message->count < KS_COUNT(message->records));
     struct fixture_record *record = &message->records[message->count++];
     (void)snprintf(record->key, sizeof(record->key), "%s", key);
     record->value.len_max = 4096;
+    record->revision = revision;
     return record;
 }
 
-void fixture_add(struct fixture_message *message, const char *key, const struct ks_buffer *value)
+void fixture_add(struct fixture_message *message, const char *key, const struct ks_buffer *value,
+                 int64_t revision)
 {
-    struct fixture_record *record = next_record(message, key);
+    struct fixture_record *record = next_record(message, key, revision);
     assert_int_equal(ks_buffer_append(&record->value, ks_buffer_bytes(value)).code, KS_OK);
 }
 
-void fixture_add_account(struct fixture_message *message, const char *account)
+void fixture_add_account(struct fixture_message *message, const char *account, int64_t revision)
 {
     char key[64];
     (void)snprintf(key, sizeof(key), "account/%s", account);
-    fixture_account(account, &next_record(message, key)->value);
+    fixture_account(account, &next_record(message, key, revision)->value);
 }
 
-void fixture_delete(struct fixture_message *message, const char *key)
+void fixture_delete(struct fixture_message *message, const char *key, int64_t revision)
 {
-    next_record(message, key)->deleted = true;
+    next_record(message, key, revision)->deleted = true;
+}
+
+void fixture_apply(const struct fixture_message *message, struct fixture_set *set)
+{
+    if (message->snapshot && !message->goes_on) {
+        fixture_set_done(set);
+    }
+    for (size_t i = 0; i < message->count; i++) {
+        const struct fixture_record *record = &message->records[i];
+        if (record->deleted) {
+            fixture_set_delete(set, record->key);
+        } else {
+            fixture_set_put(set, record->key, ks_buffer_bytes(&record->value), record->revision);
+        }
+    }
 }
 
 void fixture_pack(struct fixture_message *message, struct ks_buffer *bytes)
@@ -89,19 +107,20 @@ void fixture_pack(struct fixture_message *message, struct ks_buffer *bytes)
         records[i].key = from->key;
         records[i].value = (ProtobufCBinaryData){from->value.len, from->value.ptr};
         records[i].deleted = from->deleted;
+        records[i].mod_revision = from->revision;
         pointers[i] = &records[i];
     }
     Keystead__Internal__V1__WatchIdentitiesResponse response =
         KEYSTEAD__INTERNAL__V1__WATCH_IDENTITIES_RESPONSE__INIT;
-    response.epoch = (char *)(uintptr_t)message->epoch;
-    response.revision = message->revision;
+    response.begin = !message->goes_on;
     response.snapshot = message->snapshot;
-    response.snapshot_end = message->snapshot_end;
+    response.head = (ProtobufCBinaryData){message->head.len, message->head.ptr};
     response.n_records = message->count;
     response.records = pointers;
     pack(&response.base, bytes);
     for (size_t i = 0; i < message->count; i++) {
         ks_buffer_done(&message->records[i].value);
     }
+    ks_buffer_done(&message->head);
     message->count = 0;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "pkg/base/bytes.h"
+#include "pkg/signedset/signedset_fixture.h"
 
 /* Each appends the bytes of a record. */
 void fixture_account(const char *account, struct ks_buffer *value);
@@ -15,23 +16,27 @@ void fixture_certificate(const char *account, const char *user, const char *user
 
 #define FIXTURE_NOT_AFTER_MS 4000000000000LL /* of each certificate */
 
-/* A WatchIdentitiesResponse that is made record by record. */
+/* A WatchIdentitiesResponse that is made record by record: a whole transfer, unless it says else. */
 struct fixture_message {
-    const char *epoch;
-    int64_t revision;
+    bool goes_on; /* it is not the first of its transfer */
     bool snapshot;
-    bool snapshot_end;
     struct fixture_record {
         char key[128];
         struct ks_buffer value;
         bool deleted;
+        int64_t revision;
     } records[8];
     size_t count;
+    struct ks_buffer head; /* empty: it is not the last of its transfer */
 };
 
-void fixture_add(struct fixture_message *message, const char *key, const struct ks_buffer *value);
-void fixture_add_account(struct fixture_message *message, const char *account);
-void fixture_delete(struct fixture_message *message, const char *key);
+void fixture_add(struct fixture_message *message, const char *key, const struct ks_buffer *value,
+                 int64_t revision);
+void fixture_add_account(struct fixture_message *message, const char *account, int64_t revision);
+void fixture_delete(struct fixture_message *message, const char *key, int64_t revision);
 
-/* Appends the message's bytes and frees its records. */
+/* Makes the set what it is after the message's records. */
+void fixture_apply(const struct fixture_message *message, struct fixture_set *set);
+
+/* Appends the message's bytes and frees its records and its head. */
 void fixture_pack(struct fixture_message *message, struct ks_buffer *bytes);

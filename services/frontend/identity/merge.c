@@ -1,35 +1,46 @@
 #include "services/frontend/identity/merge.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "pkg/base/mem.h"
 #include "pkg/rcu/rcu.h"
+#include "pkg/signedset/head.h"
 #include "services/frontend/identity/identities.h"
 
 struct source {
     bool connected;
-    struct ks_follow_position told;  /* last; its epoch is "" until it has told something */
-    struct ks_identity_draft *draft; /* a snapshot that is being received; else NULL */
+    bool starts_over;                /* its changes led to no head: it is asked for a snapshot */
+    struct ks_identity_draft *draft; /* a transfer that is being received; else NULL */
 };
 
 struct ks_merge {
     struct ks_rcu *rcu;
+    struct ks_head_verifier *verifier;
+    struct ks_crypto *crypto;
     struct ks_follow_position position;
+    int64_t loading_ms; /* before there is a version: when the one that is connected last spoke */
     struct source sources[KS_MERGE_SOURCES_MAX];
 };
 
-struct ks_merge *ks_merge_new(struct ks_rcu *rcu)
+struct ks_merge *ks_merge_new(struct ks_rcu *rcu, struct ks_head_verifier *verifier)
 {
     struct ks_merge *merge = ks_alloc(1, sizeof(*merge));
     merge->rcu = rcu;
+    merge->verifier = verifier;
+    merge->crypto = ks_crypto_new();
     return merge;
 }
 
 void ks_merge_free(struct ks_merge *merge)
 {
-    for (size_t i = 0; merge && i < KS_MERGE_SOURCES_MAX; i++) {
+    if (!merge) {
+        return;
+    }
+    for (size_t i = 0; i < KS_MERGE_SOURCES_MAX; i++) {
         ks_identity_draft_free(merge->sources[i].draft);
     }
+    ks_crypto_free(merge->crypto);
     ks_free(merge);
 }
 
@@ -56,11 +67,33 @@ static void drop_draft(struct source *source)
     source->draft = NULL;
 }
 
-void ks_merge_opened(struct ks_merge *merge, size_t index)
+static bool another_is_loading(const struct ks_merge *merge, const struct source *source,
+                               int64_t now_ms)
+{
+    bool connected = false;
+    for (size_t i = 0; i < KS_MERGE_SOURCES_MAX; i++) {
+        connected |= &merge->sources[i] != source && merge->sources[i].connected;
+    }
+    return connected && now_ms - merge->loading_ms < KS_MERGE_LOADER_MS;
+}
+
+bool ks_merge_open(struct ks_merge *merge, size_t index, int64_t now_ms,
+                   struct ks_follow_position *position)
 {
     struct source *source = source_at(merge, index);
+    if (!ks_merge_has_version(merge)) {
+        if (another_is_loading(merge, source, now_ms)) {
+            return false;
+        }
+        merge->loading_ms = now_ms;
+    }
     source->connected = true;
     drop_draft(source);
+    *position = (struct ks_follow_position){.number = merge->position.number};
+    if (!source->starts_over) {
+        *position = merge->position;
+    }
+    return true;
 }
 
 void ks_merge_closed(struct ks_merge *merge, size_t index)
@@ -70,90 +103,76 @@ void ks_merge_closed(struct ks_merge *merge, size_t index)
     drop_draft(source);
 }
 
-/* Whether any other source that is connected still has the merge's epoch. */
-static bool epoch_is_alive(const struct ks_merge *merge, const struct source *but)
+/* The head that a version must be the set of. */
+struct judging {
+    struct ks_merge *merge;
+    const struct ks_head *head;
+};
+
+static bool accepts(void *user, const struct ks_set_sum *sum)
 {
-    for (size_t i = 0; i < KS_MERGE_SOURCES_MAX; i++) {
-        const struct source *source = &merge->sources[i];
-        if (source != but && source->connected &&
-            ks_follow_same_epoch(&source->told, &merge->position)) {
-            return true;
-        }
-    }
-    return false;
+    const struct judging *judging = user;
+    return ks_head_is_of(judging->merge->crypto, judging->head, sum);
 }
 
-/* Whether a snapshot is to replace what is here. had is what its source had told before. */
-static bool is_wanted(const struct ks_merge *merge, const struct source *source,
-                      const struct ks_follow_position *had)
+static ks_result publish(struct ks_merge *merge, struct source *source, const struct ks_head *head,
+                         bool snapshot)
 {
-    if (!ks_merge_has_version(merge)) {
-        return true;
-    }
-    if (ks_follow_same_epoch(&source->told, &merge->position)) {
-        return source->told.revision > merge->position.revision;
-    }
-    return ks_follow_same_epoch(had, &merge->position) || !epoch_is_alive(merge, source);
-}
-
-static void publish(struct ks_merge *merge, struct ks_identity_draft *draft,
-                    const struct ks_follow_part *part)
-{
+    struct judging judging = {merge, head};
+    const struct ks_identity_judge judge = {merge->crypto, accepts, &judging};
     /* The writer may change what only it and versions to come look at. */
     struct ks_identities *old = (struct ks_identities *)(uintptr_t)ks_rcu_current(merge->rcu);
-    ks_rcu_publish(merge->rcu, ks_identities_next(old, draft, part->snapshot));
-    merge->position = part->position;
-}
-
-static ks_result add_records(struct ks_identity_draft *draft, const struct ks_follow_part *part)
-{
-    for (size_t i = 0; i < part->record_count; i++) {
-        const struct ks_follow_record *record = &part->records[i];
-        KS_TRY(ks_identity_draft_add(draft, record->key, record->value, !record->value.ptr));
+    struct ks_identities *next = ks_identities_next(old, source->draft, snapshot, &judge);
+    if (!next) {
+        return KS_RES(UNAUTHENTICATED);
     }
+    ks_rcu_publish(merge->rcu, next);
+    merge->position =
+        (struct ks_follow_position){.revision = head->revision, .number = head->number};
+    memcpy(merge->position.epoch, head->epoch, sizeof(head->epoch));
     return KS_RES(OK);
 }
 
-static ks_result receive_snapshot(struct ks_merge *merge, struct source *source,
-                                  const struct ks_follow_part *part)
+/* A first version is a snapshot: there is nothing yet that could have changed. */
+static ks_result finish(struct ks_merge *merge, struct source *source,
+                        const struct ks_follow_part *part)
 {
-    if (!source->draft) {
+    struct ks_head head;
+    KS_TRY(ks_head_open(merge->verifier, part->head, &head));
+    if (head.number <= merge->position.number) {
+        return KS_RES(OK); /* another one has brought it, or a later one */
+    }
+    return publish(merge, source, &head, part->snapshot);
+}
+
+static ks_result receive(struct ks_merge *merge, struct source *source,
+                         const struct ks_follow_part *part)
+{
+    if (part->begin) {
+        drop_draft(source);
         source->draft = ks_identity_draft_new();
     }
-    KS_TRY(add_records(source->draft, part));
-    if (!part->whole) {
-        return KS_RES(OK);
+    for (size_t i = 0; i < part->record_count; i++) {
+        const struct ks_follow_record *record = &part->records[i];
+        KS_TRY(ks_identity_draft_add(source->draft, merge->crypto, record->key, record->value,
+                                     record->revision));
     }
-    const struct ks_follow_position had = source->told;
-    source->told = part->position;
-    if (is_wanted(merge, source, &had)) {
-        publish(merge, source->draft, part);
-    }
-    drop_draft(source);
-    return KS_RES(OK);
+    return part->whole ? finish(merge, source, part) : KS_RES(OK);
 }
 
-/* A source that stays in an epoch that was left is listened to until it moves. */
-static ks_result receive_change(struct ks_merge *merge, struct source *source,
-                                const struct ks_follow_part *part)
-{
-    source->told = part->position;
-    bool later = part->position.revision > merge->position.revision;
-    if (!ks_follow_same_epoch(&part->position, &merge->position) || !later) {
-        return KS_RES(OK);
-    }
-    struct ks_identity_draft *draft = ks_identity_draft_new();
-    ks_result added = add_records(draft, part);
-    if (!ks_failed(added)) {
-        publish(merge, draft, part);
-    }
-    ks_identity_draft_free(draft);
-    return added;
-}
-
-ks_result ks_merge_received(struct ks_merge *merge, size_t index, const struct ks_follow_part *part)
+ks_result ks_merge_received(struct ks_merge *merge, size_t index, int64_t now_ms,
+                            const struct ks_follow_part *part)
 {
     struct source *source = source_at(merge, index);
-    return part->snapshot ? receive_snapshot(merge, source, part)
-                          : receive_change(merge, source, part);
+    ks_result result = receive(merge, source, part);
+    merge->loading_ms = now_ms;
+    if (ks_failed(result)) {
+        source->starts_over = !part->snapshot;
+    } else if (part->whole) {
+        source->starts_over = false;
+    }
+    if (ks_failed(result) || part->whole) {
+        drop_draft(source);
+    }
+    return result;
 }

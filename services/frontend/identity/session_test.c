@@ -25,6 +25,8 @@ static char certificate_key[KS_IDENTITY_KEY_MAX + 1]; /* certificate/<its serial
 static struct ks_rcu *rcu;
 static struct ks_session *session;
 
+static struct ks_crypto *crypto;
+
 static void fixture_pem(void)
 {
     struct ks_ec_key *key = NULL;
@@ -51,6 +53,7 @@ static int group_setup(void **state)
 {
     (void)state;
     assert_int_equal(ks_crypto_init(&(struct ks_crypto_options){0}).code, KS_OK);
+    crypto = ks_crypto_new();
     fixture_pem();
     return 0;
 }
@@ -59,6 +62,7 @@ static int group_teardown(void **state)
 {
     (void)state;
     ks_free(pem);
+    ks_crypto_free(crypto);
     return 0;
 }
 
@@ -99,10 +103,18 @@ struct world {
     int64_t revoked_at_ms;
 };
 
+static bool accept_all(void *user, const struct ks_set_sum *sum)
+{
+    (void)user;
+    (void)sum;
+    return true;
+}
+
 static void add(struct ks_identity_draft *draft, const char *key, const struct ks_buffer *value)
 {
     assert_int_equal(
-        ks_identity_draft_add(draft, ks_bytes_of(key), ks_buffer_bytes(value), false).code, KS_OK);
+        ks_identity_draft_add(draft, crypto, ks_bytes_of(key), ks_buffer_bytes(value), 1).code,
+        KS_OK);
 }
 
 static void publish(const struct world *world)
@@ -126,7 +138,8 @@ static void publish(const struct world *world)
         add(draft, certificate_key, &certificate);
     }
     struct ks_identities *old = (struct ks_identities *)(uintptr_t)ks_rcu_current(rcu);
-    ks_rcu_publish(rcu, ks_identities_next(old, draft, true));
+    const struct ks_identity_judge judge = {.crypto = crypto, .accepts = accept_all};
+    ks_rcu_publish(rcu, ks_identities_next(old, draft, true, &judge));
     ks_identity_draft_free(draft);
 }
 

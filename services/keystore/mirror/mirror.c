@@ -1,40 +1,55 @@
 #include "services/keystore/mirror/mirror.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "pkg/arn/spiffe.h"
 #include "pkg/base/arena.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/follow/feed.h"
 #include "pkg/follow/follower.h"
+#include "pkg/mirror/mirror.h"
+#include "pkg/process/file.h"
+#include "pkg/rpc/loop.h"
 #include "services/keystore/serve/peer.h"
 
 #define METHOD         "/keystead.internal.v1.ControlMirrorService/WatchIdentities"
-#define EPOCH_LEN      40U /* of the store's, with its NUL */
 #define CAPACITY_FIRST 64U
 
-/* Records while they come in: all of a snapshot, or those of one change. */
+/* Changes while they come in. */
 struct batch {
     struct ks_arena arena;
-    struct ks_store_op *ops;
+    struct ks_mirror_record *records;
     size_t count;
     size_t capacity;
 };
 
 struct ks_mirror {
-    struct ks_mirror_options options;
+    struct ks_mirror_of_control_options options;
+    struct ks_rpc_loop *loop;
+    struct ks_mirror_db *db;
+    struct ks_head_verifier *verifier;
+    struct ks_crypto *crypto;
     struct ks_feed *feed;
     struct ks_follower *follower;
-    struct batch snapshot; /* the loop's */
+    /* The loop's. */
+    struct ks_head head; /* that the mirror has; number 0: none */
+    struct batch changes;
+    bool starts_over; /* the next stream asks for a snapshot */
+    /* For the status. */
+    atomic_int_fast64_t revision;
+    atomic_int_fast64_t heard_at_ns;
+    atomic_bool heard;
 };
 
-/* What comes from control */
+/* ---- What comes from control ---- */
 
 static void batch_done(struct batch *batch)
 {
     ks_arena_done(&batch->arena);
-    ks_free(batch->ops);
+    ks_free(batch->records);
     *batch = (struct batch){.count = 0};
 }
 
@@ -45,149 +60,179 @@ static ks_bytes keep(struct batch *batch, ks_bytes bytes)
     return kept ? (ks_bytes){(const uint8_t *)kept, bytes.len} : (ks_bytes){0};
 }
 
-/* Fails: LIMIT_EXCEEDED (more records or bytes than are taken). */
-static ks_result batch_add(struct batch *batch, const struct ks_follow_record *record)
+/* Fails: LIMIT_EXCEEDED (more bytes than are kept). */
+static ks_result batch_add(struct batch *batch, const struct ks_follow_record *from)
 {
-    batch->arena.len_max = KS_MIRROR_BYTES_MAX;
-    if (batch->count == KS_MIRROR_RECORDS_MAX) {
-        return KS_RES(LIMIT_EXCEEDED);
-    }
+    batch->arena.len_max = KS_MIRROR_CHANGES_BYTES_MAX;
     if (batch->count == batch->capacity) {
         batch->capacity = batch->capacity > 0 ? 2 * batch->capacity : CAPACITY_FIRST;
-        batch->ops = ks_realloc(batch->ops, batch->capacity, sizeof(*batch->ops));
+        batch->records = ks_realloc(batch->records, batch->capacity, sizeof(*batch->records));
     }
-    struct ks_store_op op = {.key = keep(batch, record->key), .value = keep(batch, record->value)};
-    if (!op.key.ptr || (record->value.ptr && !op.value.ptr)) {
+    const struct ks_mirror_record record = {.key = keep(batch, from->key),
+                                            .value = keep(batch, from->value),
+                                            .revision = from->revision};
+    if (!record.key.ptr || (from->value.ptr && !record.value.ptr)) {
         return KS_RES(LIMIT_EXCEEDED);
     }
-    batch->ops[batch->count++] = op;
+    batch->records[batch->count++] = record;
     return KS_RES(OK);
 }
 
-static ks_result apply(struct ks_mirror *mirror, const struct ks_follow_part *part,
-                       const struct batch *batch)
+static ks_result stage(struct ks_mirror *mirror, const struct ks_follow_part *part)
 {
-    return ks_store_mirror_apply(mirror->options.store, part->snapshot, part->position.epoch,
-                                 part->position.revision, batch->ops, batch->count);
-}
-
-/* Sends a change on, as it came. Frontends that it does not fit get everything. */
-static void publish(struct ks_mirror *mirror, const struct ks_follow_part *part)
-{
-    KS_BUFFER_AUTO records = {.len_max = KS_FEED_RECORDS_MAX};
-    ks_result packed = KS_RES(OK);
-    for (size_t i = 0; i < part->record_count && !ks_failed(packed); i++) {
-        packed = ks_feed_pack(&records, part->records[i].key, part->records[i].value, 0);
+    struct batch records = {.count = 0};
+    ks_result result = KS_RES(OK);
+    for (size_t i = 0; i < part->record_count && !ks_failed(result); i++) {
+        result = batch_add(&records, &part->records[i]);
     }
-    if (ks_failed(packed)) {
-        ks_feed_renew(mirror->feed);
-    } else {
-        ks_feed_publish(mirror->feed, &part->position, ks_buffer_bytes(&records));
-    }
-}
-
-static ks_result apply_snapshot(struct ks_mirror *mirror, const struct ks_follow_part *part)
-{
-    ks_result result = apply(mirror, part, &mirror->snapshot);
     if (!ks_failed(result)) {
-        ks_log(INFO, "identities mirrored", KS_NUMBER("count", mirror->snapshot.count),
-               KS_NUMBER("revision", part->position.revision));
-        ks_feed_renew(mirror->feed);
+        result = ks_mirror_db_stage_add(mirror->db, records.records, records.count);
     }
-    batch_done(&mirror->snapshot);
+    batch_done(&records);
     return result;
 }
 
-static ks_result apply_change(struct ks_mirror *mirror, const struct ks_follow_part *part,
-                              const struct batch *change)
+static ks_result receive(struct ks_mirror *mirror, const struct ks_follow_part *part)
 {
-    KS_TRY(apply(mirror, part, change));
-    publish(mirror, part);
+    if (part->begin) {
+        batch_done(&mirror->changes);
+        if (part->snapshot) {
+            KS_TRY(ks_mirror_db_stage_begin(mirror->db));
+        }
+    }
+    if (part->snapshot) {
+        return stage(mirror, part);
+    }
+    for (size_t i = 0; i < part->record_count; i++) {
+        KS_TRY(batch_add(&mirror->changes, &part->records[i]));
+    }
     return KS_RES(OK);
 }
 
+/* The head that has come, for the state that it must speak of. */
+struct sealing {
+    struct ks_mirror *mirror;
+    struct ks_head head;
+    ks_bytes bytes;
+};
+
+static ks_result seal(void *user, const struct ks_set_sum *sum, struct ks_head *ret_head,
+                      struct ks_buffer *ret_bytes)
+{
+    const struct sealing *sealing = user;
+    if (!ks_head_is_of(sealing->mirror->crypto, &sealing->head, sum)) {
+        return KS_RES(UNAUTHENTICATED);
+    }
+    *ret_head = sealing->head;
+    return ks_buffer_append(ret_bytes, sealing->bytes);
+}
+
+static void note_head(struct ks_mirror *mirror, const struct ks_head *head)
+{
+    mirror->head = *head;
+    atomic_store(&mirror->revision, head->revision);
+}
+
+static ks_result finish(struct ks_mirror *mirror, const struct ks_follow_part *part)
+{
+    struct sealing sealing = {.mirror = mirror, .bytes = part->head};
+    KS_TRY(ks_head_open(mirror->verifier, part->head, &sealing.head));
+    if (sealing.head.number <= mirror->head.number) {
+        return KS_RES(OK); /* it was said before */
+    }
+    if (part->snapshot) {
+        KS_TRY(ks_mirror_db_stage_finish(mirror->db, seal, &sealing));
+        ks_log(INFO, "identities mirrored", KS_NUMBER("count", sealing.head.count),
+               KS_NUMBER("revision", sealing.head.revision));
+    } else {
+        KS_TRY(ks_mirror_db_change(mirror->db, mirror->changes.records, mirror->changes.count, seal,
+                                   &sealing));
+    }
+    note_head(mirror, &sealing.head);
+    atomic_store(&mirror->heard_at_ns, ks_clock_boot_ns(&ks_clock_system));
+    atomic_store(&mirror->heard, true);
+    ks_feed_changed(mirror->feed);
+    return KS_RES(OK);
+}
+
+/* Whatever went wrong with changes, a snapshot does not rest on what is here. */
 static ks_result on_part(void *user, const struct ks_follow_part *part)
 {
     struct ks_mirror *mirror = user;
-    struct batch change = {.count = 0};
-    struct batch *batch = part->snapshot ? &mirror->snapshot : &change;
-    ks_result result = strlen(part->position.epoch) < EPOCH_LEN ? KS_RES(OK) : KS_RES(VALIDATION);
-    for (size_t i = 0; i < part->record_count && !ks_failed(result); i++) {
-        result = batch_add(batch, &part->records[i]);
-    }
+    ks_result result = receive(mirror, part);
     if (!ks_failed(result) && part->whole) {
-        result =
-            part->snapshot ? apply_snapshot(mirror, part) : apply_change(mirror, part, &change);
+        result = finish(mirror, part);
+        batch_done(&mirror->changes);
     }
-    batch_done(&change);
+    if (ks_failed(result)) {
+        mirror->starts_over = !part->snapshot;
+    } else if (part->whole) {
+        mirror->starts_over = false;
+    }
     return result;
 }
 
 static void on_end(void *user)
 {
     struct ks_mirror *mirror = user;
-    batch_done(&mirror->snapshot);
+    batch_done(&mirror->changes);
 }
 
-/* What this disk has; nothing if the copy can't be read yet. */
-static void on_open(void *user, struct ks_follow_position *position)
+static bool on_open(void *user, struct ks_follow_position *position)
 {
     const struct ks_mirror *mirror = user;
-    KS_STORE_VIEW_AUTO view = {0};
-    if (!ks_failed(ks_store_peek(mirror->options.store, &view))) {
-        ks_store_mirror_position(&view, position->epoch, &position->revision);
+    position->number = mirror->head.number;
+    if (!mirror->starts_over) {
+        memcpy(position->epoch, mirror->head.epoch, sizeof(mirror->head.epoch));
+        position->revision = mirror->head.revision;
     }
+    return true;
 }
 
-/* What goes to frontends */
+/* ---- What goes to frontends ---- */
 
-/* At a first start, until the copy is loaded, there is nothing to read the mirror from. */
 static ks_result admit(void *user, struct ks_rpc_stream *stream)
 {
-    const struct ks_mirror *mirror = user;
-    if (!ks_peer_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND)) {
-        return KS_RES(ACCESS_DENIED);
-    }
-    KS_STORE_VIEW_AUTO view = {0};
-    return ks_store_peek(mirror->options.store, &view);
+    (void)user;
+    bool frontend = ks_peer_is(ks_rpc_stream_peer(stream), KS_SPIFFE_FRONTEND);
+    return frontend ? KS_RES(OK) : KS_RES(ACCESS_DENIED);
 }
 
-struct snapshot {
-    struct ks_feed_writer *writer;
-    ks_result result;
-};
+/* ---- Life ---- */
 
-static bool add_to_snapshot(void *user, const struct ks_store_record *record)
+/* The first thing on the loop: what another hand has written is not served, and comes anew. */
+static void check(void *argument)
 {
-    struct snapshot *snapshot = user;
-    snapshot->result = ks_feed_add(snapshot->writer, record->key, record->value, 0);
-    return !ks_failed(snapshot->result);
-}
-
-/* An empty copy is sent nothing of: the frontend gets a snapshot once there is one. */
-static ks_result serve(void *user, const struct ks_follow_position *had,
-                       struct ks_feed_writer *writer, struct ks_follow_position *now)
-{
-    const struct ks_mirror *mirror = user;
-    struct snapshot snapshot = {.writer = writer, .result = KS_RES(OK)};
-    KS_STORE_VIEW_AUTO view = {0};
-    KS_TRY(ks_store_peek(mirror->options.store, &view));
-    ks_store_mirror_position(&view, now->epoch, &now->revision);
-    bool has_all = ks_follow_same_epoch(had, now) && had->revision == now->revision;
-    if (now->epoch[0] == '\0' || has_all) {
-        return KS_RES(OK);
+    struct ks_mirror *mirror = argument;
+    ks_result checked = ks_mirror_db_check(mirror->db);
+    if (ks_failed(checked)) {
+        ks_log(ERROR, "the mirror of identities is damaged, and is thrown away",
+               KS_TEXT("code", ks_code_name(checked.code)));
+        checked = ks_mirror_db_empty(mirror->db);
     }
-    ks_feed_begin(writer, now);
-    KS_TRY(ks_store_mirror_scan(&view, (ks_bytes){0}, add_to_snapshot, &snapshot));
-    return snapshot.result;
+    KS_MIRROR_VIEW_AUTO *view = NULL;
+    if (ks_failed(checked) || ks_failed(ks_mirror_view_open(mirror->db, &view)) ||
+        !ks_mirror_view_head(view)) {
+        return;
+    }
+    /* A head under another root says nothing any more: control's next snapshot takes its place. */
+    struct ks_head head;
+    if (!ks_failed(ks_head_open(mirror->verifier, ks_mirror_view_head_bytes(view), &head))) {
+        note_head(mirror, &head);
+    }
 }
 
-/* Life */
+static ks_result read_root(struct ks_mirror *mirror)
+{
+    KS_BUFFER_AUTO root = {.len_max = KS_RPC_PEM_MAX};
+    KS_TRY(ks_file_read(mirror->options.head_ca_file, &root));
+    return ks_head_verifier_new(ks_buffer_bytes(&root), &mirror->verifier);
+}
 
 static ks_result follow(struct ks_mirror *mirror)
 {
     const struct ks_follower_options options = {
-        .loop = mirror->options.loop,
+        .loop = mirror->loop,
         .method = METHOD,
         .address = mirror->options.address,
         .server_spiffe = "spiffe://" KS_TRUST_DOMAIN "/control",
@@ -200,13 +245,27 @@ static ks_result follow(struct ks_mirror *mirror)
     return ks_follower_new(&options, &mirror->follower);
 }
 
-ks_result ks_mirror_new(const struct ks_mirror_options *options, struct ks_mirror **ret_mirror)
+static ks_result open_parts(struct ks_mirror *mirror)
+{
+    const struct ks_mirror_options files = {.folder = mirror->options.folder};
+    KS_TRY(read_root(mirror));
+    KS_TRY(ks_mirror_db_open(&files, &mirror->db));
+    const struct ks_feed_options feed = {
+        .loop = mirror->loop, .mirror = mirror->db, .on_open = admit, .user = mirror};
+    mirror->feed = ks_feed_new(&feed);
+    ks_rpc_loop_post(mirror->loop, check, mirror);
+    return mirror->options.address[0] == '\0' ? KS_RES(OK) : follow(mirror);
+}
+
+ks_result ks_mirror_new(const struct ks_mirror_of_control_options *options,
+                        struct ks_mirror **ret_mirror)
 {
     struct ks_mirror *mirror = ks_alloc(1, sizeof(*mirror));
-    const struct ks_feed_options feed = {.on_open = admit, .serve = serve, .user = mirror};
     mirror->options = *options;
-    mirror->feed = ks_feed_new(&feed);
-    ks_result result = options->address[0] == '\0' ? KS_RES(OK) : follow(mirror);
+    mirror->loop = ks_rpc_loop_new("identities");
+    mirror->crypto = ks_crypto_new();
+    atomic_store(&mirror->heard_at_ns, ks_clock_boot_ns(&ks_clock_system));
+    ks_result result = open_parts(mirror);
     if (ks_failed(result)) {
         ks_mirror_free(mirror);
         return result;
@@ -227,7 +286,12 @@ void ks_mirror_free(struct ks_mirror *mirror)
 {
     if (mirror) {
         ks_mirror_close(mirror);
+        ks_rpc_loop_free(mirror->loop);
         ks_feed_free(mirror->feed);
+        ks_mirror_db_close(mirror->db);
+        ks_head_verifier_free(mirror->verifier);
+        ks_crypto_free(mirror->crypto);
+        batch_done(&mirror->changes);
         ks_free(mirror);
     }
 }
@@ -235,4 +299,12 @@ void ks_mirror_free(struct ks_mirror *mirror)
 struct ks_feed *ks_mirror_feed(struct ks_mirror *mirror)
 {
     return mirror->feed;
+}
+
+void ks_mirror_get_status(struct ks_mirror *mirror, struct ks_mirror_status *ret_status)
+{
+    int64_t since_ns = ks_clock_boot_ns(&ks_clock_system) - atomic_load(&mirror->heard_at_ns);
+    *ret_status = (struct ks_mirror_status){.revision = atomic_load(&mirror->revision),
+                                            .silence_ms = since_ns / KS_NS_PER_MS,
+                                            .heard = atomic_load(&mirror->heard)};
 }

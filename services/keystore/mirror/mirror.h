@@ -1,50 +1,57 @@
 /*
- * mirror: this disk's copy of the control plane's records (design, promise 8). It follows control,
- * and feeds the frontends of the region from the copy. In this way frontends get the identities
- * even while control can't be reached, and after a restart. pkg/follow describes both streams.
+ * mirror: this disk's copy of the control plane's records (design, promise 8). It follows control, and
+ * feeds the frontends of the region from the copy. In this way frontends get the identities even while
+ * control can't be reached, and after a restart.
  *
- * Threads: made and freed by main. It follows on the loop it was given, which it may keep busy
- * while a snapshot is written; frontends are fed on the loops of their streams.
+ * It takes a state only with a head that control has signed (pkg/signedset), later than the one that it
+ * has. If changes lead to another state than the one the head speaks of, it starts over with a
+ * snapshot, and keeps what it has until that is whole.
+ *
+ * Threads: made and freed by main. Everything happens on a loop of its own, which the disk may keep
+ * busy; ks_mirror_get_status may be called on any thread.
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "pkg/base/result.h"
 #include "pkg/rpc/tls.h"
-#include "pkg/store/store.h"
 
-#define KS_MIRROR_RECORDS_MAX 1000000U /* in a snapshot; one that is larger is not taken */
-#define KS_MIRROR_BYTES_MAX   (1024U * 1024U * 1024U)
-
-/* For the keystore's listener: a snapshot of a million records may wait in a queue. */
-#define KS_MIRROR_QUEUE_BYTES (256U * 1024U * 1024U)
+/* Changes that came in several messages wait in memory; more than this is fetched as a snapshot. */
+#define KS_MIRROR_CHANGES_BYTES_MAX (64U * 1024U * 1024U)
+/* Control says at least every five seconds that nothing has changed. */
+#define KS_MIRROR_SILENCE_MS 60000
 
 struct ks_feed;
 struct ks_mirror;
-struct ks_rpc_loop;
 
 /* All of it is borrowed as long as the mirror. */
-struct ks_mirror_options {
-    struct ks_store *store;
-    const char *address; /* host:port of control; "": only what the disk holds is fed */
+struct ks_mirror_of_control_options {
+    const char *folder;       /* of the copy; made if absent */
+    const char *address;      /* host:port of control; "": only what the disk holds is fed */
+    const char *head_ca_file; /* PEM: the root under which control signs heads */
     struct ks_rpc_tls tls;
-    struct ks_rpc_loop *loop;
+};
+
+struct ks_mirror_status {
+    int64_t revision;   /* 0: nothing is here yet */
+    int64_t silence_ms; /* since control's newest word has come, or since the start */
+    bool heard;         /* a word has come since the start */
 };
 
 /*
  * Begins to follow.
  * ret_mirror  close it with ks_mirror_close, then free it. Written on success only.
- * Fails: as ks_rpc_channel_new.
+ * Fails: VALIDATION (the root can't be read), as ks_mirror_db_open, as ks_rpc_channel_new.
  */
-KS_MUST_USE ks_result ks_mirror_new(const struct ks_mirror_options *options,
+KS_MUST_USE ks_result ks_mirror_new(const struct ks_mirror_of_control_options *options,
                                     struct ks_mirror **ret_mirror);
 
-/*
- * Stops to follow control; what the disk holds is still fed. To be called before the loop and the
- * store are freed, and not on the loop. NULL is fine.
- */
+/* Stops to follow control; what the disk holds is still fed. NULL is fine. */
 void ks_mirror_close(struct ks_mirror *mirror);
 
-/* Frees a mirror that was closed, after the server whose streams it feeds. NULL is fine. */
+/* Frees a mirror, after the server whose streams it feeds. NULL is fine. */
 void ks_mirror_free(struct ks_mirror *mirror);
 
 /*
@@ -52,3 +59,6 @@ void ks_mirror_free(struct ks_mirror *mirror);
  * ks_feed_stream_callbacks; borrowed from the mirror.
  */
 struct ks_feed *ks_mirror_feed(struct ks_mirror *mirror);
+
+/* Copies how it stands. Any thread. */
+void ks_mirror_get_status(struct ks_mirror *mirror, struct ks_mirror_status *ret_status);

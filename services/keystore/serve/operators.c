@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "keystead/internal/v1/internal.pb-c.h"
@@ -15,6 +16,7 @@
 #include "services/keystore/execute/trust.h"
 #include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/hsmlink/link.h"
+#include "services/keystore/mirror/mirror.h"
 #include "services/keystore/serve/execute_stream.h"
 #include "services/keystore/serve/peer.h"
 #include "services/keystore/worker/worker.h"
@@ -52,6 +54,7 @@ struct report {
     char *listed[KS_STORE_KEYSTORES_MAX];
     char *alarms[ALARMS_MAX];
     char forged[KS_TRUST_TEXT_MAX];
+    char silence[256];
 };
 
 static void report_store(struct report *report)
@@ -102,6 +105,23 @@ static void report_alarms(struct report *report)
     }
 }
 
+/* A revocation that control has made does not arrive while this lasts. */
+static void report_identities(const struct ks_operators_options *options, struct report *report)
+{
+    INTERNAL(GetStatusResponse) *response = &report->response;
+    struct ks_mirror_status mirror;
+    ks_mirror_get_status(options->mirror, &mirror);
+    response->identities_revision = mirror.revision;
+    response->identities_silence_ms = mirror.silence_ms;
+    if (mirror.silence_ms > KS_MIRROR_SILENCE_MS) {
+        (void)snprintf(report->silence, sizeof(report->silence),
+                       "nothing was heard of control for %lld s: new users and revocations do not "
+                       "arrive; see that control runs and control_address leads to it",
+                       (long long)(mirror.silence_ms / 1000));
+        report->alarms[response->n_alarms++] = report->silence;
+    }
+}
+
 static void report_traffic(const struct ks_operators_options *options, struct report *report)
 {
     INTERNAL(Traffic) *traffic = &report->traffic;
@@ -147,11 +167,7 @@ static void fill_report(const struct ks_operators_options *options, struct repor
     response->n_generations_held = report->keeper.held_count;
     response->hsm_ready = report->keeper.ready;
 
-    KS_STORE_VIEW_AUTO view = {0};
-    char epoch[40];
-    if (!ks_failed(ks_store_peek(options->store, &view))) {
-        ks_store_mirror_position(&view, epoch, &response->identities_revision);
-    }
+    report_identities(options, report);
 }
 
 void ks_operators_get_status(void *user, struct ks_rpc_call *call)
