@@ -1,7 +1,9 @@
 #include "services/frontend/frontend.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
+#include "pkg/arn/spiffe.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
@@ -13,6 +15,7 @@
 #include "pkg/signedset/head.h"
 #include "services/frontend/identity/session.h"
 #include "services/frontend/identity/watch.h"
+#include "services/frontend/route/reach.h"
 #include "services/frontend/serve/service.h"
 
 #include "proto/keystead/kms/v1/embedded.h"
@@ -30,13 +33,38 @@ struct ks_frontend {
     struct ks_rpc_method methods[KS_OPERATION_COUNT];
     struct ks_rpc_server *server;
     struct ks_watch *watch;
+    struct ks_reach *reach;
+    pthread_mutex_t lock; /* guards the rest */
+    bool knows;           /* who may call */
+    bool reaches;         /* a keystore that can serve */
 };
+
+/* A balancer sends calls only where they can be answered. */
+static void set_health(struct ks_frontend *frontend)
+{
+    bool serving = frontend->knows && frontend->reaches;
+    ks_rpc_health_set(frontend->server, "", serving);
+    ks_rpc_health_set(frontend->server, KS_SERVICE_NAME, serving);
+}
 
 static void on_identities(void *user)
 {
     struct ks_frontend *frontend = user;
-    ks_rpc_health_set(frontend->server, "", true);
-    ks_rpc_health_set(frontend->server, KS_SERVICE_NAME, true);
+    pthread_mutex_lock(&frontend->lock);
+    frontend->knows = true;
+    set_health(frontend);
+    pthread_mutex_unlock(&frontend->lock);
+}
+
+static void on_reach(void *user, bool serving)
+{
+    struct ks_frontend *frontend = user;
+    ks_log(WARN, serving ? "a keystore can serve" : "no keystore can serve",
+           KS_TEXT("name", frontend->settings->region));
+    pthread_mutex_lock(&frontend->lock);
+    frontend->reaches = serving;
+    set_health(frontend);
+    pthread_mutex_unlock(&frontend->lock);
 }
 
 static struct ks_rpc_tls process_tls(const struct ks_frontend_settings *settings)
@@ -119,6 +147,23 @@ static ks_result open_watch(struct ks_frontend *frontend)
     return ks_watch_new(&options, &frontend->watch);
 }
 
+static ks_result open_reach(struct ks_frontend *frontend)
+{
+    char spiffe[KS_SPIFFE_LEN_MAX + 1];
+    (void)snprintf(spiffe, sizeof(spiffe), "spiffe://%s/region/%s/keystore/", KS_TRUST_DOMAIN,
+                   frontend->settings->region);
+    const struct ks_reach_options options = {
+        .loop = frontend->service.loops[0],
+        .server_spiffe = spiffe,
+        .addresses = frontend->places->addresses,
+        .address_count = frontend->places->count,
+        .tls = process_tls(frontend->settings),
+        .on_change = on_reach,
+        .user = frontend,
+    };
+    return ks_reach_new(&options, &frontend->reach);
+}
+
 /* Says in one line what could not be opened, and passes the result on. */
 static ks_result opened(ks_result r, const char *what, const char *hint)
 {
@@ -141,7 +186,8 @@ static ks_result open_all(struct ks_frontend *frontend)
                   "see process_ca_file, process_cert_file and process_key_file"));
     KS_TRY(opened(open_server(frontend), "listener",
                   "see address, which may be taken, and the certificates"));
-    return opened(open_watch(frontend), "identities", "see the certificates");
+    KS_TRY(opened(open_watch(frontend), "identities", "see client_ca_file and the certificates"));
+    return opened(open_reach(frontend), "health of keystores", "see the certificates");
 }
 
 ks_result ks_frontend_new(const struct ks_frontend_settings *settings,
@@ -149,6 +195,7 @@ ks_result ks_frontend_new(const struct ks_frontend_settings *settings,
                           struct ks_frontend **ret_frontend)
 {
     struct ks_frontend *frontend = ks_alloc(1, sizeof(*frontend));
+    pthread_mutex_init(&frontend->lock, NULL);
     frontend->settings = settings;
     frontend->places = places;
     frontend->home = (struct ks_home){
@@ -181,6 +228,7 @@ void ks_frontend_free(struct ks_frontend *frontend)
         ks_rpc_server_drain(frontend->server, frontend->settings->drain_notice_ms,
                             frontend->settings->drain_grace_ms);
     }
+    ks_reach_free(frontend->reach);
     ks_watch_free(frontend->watch);
     /* Waits until every call is answered; their requests end by the lanes' time at the latest. */
     ks_rpc_server_free(frontend->server);
@@ -191,5 +239,6 @@ void ks_frontend_free(struct ks_frontend *frontend)
     ks_rpc_loop_free(frontend->watch_loop);
     ks_head_verifier_free(frontend->verifier);
     ks_rcu_free(frontend->identities);
+    pthread_mutex_destroy(&frontend->lock);
     ks_free(frontend);
 }

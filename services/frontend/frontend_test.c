@@ -248,6 +248,27 @@ static void remembers_the_view(void **state)
     assert_in_range(items, 10, 12);
 }
 
+static bool is_healthy(const char *service)
+{
+    KS_BUFFER_AUTO request = {.len_max = 256};
+    if (service[0]) {
+        put(&request, 1, ks_bytes_of(service));
+    }
+    assert_int_equal(
+        call_with(alice, "/grpc.health.v1.Health/Check", ks_buffer_bytes(&request), WAIT_MS),
+        KS_OK);
+    return response.len == 2 && response.ptr[1] == 1;
+}
+
+/* Waits until both names say so. Returns how long it took. */
+static int64_t await_health(bool healthy)
+{
+    int64_t before_ns = ks_clock_boot_ns(&ks_clock_system);
+    await_true(is_healthy("") == healthy &&
+               is_healthy("keystead.kms.v1.KeyManagementService") == healthy);
+    return (ks_clock_boot_ns(&ks_clock_system) - before_ns) / KS_NS_PER_MS;
+}
+
 static void is_not_serving_before_it_has_identities(void **state)
 {
     (void)state;
@@ -260,9 +281,26 @@ static void is_not_serving_before_it_has_identities(void **state)
     tell_identities(far, 1, 0);
 
     await_code(KS_OK);
-    assert_int_equal(call_with(alice, "/grpc.health.v1.Health/Check", (ks_bytes){0}, WAIT_MS),
-                     KS_OK);
-    assert_memory_equal(response.ptr, "\x08\x01", 2);
+    (void)await_health(true);
+}
+
+/* stranger.md 4: it said SERVING with nobody behind it. */
+static void is_not_serving_while_no_keystore_can_serve(void **state)
+{
+    (void)state;
+    (void)await_health(true);
+
+    fixture_keystore_set(near, MOOD_NO_WINDOW);
+    nap();
+    assert_true(is_healthy("")); /* one is enough */
+    fixture_keystore_set(far, MOOD_NO_WINDOW);
+    assert_true(await_health(false) < 1000);
+    fixture_keystore_set(near, MOOD_ANSWERS);
+    assert_true(await_health(true) < 1000);
+
+    fixture_keystore_free(near);
+    near = NULL;
+    assert_true(await_health(false) < 1000);
 }
 
 /*
@@ -550,6 +588,7 @@ int main(void)
                                         setup_without_identities, teardown),
         cmocka_unit_test_setup_teardown(a_certificate_ends_by_the_time_that_keystores_tell,
                                         setup_at_the_certificates_end, teardown),
+        TEST(is_not_serving_while_no_keystore_can_serve),
         TEST(a_revocation_ends_a_connection_that_stands),
         TEST(lets_in_only_those_it_knows),
         TEST(refuses_with_the_words_of_aws),

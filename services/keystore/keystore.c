@@ -23,6 +23,7 @@
 #include "services/keystore/records/guard.h"
 #include "services/keystore/serve/applied.h"
 #include "services/keystore/serve/execute_stream.h"
+#include "services/keystore/serve/health.h"
 #include "services/keystore/serve/operators.h"
 #include "services/keystore/serve/peer.h"
 #include "services/keystore/worker/worker.h"
@@ -37,7 +38,6 @@
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
 #define KEEPER_PERIOD_MS       1000
 #define APPLIED_PERIOD_MS      250
-#define HEALTH_PERIOD_MS       250
 #define HOUSEKEEPING_PERIOD_MS 250
 #define OPERATORS_PERIOD_MS    60000
 
@@ -67,13 +67,13 @@ struct ks_keystore {
     struct ks_housekeeping *housekeeping;
     struct ks_mirror *mirror;
     struct ks_operators *operators;
+    struct ks_health *health;
     struct ks_quota *quota;
     struct ks_trust *trust;
     struct ks_execute_env env;
     struct ks_execute_streams streams;
     struct ks_rpc_method methods[METHOD_COUNT];
     struct ks_rpc_server *server;
-    bool serving;         /* what health says; the health worker's */
     atomic_bool reloaded; /* the copy was, or the hsm missed a key; housekeeping doesn't know yet */
 };
 
@@ -164,20 +164,10 @@ static void later(void *user, int64_t delay_ms, void (*fn)(void *argument), void
     pthread_mutex_unlock(&keystore->lock);
 }
 
-/* Health: whether this keystore can answer. On a worker of its own, which waits for nothing. */
-static void look_at_health(void *user, struct ks_worker *worker)
+static void on_health(void *user, bool serving)
 {
-    (void)worker;
-    struct ks_keystore *keystore = user;
-    struct ks_store_status status;
-    ks_store_get_status(keystore->store, &status);
-    bool serving = status.window_left_ms > 0 && ks_hsm_link_is_open(keystore->link);
-    if (serving != keystore->serving) {
-        keystore->serving = serving;
-        ks_rpc_health_set(keystore->server, "", serving);
-        ks_log(INFO, serving ? "serving" : "not serving",
-               KS_NUMBER("applied", status.applied_revision));
-    }
+    const struct ks_keystore *keystore = user;
+    ks_rpc_health_set(keystore->server, "", serving);
 }
 
 static void keep_house(void *user, struct ks_worker *worker)
@@ -281,6 +271,9 @@ static void make_parts(struct ks_keystore *keystore)
         .worker = keystore->operators_worker,
     };
     keystore->operators = ks_operators_new(&operators);
+    const struct ks_health_options health = {
+        .store = keystore->store, .link = keystore->link, .on_change = on_health, .user = keystore};
+    keystore->health = ks_health_new(&health);
     keystore->env = (struct ks_execute_env){
         .store = keystore->store,
         .hsm = keystore->link,
@@ -362,7 +355,7 @@ static ks_result start_threads(struct ks_keystore *keystore)
     KS_TRY(ks_worker_start(keystore->keeper_worker, ks_keeper_run, keystore->keeper));
     KS_TRY(ks_worker_start(keystore->applied_worker, ks_applied_run, keystore->applied));
     KS_TRY(ks_worker_start(keystore->operators_worker, ks_operators_run, keystore->operators));
-    KS_TRY(ks_worker_start(keystore->health_worker, look_at_health, keystore));
+    KS_TRY(ks_worker_start(keystore->health_worker, ks_health_run, keystore->health));
     KS_TRY(ks_worker_start(keystore->housekeeping_worker, keep_house, keystore));
     return ks_hsm_link_start(keystore->link);
 }
@@ -385,7 +378,7 @@ static void make_loops(struct ks_keystore *keystore)
     }
     keystore->keeper_worker = ks_worker_new("keeper", KEEPER_PERIOD_MS);
     keystore->applied_worker = ks_worker_new("applied", APPLIED_PERIOD_MS);
-    keystore->health_worker = ks_worker_new("health", HEALTH_PERIOD_MS);
+    keystore->health_worker = ks_worker_new("health", KS_HEALTH_PERIOD_MS);
     keystore->housekeeping_worker = ks_worker_new("housekeeping", HOUSEKEEPING_PERIOD_MS);
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
     const struct ks_applied_options applied = {
@@ -433,6 +426,7 @@ static void stop_workers(struct ks_keystore *keystore)
 
 static void free_parts(struct ks_keystore *keystore)
 {
+    ks_health_free(keystore->health);
     ks_operators_free(keystore->operators);
     ks_trust_free(keystore->trust);
     ks_housekeeping_free(keystore->housekeeping);
