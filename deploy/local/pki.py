@@ -124,15 +124,19 @@ class Leaf:
     purpose: str  # file name
     group: str  # who may read it
     uri: str | None
-    addresses: tuple[str, ...] = ("127.0.0.1",)
+    usages: tuple[str, ...] = ("serverAuth", "clientAuth")
+    # Of who is found by a name or an address: by clients that are not ours (a frontend's, control's),
+    # and by etcd's. Our processes know each other by the URI; a name would only let one of them pass
+    # for another with a client that looks at names alone.
+    addresses: tuple[str, ...] = ()
 
     def extensions(self):
-        names = [f"IP:{a}" for a in self.addresses] + ["DNS:localhost"]
+        names = [f"IP:{a}" for a in self.addresses] + ["DNS:localhost"] * bool(self.addresses)
         names += [f"URI:{self.uri}"] if self.uri else []
         return (
             "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-            "extendedKeyUsage=serverAuth,clientAuth\n"
-            f"subjectAltName={','.join(names)}\n"
+            f"extendedKeyUsage={','.join(self.usages)}\n"
+            + (f"subjectAltName={','.join(names)}\n" if names else "")
         )
 
 
@@ -230,23 +234,18 @@ def leaves(topology):
     domain = f"spiffe://{t.TRUST_DOMAIN}"
     users = t.USERS
     found = []
+    server, client = ("serverAuth",), ("clientAuth",)
     for zone in topology.zones:
         address = (zone.host.address,)
         keystore = f"keystore-{zone.name}"
-        found.append(
-            Leaf(
-                "process",
-                keystore,
-                "process",
-                t.zone_user("keystore", zone),
-                f"{domain}/region/{zone.region}/keystore/{zone.name}",
-                address,
-            )
-        )
+        user = t.zone_user("keystore", zone)
+        uri = f"{domain}/region/{zone.region}/keystore/{zone.name}"
+        found.append(Leaf("process", keystore, "process", user, uri))
         if topology.embedded:
             continue
         cell = f"etcd-{zone.region}"
         member = f"etcd-{zone.name}"
+        # A member is the client of the others, too.
         found.append(
             Leaf(
                 cell,
@@ -254,25 +253,33 @@ def leaves(topology):
                 "etcd",
                 users["etcd"],
                 None,
-                tuple(dict.fromkeys(address + ("127.0.0.1",))),
+                addresses=tuple(dict.fromkeys(address + ("127.0.0.1",))),
             )
         )
-        found.append(Leaf(cell, keystore, "etcd", t.zone_user("keystore", zone), None, address))
+        found.append(Leaf(cell, keystore, "etcd", user, None, client))
     for frontend in topology.frontends:
-        address = (frontend.host.address,)
+        uri = f"{domain}/region/{frontend.region}/frontend/{frontend.name}"
         found.append(
             Leaf(
                 "process",
                 frontend.name,
                 "process",
                 users["frontend"],
-                f"{domain}/region/{frontend.region}/frontend/{frontend.name}",
-                address,
+                uri,
+                addresses=(frontend.host.address,),
             )
         )
     address = (topology.control_host.address,)
     found.append(
-        Leaf("process", "control", "process", users["control"], f"{domain}/control", address)
+        Leaf(
+            "process",
+            "control",
+            "process",
+            users["control"],
+            f"{domain}/control",
+            server,
+            address,
+        )
     )
     if not topology.embedded:
         found.append(
@@ -282,13 +289,13 @@ def leaves(topology):
                 "etcd",
                 users["etcd"],
                 None,
-                tuple(dict.fromkeys(address + ("127.0.0.1",))),
+                addresses=tuple(dict.fromkeys(address + ("127.0.0.1",))),
             )
         )
-        found.append(Leaf("etcd-control", "control", "etcd", users["control"], None, address))
+        found.append(Leaf("etcd-control", "control", "etcd", users["control"], None, client))
     # What operators' tools show to keystores (status, rosters): root alone reads it.
     found.append(
-        Leaf("process", "operator", "process", "root", f"{domain}/operator/local", address)
+        Leaf("process", "operator", "process", "root", f"{domain}/operator/local", client)
     )
     return found
 

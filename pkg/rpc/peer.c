@@ -7,6 +7,7 @@
 #include <grpc/support/alloc.h>
 
 #include "pkg/base/bytes.h"
+#include "pkg/base/clock.h"
 #include "pkg/base/mem.h"
 
 #define POINTER_ALIGNMENT_BITS 4U
@@ -63,6 +64,11 @@ static char *address_of(grpc_call *call)
     return copy;
 }
 
+bool ks_rpc_peer_has_ended(const struct ks_rpc_peer *peer)
+{
+    return peer->not_after_s != 0 && ks_clock_wall_ms(&ks_clock_system) / 1000 >= peer->not_after_s;
+}
+
 static struct ks_rpc_known_peer *peer_new(const struct ks_rpc_server_options *options,
                                           grpc_call *call, grpc_auth_context *context)
 {
@@ -75,6 +81,10 @@ static struct ks_rpc_known_peer *peer_new(const struct ks_rpc_server_options *op
         .certificate_pem = property(context, GRPC_X509_PEM_CERT_PROPERTY_NAME),
         .address = address_of(call),
     };
+    if (options->not_after_s && peer->about.certificate_pem[0]) {
+        int64_t not_after_s = options->not_after_s(peer->about.certificate_pem);
+        peer->about.not_after_s = not_after_s > 0 ? not_after_s : 1; /* unread: it has ended */
+    }
     if (!context || !grpc_auth_context_peer_is_authenticated(context)) {
         peer->admitted = KS_RES(UNAUTHENTICATED);
     } else if (options->admit) {
@@ -106,7 +116,7 @@ ks_result ks_rpc_peers_find(struct ks_rpc_peers *peers, grpc_call *call,
     }
     atomic_fetch_add(&(*place)->refs, 1);
     *ret_peer = *place;
-    return (*place)->admitted;
+    return ks_rpc_peer_has_ended(&(*place)->about) ? KS_RES(UNAUTHENTICATED) : (*place)->admitted;
 }
 
 void ks_rpc_peers_done(struct ks_rpc_peers *peers)

@@ -27,10 +27,14 @@ struct ks_rpc_peers {
  * Finds the peer of call, asking admit if it is new.
  *
  * ret_peer  with a ref for the caller, also on failure.
- * Fails: UNAUTHENTICATED (nobody: a plaintext connection), or what admit said.
+ * Fails: UNAUTHENTICATED (nobody: a plaintext connection, or the certificate has ended), or what
+ * admit said.
  */
 KS_MUST_USE ks_result ks_rpc_peers_find(struct ks_rpc_peers *peers, grpc_call *call,
                                         struct ks_rpc_known_peer **ret_peer);
+
+/* Returns whether the peer's certificate has ended since. */
+bool ks_rpc_peer_has_ended(const struct ks_rpc_peer *peer);
 
 const struct ks_rpc_peer *ks_rpc_known_peer(const struct ks_rpc_known_peer *peer);
 void ks_rpc_known_peer_unref(struct ks_rpc_known_peer *peer);

@@ -42,6 +42,7 @@ struct ks_rpc_peer {
     const char *spiffe;          /* its one SPIFFE URI; "" if it has none, or more than one URI */
     const char *certificate_pem; /* "" on the plaintext listener */
     const char *address;         /* "ipv4:127.0.0.1:40312" */
+    int64_t not_after_s;         /* of the certificate, since 1970; 0: not known */
     void *session;               /* what admit left */
 };
 
@@ -87,6 +88,12 @@ struct ks_rpc_server_options {
     ks_result (*admit)(void *user, const struct ks_rpc_peer *peer, void **ret_session);
     void (*forget)(void *user, void *session); /* NULL: nothing to free; not called for NULL */
     void *admit_user;
+    /*
+     * Reads when a certificate (PEM) ends, in seconds since 1970; 0: it can't be read. From then on
+     * calls and new streams of a connection that stands are answered UNAUTHENTICATED, and a stream on
+     * which a message comes is ended. NULL: the handshake alone checks.
+     */
+    int64_t (*not_after_s)(const char *certificate_pem);
     /*
      * FileDescriptorSet for reflection, with all imports; borrowed as long as the server. Each
      * method of the table must be in it (that is asserted), unless it is empty. The built-in

@@ -8,6 +8,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/message.h"
+#include "pkg/rpc/peer.h"
 #include "pkg/rpc/refusal.h"
 #include "pkg/rpc/stream_core.h"
 
@@ -122,6 +123,8 @@ static void deliver(struct ks_rpc_stream *stream, grpc_byte_buffer *raw)
         char text[KS_RPC_REFUSAL_LEN];
         ks_rpc_refusal_too_long(text, message.bytes.len, len_max);
         refuse(stream, KS_LIMIT_EXCEEDED, text);
+    } else if (stream->setup.peer && ks_rpc_peer_has_ended(stream->setup.peer)) {
+        refuse(stream, KS_UNAUTHENTICATED, KS_RPC_REFUSED_ENDED);
     } else if (stream->setup.callbacks->on_message) {
         stream->setup.callbacks->on_message(stream->user, stream, message.bytes);
     }

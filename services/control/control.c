@@ -5,6 +5,7 @@
 #include "pkg/arn/arn.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "pkg/process/certificate.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "proto/keystead/admin/v1/embedded.h"
@@ -137,6 +138,8 @@ static ks_result open_admin(struct ks_control *control)
         .methods = control->methods,
         .method_count = KS_ADMIN_METHOD_COUNT,
         .admit = ks_admit_operator,
+        .not_after_s = ks_certificate_not_after_s,
+        .connection_age_max_ms = KS_PROCESS_CONNECTION_MS,
         .descriptors = {ks_admin_descriptors, ks_admin_descriptors_len},
         .message_bytes_max = ADMIN_REQUEST_MAX,
         .calls_max = ADMIN_CALLS_MAX,
@@ -158,6 +161,8 @@ static ks_result open_internal(struct ks_control *control)
         .methods = &control->watch,
         .method_count = 1,
         .admit = ks_admit_keystore,
+        .not_after_s = ks_certificate_not_after_s,
+        .connection_age_max_ms = KS_PROCESS_CONNECTION_MS,
         .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = FEED_REQUEST_MAX,
         .streams_max = KS_FEED_FOLLOWERS_MAX,

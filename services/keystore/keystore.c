@@ -7,6 +7,7 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/follow/feed.h"
+#include "pkg/process/certificate.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/store/store.h"
@@ -344,6 +345,8 @@ static ks_result open_server(struct ks_keystore *keystore)
         .admit = ks_peer_admit,
         .forget = ks_peer_forget,
         .admit_user = keystore->settings->region,
+        .not_after_s = ks_certificate_not_after_s,
+        .connection_age_max_ms = KS_PROCESS_CONNECTION_MS,
         .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = MESSAGE_BYTES_MAX,
     };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -623,6 +624,8 @@ static void each_method_is_for_those_it_is_for(void **state)
     assert_int_equal(refused_with("control", SERVICE "WatchIdentities"), KS_ACCESS_DENIED);
 
     KS_BUFFER_AUTO response = {.len_max = 65536};
+    INTERNAL(GetStatusRequest) ask = INTERNAL_NEW(GET_STATUS_REQUEST);
+    assert_int_equal(call("control", SERVICE "GetStatus", &ask.base, &response), KS_ACCESS_DENIED);
     INTERNAL(PutRosterRequest) roster = INTERNAL_NEW(PUT_ROSTER_REQUEST);
     roster.number = 1;
     KS_BUFFER_AUTO signed_roster = {.len_max = 65536};
@@ -634,6 +637,40 @@ static void each_method_is_for_those_it_is_for(void **state)
                      KS_ACCESS_DENIED);
     assert_int_equal(call("operator", SERVICE "PutRoster", &roster.base, &response), KS_OK);
     assert_int_equal(ks_fake_hsm_roster_number(hsm), 1);
+}
+
+/*
+ * security.md 9: a stolen key must not work beyond its certificate for as long as a connection lasts.
+ * A stream that stands is ended with the next message; a call is refused.
+ */
+static void a_certificate_that_has_ended_ends_what_stands(void **state)
+{
+    (void)state;
+    const struct certificate_leaf leaf = {
+        .root = "root",
+        .name = "short",
+        .alternative_names = "URI:spiffe://keystead/region/ap-seoul-1/frontend/short",
+        .not_after_s = time(NULL) + 3};
+    certificates_leaf(certs, &leaf, NULL);
+    struct ks_rpc_channel *channel = channel_of("short");
+    struct ks_rpc_stream *stream = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+    send_items(stream, 1);
+    await_true(read_counter(&result_count) >= 1);
+    while (time(NULL) < leaf.not_after_s) {
+        fixture_sleep_ms(50);
+    }
+
+    send_items(stream, 1);
+
+    await_true(read_counter(&closed_count) == 1);
+    assert_int_equal(closed_code, KS_UNAUTHENTICATED);
+    assert_int_equal(read_counter(&result_count), 1);
+    struct ks_rpc_stream *again = open_stream(channel, SERVICE "Execute", &execute_callbacks);
+    await_true(read_counter(&closed_count) == 2);
+    assert_int_equal(closed_code, KS_UNAUTHENTICATED);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_stream_unref(again);
+    ks_rpc_channel_free(channel);
 }
 
 static void an_operator_sees_how_it_is_and_rotates(void **state)
@@ -879,6 +916,7 @@ int main(void)
         TEST(a_frontend_that_reads_nothing_loses_its_stream_and_no_result_in_silence),
         TEST(a_new_accounts_create_key_is_answered_while_the_keystore_drains),
         TEST(each_method_is_for_those_it_is_for),
+        TEST(a_certificate_that_has_ended_ends_what_stands),
         TEST(an_operator_sees_how_it_is_and_rotates),
         TEST(identities_reach_frontends_also_without_control_and_after_a_restart),
         TEST(a_state_that_control_has_not_signed_is_never_told),

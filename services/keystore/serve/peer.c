@@ -11,7 +11,6 @@ static bool is_admitted(const struct ks_spiffe *spiffe, const char *region)
     case KS_SPIFFE_FRONTEND:
     case KS_SPIFFE_KEYSTORE:
         return strcmp(spiffe->region, region) == 0;
-    case KS_SPIFFE_CONTROL:
     case KS_SPIFFE_OPERATOR:
         return true;
     default:

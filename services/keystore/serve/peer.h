@@ -15,7 +15,7 @@ struct ks_rpc_peer;
 
 /*
  * The listener's admit hook; user is the region's name. Lets in frontends and keystores of the
- * region, control, and operators.
+ * region, and operators. Control is followed from here, and has nothing to ask.
  * ret_session  a struct ks_spiffe; ks_peer_forget frees it. Written on success only.
  * Fails: ACCESS_DENIED (the peer is anything else).
  */
