@@ -125,9 +125,9 @@ class Leaf:
     group: str  # who may read it
     uri: str | None
     usages: tuple[str, ...] = ("serverAuth", "clientAuth")
-    # Of who is found by a name or an address: by clients that are not ours (a frontend's, control's),
-    # and by etcd's. Our processes know each other by the URI; a name would only let one of them pass
-    # for another with a client that looks at names alone.
+    # Of who is found by a name or an address: by clients that are not ours (a frontend's and
+    # control's), and by etcd's. Our processes know each other by the URI; a name would only let one
+    # of them pass for another with a client that looks at names alone.
     addresses: tuple[str, ...] = ()
 
     def extensions(self):

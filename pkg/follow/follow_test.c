@@ -17,7 +17,7 @@
 #include "pkg/mirror/mirror.h"
 #include "pkg/rpc/rpc_fixture.h"
 #include "pkg/signedset/signedset_fixture.h"
-#include "pkg/store/store_fixture.h"
+#include "tests/harness/folder.h"
 
 #define METHOD         "/test.Service/WatchIdentities"
 #define RECORDS_MAX    6000 /* keys are account/0 to account/5999 */
@@ -81,7 +81,7 @@ static void change(int from, int count, const char *value, int64_t revision)
 static int set_up(void **state)
 {
     (void)state;
-    folder = fixture_folder("follow");
+    folder = test_folder_new("follow");
     number = 0;
     epoch = "e";
     atomic_store(&refusing, false);
@@ -111,7 +111,7 @@ static int tear_down(void **state)
     ks_rpc_loop_free(feed_loop);
     ks_feed_free(feed);
     ks_mirror_db_close(mirror);
-    fixture_remove(folder);
+    test_folder_remove(folder);
     ks_free(folder);
     return 0;
 }
@@ -265,7 +265,7 @@ static void an_empty_mirror_says_nothing_yet(void **state)
     (void)state;
     struct copy *copy = copy_new();
     follow(copy);
-    fixture_sleep_ms(50);
+    test_sleep_ms(50);
     assert_int_equal(gauge_read(&copy->messages), 0);
     assert_int_equal(gauge_read(&copy->closed), 0);
 
@@ -465,7 +465,7 @@ static void one_that_is_ahead_is_told_what_comes_after(void **state)
     leave(copy);
     copy->position.number += 2;
     follow(copy);
-    fixture_sleep_ms(50);
+    test_sleep_ms(50);
     assert_int_equal(gauge_read(&copy->messages), 0);
 
     change(1, 1, "two", 6);

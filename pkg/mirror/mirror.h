@@ -146,10 +146,18 @@ KS_MUST_USE ks_result ks_mirror_view_get(const struct ks_mirror_view *view, ks_b
 /* A walk over the records, without tombstones, in the order of their keys. */
 struct ks_mirror_walk;
 
-/* Fails: CORRUPT, INTERNAL. ret_walk ends before its view. */
+/*
+ * Begins a walk.
+ * ret_walk  the caller's, which ends before its view. Written on success only.
+ * Fails: CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_mirror_walk_begin(const struct ks_mirror_view *view,
                                            struct ks_mirror_walk **ret_walk);
-/* Steps to the next record, borrowed until the view is closed. Fails: NOT_FOUND (no more), CORRUPT. */
+/*
+ * Steps to the next record.
+ * ret_record  borrowed until the view is closed. Written on success only.
+ * Fails: NOT_FOUND (there are no more), CORRUPT, INTERNAL.
+ */
 KS_MUST_USE ks_result ks_mirror_walk_next(struct ks_mirror_walk *walk,
                                           struct ks_mirror_record *ret_record);
 void ks_mirror_walk_end(struct ks_mirror_walk *walk);

@@ -13,7 +13,7 @@
 #include "pkg/crypto/crypto.h"
 #include "pkg/lmdb/lmdb.h"
 #include "pkg/signedset/signedset_fixture.h"
-#include "pkg/store/store_fixture.h"
+#include "tests/harness/folder.h"
 
 #define TOMBSTONES_MAX 3U
 #define TEXT_MAX       256U
@@ -33,7 +33,7 @@ static void open_mirror(void)
 static int set_up(void **state)
 {
     (void)state;
-    folder = fixture_folder("mirror");
+    folder = test_folder_new("mirror");
     number = 0;
     sealing = KS_OK;
     open_mirror();
@@ -44,7 +44,7 @@ static int tear_down(void **state)
 {
     (void)state;
     ks_mirror_db_close(mirror);
-    fixture_remove(folder);
+    test_folder_remove(folder);
     ks_free(folder);
     return 0;
 }

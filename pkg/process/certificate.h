@@ -11,4 +11,4 @@
 #define KS_PROCESS_CONNECTION_MS (60LL * 60 * 1000)
 
 /* Returns the end of a certificate (PEM) in seconds since 1970; 0 if it can't be read. */
-int64_t ks_certificate_not_after_s(const char *certificate_pem);
+int64_t ks_process_not_after_s(const char *certificate_pem);

@@ -14,7 +14,7 @@
 #define KS_RPC_REFUSED_TWO_MESSAGES                                                                \
     "the method takes one request message, and more than one came; nothing was done"
 #define KS_RPC_REFUSED_COMPRESSED "compressed messages are not accepted; send them uncompressed"
-#define KS_RPC_REFUSED_ENDED "the certificate has ended since the connection began; connect anew"
+#define KS_RPC_REFUSED_ENDED      "the certificate has ended since the connection began; connect anew"
 
 #define KS_RPC_REFUSAL_LEN 256U /* bytes of a text that is made, NUL included */
 

@@ -66,7 +66,7 @@ struct ks_keystore {
     struct ks_store *store;
     struct ks_keeper *keeper;
     struct ks_housekeeping *housekeeping;
-    struct ks_mirror *mirror;
+    struct ks_identities *mirror;
     struct ks_operators *operators;
     struct ks_health *health;
     struct ks_quota *quota;
@@ -301,13 +301,13 @@ static ks_result open_mirror(struct ks_keystore *keystore)
     const struct ks_keystore_settings *settings = keystore->settings;
     char folder[FOLDER_LEN];
     (void)snprintf(folder, sizeof(folder), "%s/mirror", settings->data_folder);
-    const struct ks_mirror_of_control_options options = {
+    const struct ks_identities_options options = {
         .folder = folder,
         .address = settings->control_address,
         .head_ca_file = settings->client_ca_file,
         .tls = tls_of(settings),
     };
-    return ks_mirror_new(&options, &keystore->mirror);
+    return ks_identities_new(&options, &keystore->mirror);
 }
 
 static ks_result open_server(struct ks_keystore *keystore)
@@ -321,7 +321,7 @@ static ks_result open_server(struct ks_keystore *keystore)
          .user = keystore->applied},
         {.path = SERVICE "WatchIdentities",
          .stream = &ks_feed_stream_callbacks,
-         .user = ks_mirror_feed(keystore->mirror)},
+         .user = ks_identities_feed(keystore->mirror)},
         {.path = SERVICE "GetStatus",
          .unary = ks_operators_get_status,
          .user = keystore->operators},
@@ -345,7 +345,7 @@ static ks_result open_server(struct ks_keystore *keystore)
         .admit = ks_peer_admit,
         .forget = ks_peer_forget,
         .admit_user = keystore->settings->region,
-        .not_after_s = ks_certificate_not_after_s,
+        .not_after_s = ks_process_not_after_s,
         .connection_age_max_ms = KS_PROCESS_CONNECTION_MS,
         .descriptors = {ks_internal_descriptors, ks_internal_descriptors_len},
         .message_bytes_max = MESSAGE_BYTES_MAX,
@@ -455,7 +455,7 @@ void ks_keystore_stop(struct ks_keystore *keystore)
                             keystore->settings->drain_grace_ms);
     }
     ks_rpc_server_free(keystore->server);
-    ks_mirror_free(keystore->mirror);
+    ks_identities_free(keystore->mirror);
     ks_applied_close(keystore->applied);
     pthread_mutex_lock(&keystore->lock);
     keystore->stopping = true;

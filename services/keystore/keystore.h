@@ -18,7 +18,7 @@ struct ks_keystore;
  * ret_keystore  written in any case: the caller's, who frees it with ks_keystore_stop after a
  *               failure, too.
  *
- * Fails: with the failure of the part that could not be opened: as ks_store_new and ks_mirror_new,
+ * Fails: with the failure of the part that could not be opened: as ks_store_new and ks_identities_new,
  * as the listener does, INTERNAL (no thread or descriptor is left).
  */
 KS_MUST_USE ks_result ks_keystore_start(const struct ks_keystore_settings *settings,

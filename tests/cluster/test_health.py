@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Health tells the truth: a frontend is NOT_SERVING, within a second, when no keystore with a serving
-window, or no hsm, can be reached behind it; and `keystead cluster status` says the same."""
+"""Health tells the truth: a frontend is NOT_SERVING, within a second, when no keystore with a
+serving window, or no hsm, can be reached behind it; and `keystead cluster status` says the same."""
 
 import contextlib
 import signal

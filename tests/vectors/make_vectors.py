@@ -340,7 +340,8 @@ def identity_heads():
     body = (b"\1" + short(b"0123456789abcdef") + struct.pack(">QQQ", 2**40, 1767225600123, 3)
             + digest + long_(cert))
     signature = signer.sign(b"keystead/identity-head/v1\0" + body, ec.ECDSA(hashes.SHA256()))
-    return [{"name": "three records", "epoch": "0123456789abcdef", "root_certificate": root_cert.hex(),
+    return [{"name": "three records", "epoch": "0123456789abcdef",
+             "root_certificate": root_cert.hex(),
              "records": [[k.decode(), v.hex(), r.to_bytes(8, "big").hex()] for k, v, r in records],
              "digest": digest.hex(), "head": (body + long_(signature)).hex()}]
 

@@ -26,8 +26,8 @@ struct batch {
     size_t capacity;
 };
 
-struct ks_mirror {
-    struct ks_mirror_of_control_options options;
+struct ks_identities {
+    struct ks_identities_options options;
     struct ks_rpc_loop *loop;
     struct ks_mirror_db *db;
     struct ks_head_verifier *verifier;
@@ -63,7 +63,7 @@ static ks_bytes keep(struct batch *batch, ks_bytes bytes)
 /* Fails: LIMIT_EXCEEDED (more bytes than are kept). */
 static ks_result batch_add(struct batch *batch, const struct ks_follow_record *from)
 {
-    batch->arena.len_max = KS_MIRROR_CHANGES_BYTES_MAX;
+    batch->arena.len_max = KS_IDENTITIES_CHANGES_BYTES_MAX;
     if (batch->count == batch->capacity) {
         batch->capacity = batch->capacity > 0 ? 2 * batch->capacity : CAPACITY_FIRST;
         batch->records = ks_realloc(batch->records, batch->capacity, sizeof(*batch->records));
@@ -78,7 +78,7 @@ static ks_result batch_add(struct batch *batch, const struct ks_follow_record *f
     return KS_RES(OK);
 }
 
-static ks_result stage(struct ks_mirror *mirror, const struct ks_follow_part *part)
+static ks_result stage(struct ks_identities *mirror, const struct ks_follow_part *part)
 {
     struct batch records = {.count = 0};
     ks_result result = KS_RES(OK);
@@ -92,7 +92,7 @@ static ks_result stage(struct ks_mirror *mirror, const struct ks_follow_part *pa
     return result;
 }
 
-static ks_result receive(struct ks_mirror *mirror, const struct ks_follow_part *part)
+static ks_result receive(struct ks_identities *mirror, const struct ks_follow_part *part)
 {
     if (part->begin) {
         batch_done(&mirror->changes);
@@ -111,7 +111,7 @@ static ks_result receive(struct ks_mirror *mirror, const struct ks_follow_part *
 
 /* The head that has come, for the state that it must speak of. */
 struct sealing {
-    struct ks_mirror *mirror;
+    struct ks_identities *mirror;
     struct ks_head head;
     ks_bytes bytes;
 };
@@ -127,13 +127,13 @@ static ks_result seal(void *user, const struct ks_set_sum *sum, struct ks_head *
     return ks_buffer_append(ret_bytes, sealing->bytes);
 }
 
-static void note_head(struct ks_mirror *mirror, const struct ks_head *head)
+static void note_head(struct ks_identities *mirror, const struct ks_head *head)
 {
     mirror->head = *head;
     atomic_store(&mirror->revision, head->revision);
 }
 
-static ks_result finish(struct ks_mirror *mirror, const struct ks_follow_part *part)
+static ks_result finish(struct ks_identities *mirror, const struct ks_follow_part *part)
 {
     struct sealing sealing = {.mirror = mirror, .bytes = part->head};
     KS_TRY(ks_head_open(mirror->verifier, part->head, &sealing.head));
@@ -158,7 +158,7 @@ static ks_result finish(struct ks_mirror *mirror, const struct ks_follow_part *p
 /* Whatever went wrong with changes, a snapshot does not rest on what is here. */
 static ks_result on_part(void *user, const struct ks_follow_part *part)
 {
-    struct ks_mirror *mirror = user;
+    struct ks_identities *mirror = user;
     ks_result result = receive(mirror, part);
     if (!ks_failed(result) && part->whole) {
         result = finish(mirror, part);
@@ -174,13 +174,13 @@ static ks_result on_part(void *user, const struct ks_follow_part *part)
 
 static void on_end(void *user)
 {
-    struct ks_mirror *mirror = user;
+    struct ks_identities *mirror = user;
     batch_done(&mirror->changes);
 }
 
 static bool on_open(void *user, struct ks_follow_position *position)
 {
-    const struct ks_mirror *mirror = user;
+    const struct ks_identities *mirror = user;
     position->number = mirror->head.number;
     if (!mirror->starts_over) {
         memcpy(position->epoch, mirror->head.epoch, sizeof(mirror->head.epoch));
@@ -203,7 +203,7 @@ static ks_result admit(void *user, struct ks_rpc_stream *stream)
 /* The first thing on the loop: what another hand has written is not served, and comes anew. */
 static void check(void *argument)
 {
-    struct ks_mirror *mirror = argument;
+    struct ks_identities *mirror = argument;
     ks_result checked = ks_mirror_db_check(mirror->db);
     if (ks_failed(checked)) {
         ks_log(ERROR, "the mirror of identities is damaged, and is thrown away",
@@ -222,14 +222,14 @@ static void check(void *argument)
     }
 }
 
-static ks_result read_root(struct ks_mirror *mirror)
+static ks_result read_root(struct ks_identities *mirror)
 {
     KS_BUFFER_AUTO root = {.len_max = KS_RPC_PEM_MAX};
     KS_TRY(ks_file_read(mirror->options.head_ca_file, &root));
     return ks_head_verifier_new(ks_buffer_bytes(&root), &mirror->verifier);
 }
 
-static ks_result follow(struct ks_mirror *mirror)
+static ks_result follow(struct ks_identities *mirror)
 {
     const struct ks_follower_options options = {
         .loop = mirror->loop,
@@ -245,7 +245,7 @@ static ks_result follow(struct ks_mirror *mirror)
     return ks_follower_new(&options, &mirror->follower);
 }
 
-static ks_result open_parts(struct ks_mirror *mirror)
+static ks_result open_parts(struct ks_identities *mirror)
 {
     const struct ks_mirror_options files = {.folder = mirror->options.folder};
     KS_TRY(read_root(mirror));
@@ -257,24 +257,24 @@ static ks_result open_parts(struct ks_mirror *mirror)
     return mirror->options.address[0] == '\0' ? KS_RES(OK) : follow(mirror);
 }
 
-ks_result ks_mirror_new(const struct ks_mirror_of_control_options *options,
-                        struct ks_mirror **ret_mirror)
+ks_result ks_identities_new(const struct ks_identities_options *options,
+                            struct ks_identities **ret_mirror)
 {
-    struct ks_mirror *mirror = ks_alloc(1, sizeof(*mirror));
+    struct ks_identities *mirror = ks_alloc(1, sizeof(*mirror));
     mirror->options = *options;
     mirror->loop = ks_rpc_loop_new("identities");
     mirror->crypto = ks_crypto_new();
     atomic_store(&mirror->heard_at_ns, ks_clock_boot_ns(&ks_clock_system));
     ks_result result = open_parts(mirror);
     if (ks_failed(result)) {
-        ks_mirror_free(mirror);
+        ks_identities_free(mirror);
         return result;
     }
     *ret_mirror = mirror;
     return KS_RES(OK);
 }
 
-void ks_mirror_close(struct ks_mirror *mirror)
+void ks_identities_close(struct ks_identities *mirror)
 {
     if (mirror) {
         ks_follower_free(mirror->follower);
@@ -282,10 +282,10 @@ void ks_mirror_close(struct ks_mirror *mirror)
     }
 }
 
-void ks_mirror_free(struct ks_mirror *mirror)
+void ks_identities_free(struct ks_identities *mirror)
 {
     if (mirror) {
-        ks_mirror_close(mirror);
+        ks_identities_close(mirror);
         ks_rpc_loop_free(mirror->loop);
         ks_feed_free(mirror->feed);
         ks_mirror_db_close(mirror->db);
@@ -296,15 +296,15 @@ void ks_mirror_free(struct ks_mirror *mirror)
     }
 }
 
-struct ks_feed *ks_mirror_feed(struct ks_mirror *mirror)
+struct ks_feed *ks_identities_feed(struct ks_identities *mirror)
 {
     return mirror->feed;
 }
 
-void ks_mirror_get_status(struct ks_mirror *mirror, struct ks_mirror_status *ret_status)
+void ks_identities_get_status(struct ks_identities *mirror, struct ks_identities_status *ret_status)
 {
     int64_t since_ns = ks_clock_boot_ns(&ks_clock_system) - atomic_load(&mirror->heard_at_ns);
-    *ret_status = (struct ks_mirror_status){.revision = atomic_load(&mirror->revision),
-                                            .silence_ms = since_ns / KS_NS_PER_MS,
-                                            .heard = atomic_load(&mirror->heard)};
+    *ret_status = (struct ks_identities_status){.revision = atomic_load(&mirror->revision),
+                                                .silence_ms = since_ns / KS_NS_PER_MS,
+                                                .heard = atomic_load(&mirror->heard)};
 }

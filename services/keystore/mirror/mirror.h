@@ -8,7 +8,7 @@
  * snapshot, and keeps what it has until that is whole.
  *
  * Threads: made and freed by main. Everything happens on a loop of its own, which the disk may keep
- * busy; ks_mirror_get_status may be called on any thread.
+ * busy; ks_identities_get_status may be called on any thread.
  */
 #pragma once
 
@@ -19,22 +19,22 @@
 #include "pkg/rpc/tls.h"
 
 /* Changes that came in several messages wait in memory; more than this is fetched as a snapshot. */
-#define KS_MIRROR_CHANGES_BYTES_MAX (64U * 1024U * 1024U)
+#define KS_IDENTITIES_CHANGES_BYTES_MAX (64U * 1024U * 1024U)
 /* Control says at least every five seconds that nothing has changed. */
-#define KS_MIRROR_SILENCE_MS 60000
+#define KS_IDENTITIES_SILENCE_MS 60000
 
 struct ks_feed;
-struct ks_mirror;
+struct ks_identities;
 
 /* All of it is borrowed as long as the mirror. */
-struct ks_mirror_of_control_options {
+struct ks_identities_options {
     const char *folder;       /* of the copy; made if absent */
     const char *address;      /* host:port of control; "": only what the disk holds is fed */
     const char *head_ca_file; /* PEM: the root under which control signs heads */
     struct ks_rpc_tls tls;
 };
 
-struct ks_mirror_status {
+struct ks_identities_status {
     int64_t revision;   /* 0: nothing is here yet */
     int64_t silence_ms; /* since control's newest word has come, or since the start */
     bool heard;         /* a word has come since the start */
@@ -42,23 +42,24 @@ struct ks_mirror_status {
 
 /*
  * Begins to follow.
- * ret_mirror  close it with ks_mirror_close, then free it. Written on success only.
+ * ret_mirror  close it with ks_identities_close, then free it. Written on success only.
  * Fails: VALIDATION (the root can't be read), as ks_mirror_db_open, as ks_rpc_channel_new.
  */
-KS_MUST_USE ks_result ks_mirror_new(const struct ks_mirror_of_control_options *options,
-                                    struct ks_mirror **ret_mirror);
+KS_MUST_USE ks_result ks_identities_new(const struct ks_identities_options *options,
+                                        struct ks_identities **ret_mirror);
 
 /* Stops to follow control; what the disk holds is still fed. NULL is fine. */
-void ks_mirror_close(struct ks_mirror *mirror);
+void ks_identities_close(struct ks_identities *mirror);
 
 /* Frees a mirror, after the server whose streams it feeds. NULL is fine. */
-void ks_mirror_free(struct ks_mirror *mirror);
+void ks_identities_free(struct ks_identities *mirror);
 
 /*
  * Returns the user for the row of KeystoreService.WatchIdentities, whose callbacks are
  * ks_feed_stream_callbacks; borrowed from the mirror.
  */
-struct ks_feed *ks_mirror_feed(struct ks_mirror *mirror);
+struct ks_feed *ks_identities_feed(struct ks_identities *mirror);
 
 /* Copies how it stands. Any thread. */
-void ks_mirror_get_status(struct ks_mirror *mirror, struct ks_mirror_status *ret_status);
+void ks_identities_get_status(struct ks_identities *mirror,
+                              struct ks_identities_status *ret_status);

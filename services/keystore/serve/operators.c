@@ -109,11 +109,11 @@ static void report_alarms(struct report *report)
 static void report_identities(const struct ks_operators_options *options, struct report *report)
 {
     INTERNAL(GetStatusResponse) *response = &report->response;
-    struct ks_mirror_status mirror;
-    ks_mirror_get_status(options->mirror, &mirror);
+    struct ks_identities_status mirror;
+    ks_identities_get_status(options->mirror, &mirror);
     response->identities_revision = mirror.revision;
     response->identities_silence_ms = mirror.silence_ms;
-    if (mirror.silence_ms > KS_MIRROR_SILENCE_MS) {
+    if (mirror.silence_ms > KS_IDENTITIES_SILENCE_MS) {
         (void)snprintf(report->silence, sizeof(report->silence),
                        "nothing was heard of control for %lld s: new users and revocations do not "
                        "arrive; see that control runs and control_address leads to it",

@@ -17,7 +17,7 @@ struct ks_execute_streams;
 struct ks_housekeeping;
 struct ks_hsm_link;
 struct ks_keeper;
-struct ks_mirror;
+struct ks_identities;
 struct ks_operators;
 struct ks_rpc_call;
 struct ks_trust;
@@ -32,7 +32,7 @@ struct ks_operators_options {
     struct ks_hsm_link *link;
     struct ks_keeper *keeper;
     struct ks_housekeeping *housekeeping;
-    struct ks_mirror *mirror;
+    struct ks_identities *mirror;
     struct ks_execute_streams *streams; /* whose counts GetStatus shows */
     struct ks_trust *trust;             /* whose alarm GetStatus shows */
     struct ks_worker *worker;           /* that runs ks_operators_run */
