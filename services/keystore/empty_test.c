@@ -88,6 +88,7 @@ static void start_keystore(void)
         .process_ca_file = file_of("root", "pem"),
         .process_cert_file = file_of("keystore", "pem"),
         .process_key_file = file_of("keystore", "key"),
+        .client_ca_file = file_of("root", "pem"),
         .hsm_socket = ks_strdup(socket_path),
         .control_address = ks_strdup("127.0.0.1:1"), /* there is none: nothing is mirrored */
         .min_zones = 1,
