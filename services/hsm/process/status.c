@@ -18,6 +18,12 @@ static void print(const HsmStatus *status)
         printf(" %u", status->generations[i]);
     }
     printf("\n");
+    if (status->kit_period > 0) {
+        printf("custodians  %u of %u, period %u\n", status->custodians_needed,
+               status->custodian_count, status->kit_period);
+    } else {
+        printf("custodians  none yet\n");
+    }
 }
 
 static ks_result ask(int fd)
