@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import time
@@ -126,6 +127,51 @@ def put_rosters(topology, say):
         say(f"{region.name}: hsms enrolled")
 
 
+def make_custodians(topology, region):
+    """Private keys and kit of the first period. They appear whole, by one rename."""
+    where = topology.custodians(region)
+    if (where / "custodians.kit").exists():
+        return
+    partial = where.with_name(where.name + ".new")
+    shutil.rmtree(partial, ignore_errors=True)
+    words = ["custodians", "--region", region, "--period", 1]
+    words += ["--hsm-root", topology.hsm_root(region), "--out", partial]
+    done = subprocess.run(
+        [str(topology.folder("bin", "keystead-hsm")), *map(str, words)],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.stderr.decode(errors="replace").strip())
+    os.rename(partial, where)
+
+
+def put_custodians(topology, say):
+    """To whom the backups of each region are sealed: once, at the first start."""
+    for region in topology.regions:
+        if not topology.kit(region.name).exists():
+            make_custodians(topology, region.name)
+            kit = topology.custodians(region.name) / "custodians.kit"
+            keystead(
+                topology,
+                region.name,
+                "cluster",
+                "custodians",
+                "--region",
+                region.name,
+                kit,
+                "--wait",
+                f"{READY_SECONDS}s",
+            )
+            pki.write(topology.kit(region.name), kit.read_bytes(), 0o644)
+        if any(topology.custodians(region.name).glob("custodian-*.key")):
+            say(
+                f"{region.name}: the custodians' private keys lie in "
+                f"{topology.custodians(region.name)}: give each to another person, off this "
+                "machine, and remove them here; any 2 of 3 open the region's backups"
+            )
+
+
 def make_demo(topology):
     """Account and user by the control plane, then a key in each region."""
     demo = read_demo(topology)
@@ -197,6 +243,7 @@ def make_ready(topology, say):
     if not topology.embedded:  # a single hsm shares its domain key with nobody
         put_rosters(topology, say)
     await_well(topology)
+    put_custodians(topology, say)
     say("all regions serve")
     make_demo(topology)
     say(f"account {read_demo(topology)['account']}, user {DEMO_USER}, a key in each region")

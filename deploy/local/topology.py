@@ -165,6 +165,14 @@ class Topology:
     def roster(self, region):
         return self.folder("offline", f"{region}.roster")
 
+    def custodians(self, region):
+        """Where the first custodians' private keys are made, until people have taken them away."""
+        return self.folder("offline", f"custodians-{region}-1")
+
+    def kit(self, region):
+        """The custodian kit that the region was given."""
+        return self.folder("offline", f"{region}.kit")
+
     def hsm_socket(self, zone):
         return self.run / zone.name / "hsm.sock"
 

@@ -18,6 +18,7 @@
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/csr.h"
 #include "pkg/crypto/x509.h"
+#include "pkg/custody/kit.h"
 #include "pkg/rpc/server.h"
 #include "services/cli/service_fixture.h"
 
@@ -257,6 +258,20 @@ static void on_put_roster(struct fake_answer *answer)
     reply(answer, &response.base);
 }
 
+static void on_put_custodians(struct fake_answer *answer)
+{
+    Keystead__Internal__V1__PutCustodiansRequest *request = (void *)answer->request;
+    Keystead__Internal__V1__PutCustodiansResponse response =
+        KEYSTEAD__INTERNAL__V1__PUT_CUSTODIANS_RESPONSE__INIT;
+    struct ks_kit kit;
+    ks_bytes bytes = {request->kit.data, request->kit.len};
+    if (ks_failed(ks_kit_open(bytes, fake.hsm_root, &kit)) || kit.period != request->period) {
+        fake_refuse(answer, KS_ACCESS_DENIED, NULL);
+        return;
+    }
+    reply(answer, &response.base);
+}
+
 static void on_rotate(struct fake_answer *answer)
 {
     Keystead__Internal__V1__RotateDomainKeyRequest *request = (void *)answer->request;
@@ -310,6 +325,7 @@ const struct fake_row fake_rows[FAKE_ROWS] = {
     {ADMIN("CreateAccount", create_account_request__descriptor), on_create_account},
     {ADMIN("IssueCertificate", issue_certificate_request__descriptor), on_issue_certificate},
     {INTERNAL("PutRoster", put_roster_request__descriptor), on_put_roster},
+    {INTERNAL("PutCustodians", put_custodians_request__descriptor), on_put_custodians},
     {INTERNAL("RotateDomainKey", rotate_domain_key_request__descriptor), on_rotate},
     {INTERNAL("GetStatus", get_status_request__descriptor), on_get_status},
 };

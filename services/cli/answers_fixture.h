@@ -14,7 +14,7 @@
 #include "pkg/transit/roster.h"
 
 #define FAKE_METHODS_MAX 128U
-#define FAKE_ROWS        13U
+#define FAKE_ROWS        14U
 
 struct ProtobufCMessage;
 struct ProtobufCMessageDescriptor;

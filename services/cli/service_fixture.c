@@ -18,6 +18,7 @@
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/x509.h"
+#include "pkg/custody/kit.h"
 #include "pkg/rpc/loop.h"
 #include "pkg/rpc/server.h"
 #include "pkg/transit/roster.h"
@@ -79,6 +80,30 @@ void fake_hsm_certificate(const char *zone, const char *file)
     char uri[128];
     snprintf(uri, sizeof(uri), "spiffe://keystead/hsm/" FAKE_REGION "/%s", zone);
     make_leaf("hsm-root/ca", uri, file);
+}
+
+void fake_custodian_kit(const char *region, uint32_t period, const char *file)
+{
+    struct ks_kit kit = {.period = period, .needed = 1, .count = 1};
+    char pem[KS_EC_PRIVATE_PEM_MAX];
+    KS_EC_AUTO *root = NULL;
+    KS_EC_AUTO *custodian = NULL;
+    KS_BUFFER_AUTO spki = {.len_max = KS_CUSTODY_PUBLIC_LEN};
+    KS_BUFFER_AUTO bytes = {.len_max = KS_KIT_LEN_MAX};
+    FILE *in = fopen(fake_path("hsm-root/ca.key"), "re");
+    assert_non_null(in);
+    size_t len = fread(pem, 1, sizeof(pem), in);
+    fclose(in);
+    assert_int_equal(ks_ec_read_private((ks_bytes){(uint8_t *)pem, len}, &root).code, KS_OK);
+    assert_int_equal(ks_ec_generate(KS_EC_P384, &custodian).code, KS_OK);
+    assert_int_equal(ks_ec_write_public_der(custodian, &spki).code, KS_OK);
+    memcpy(kit.region, region, strlen(region) + 1);
+    memcpy(kit.keys[0], spki.ptr, spki.len);
+    assert_int_equal(ks_kit_sign(&kit, root, &bytes).code, KS_OK);
+    FILE *out = fopen(fake_path(file), "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite(bytes.ptr, 1, bytes.len, out), bytes.len);
+    assert_int_equal(fclose(out), 0);
 }
 
 void fake_age_certificate(int seconds)

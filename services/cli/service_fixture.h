@@ -49,6 +49,9 @@ void fake_window(bool open);
 unsigned fake_roster_number(void);
 size_t fake_roster_entries(void);
 
+/* Makes a custodian kit of one custodian, signed by the hsm root: fake_path(file). */
+void fake_custodian_kit(const char *region, uint32_t period, const char *file);
+
 /* Makes a certificate of the hsm root for a zone's hsm: fake_path(file). */
 void fake_hsm_certificate(const char *zone, const char *file);
 

@@ -504,6 +504,30 @@ static void cluster_rotate_names_the_generation_that_is_to_be_replaced(void **st
     assert_int_equal(fake_calls("RotateDomainKey"), before + 1);
 }
 
+static void cluster_custodians_gives_the_kit_of_the_region(void **state)
+{
+    (void)state;
+    char path[128];
+    fake_custodian_kit(FAKE_REGION, 7, "kit");
+    fake_custodian_kit("us-elsewhere-1", 7, "kit-elsewhere");
+    snprintf(path, sizeof(path), "%s", fake_path("kit"));
+
+    RAN_AUTO ran = RUN("cluster", "custodians", path, "--wait", "5s");
+    assert_int_equal(ran.code, 0);
+    assert_int_equal(fake_calls("PutCustodians"), 1);
+    assert_string_equal((const char *)ran.out.ptr,
+                        "backups of " FAKE_REGION
+                        " are sealed to the custodians of period 7 from now on\n");
+
+    snprintf(path, sizeof(path), "%s", fake_path("kit-elsewhere"));
+    RAN_AUTO elsewhere = RUN("cluster", "custodians", path);
+    assert_int_equal(elsewhere.code, KS_EXIT_USAGE);
+    snprintf(path, sizeof(path), "%s", fake_path("hsm-root/ca.pem"));
+    RAN_AUTO none = RUN("cluster", "custodians", path);
+    assert_int_equal(none.code, KS_EXIT_USAGE);
+    assert_int_equal(fake_calls("PutCustodians"), 1);
+}
+
 static void zone_add_refuses_what_is_not_the_zones_hsm(void **state)
 {
     (void)state;
@@ -620,6 +644,7 @@ int main(void)
         CLAIM(a_users_name_is_no_path),
         CLAIM(zone_add_and_replace_sign_the_next_roster),
         CLAIM(cluster_rotate_names_the_generation_that_is_to_be_replaced),
+        CLAIM(cluster_custodians_gives_the_kit_of_the_region),
         CLAIM(zone_add_refuses_what_is_not_the_zones_hsm),
         CLAIM(cluster_status_says_whether_all_is_well),
         CLAIM(cluster_status_shows_who_is_unreachable),

@@ -32,8 +32,8 @@
 #define THREADS_MAX       16U
 #define MESSAGE_BYTES_MAX KS_EXECUTE_REQUEST_MAX /* no other method takes longer ones */
 #define PREFIX_LEN        64U
-#define METHOD_COUNT      6U
 #define FOLDER_LEN        1100U
+#define METHOD_COUNT      7U
 #define SERVICE           "/keystead.internal.v1.KeystoreService/"
 
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
@@ -327,6 +327,9 @@ static ks_result open_server(struct ks_keystore *keystore)
          .user = keystore->operators},
         {.path = SERVICE "PutRoster",
          .unary = ks_operators_put_roster,
+         .user = keystore->operators},
+        {.path = SERVICE "PutCustodians",
+         .unary = ks_operators_put_custodians,
          .user = keystore->operators},
         {.path = SERVICE "RotateDomainKey",
          .unary = ks_operators_rotate,

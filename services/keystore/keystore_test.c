@@ -407,6 +407,22 @@ static void a_certificate_that_has_ended_ends_what_stands(void **state)
     ks_rpc_channel_free(channel);
 }
 
+static void a_custodian_kit_goes_to_the_hsm_and_is_for_operators_alone(void **state)
+{
+    (void)state;
+    KS_BUFFER_AUTO response = {.len_max = 65536};
+    KS_BUFFER_AUTO kit = {.len_max = 65536};
+    INTERNAL(PutCustodiansRequest) put = INTERNAL_NEW(PUT_CUSTODIANS_REQUEST);
+    ks_fake_hsm_sign_kit(world.hsm, 1, &kit);
+    put.period = 1;
+    put.kit = ks_lend_bytes(ks_buffer_bytes(&kit));
+    assert_int_equal(call("frontend", SERVICE "PutCustodians", &put.base, &response),
+                     KS_ACCESS_DENIED);
+    assert_int_equal(ks_fake_hsm_kit_period(world.hsm), 0);
+    assert_int_equal(call("operator", SERVICE "PutCustodians", &put.base, &response), KS_OK);
+    assert_int_equal(ks_fake_hsm_kit_period(world.hsm), 1);
+}
+
 static void an_operator_sees_how_it_is_and_rotates(void **state)
 {
     (void)state;
@@ -445,6 +461,7 @@ int main(void)
         TEST(a_new_accounts_create_key_is_answered_while_the_keystore_drains),
         TEST(each_method_is_for_those_it_is_for),
         TEST(a_certificate_that_has_ended_ends_what_stands),
+        TEST(a_custodian_kit_goes_to_the_hsm_and_is_for_operators_alone),
         TEST(an_operator_sees_how_it_is_and_rotates),
     };
     return cmocka_run_group_tests(tests, world_group_set_up, world_group_tear_down);

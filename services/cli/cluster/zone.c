@@ -12,6 +12,7 @@
 #include "pkg/codec/codec.h"
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/x509.h"
+#include "pkg/custody/kit.h"
 #include "pkg/json/json.h"
 #include "pkg/transit/roster.h"
 #include "services/cli/cluster/cluster.h"
@@ -345,6 +346,46 @@ ks_result ks_run_cluster_rotate(struct ks_cli *cli)
                        cli->output == KS_OUTPUT_JSON ? "{\"Region\": \"%s\"}\n"
                                                      : "the domain key of %s is being rotated\n",
                        enrolment.region);
+    return ks_emit(STDOUT_FILENO, (ks_bytes){(const uint8_t *)text, (size_t)len}, &cli->failure);
+}
+
+/* Reads the kit in a file, if it is one for the region. */
+static ks_result read_kit(struct enrolment *enrolment, struct ks_buffer *out,
+                          struct ks_kit *ret_kit)
+{
+    struct ks_failure *failure = &enrolment->cli->failure;
+    const char *path = ks_argument(&enrolment->cli->arguments, "kit");
+    KS_TRY(ks_disk_read(path, out, failure));
+    if (ks_failed(ks_kit_read(ks_buffer_bytes(out), ret_kit))) {
+        return ks_fail(failure, KS_VALIDATION, "%.400s is no custodian kit", path);
+    }
+    if (strcmp(ret_kit->region, enrolment->region) != 0) {
+        return ks_fail(failure, KS_VALIDATION, "%.300s is the kit of %s, not of %.40s", path,
+                       ret_kit->region, enrolment->region);
+    }
+    return KS_RES(OK);
+}
+
+ks_result ks_run_cluster_custodians(struct ks_cli *cli)
+{
+    ENROLMENT_AUTO enrolment = {.cli = cli};
+    Keystead__Internal__V1__PutCustodiansRequest request =
+        KEYSTEAD__INTERNAL__V1__PUT_CUSTODIANS_REQUEST__INIT;
+    KS_BUFFER_AUTO bytes = {.len_max = KS_KIT_LEN_MAX + 1};
+    KS_BUFFER_AUTO response = {.len_max = CALL_LEN_MAX};
+    struct ks_kit kit;
+    char text[256];
+    KS_TRY(begin_calls(&enrolment));
+    KS_TRY(read_kit(&enrolment, &bytes, &kit));
+    request.period = kit.period;
+    request.kit = (ProtobufCBinaryData){bytes.len, bytes.ptr};
+    KS_TRY(tell(&enrolment, SERVICE "PutCustodians", &request.base, &response));
+    int len =
+        snprintf(text, sizeof(text),
+                 cli->output == KS_OUTPUT_JSON
+                     ? "{\"Region\": \"%s\", \"Period\": %u}\n"
+                     : "backups of %s are sealed to the custodians of period %u from now on\n",
+                 kit.region, kit.period);
     return ks_emit(STDOUT_FILENO, (ks_bytes){(const uint8_t *)text, (size_t)len}, &cli->failure);
 }
 

@@ -135,6 +135,10 @@ static const struct ks_option cluster_status_options[] = {
 static const struct ks_option cluster_rotate_options[] = {
     {"wait", "TIME", "how long to try; 60s unless said", NULL, 0},
 };
+static const struct ks_option cluster_custodians_options[] = {
+    {"kit", "FILE", "the kit, as keystead-hsm custodians makes it", NULL, BARE | REQUIRED},
+    {"wait", "TIME", "how long to try; 60s unless said", NULL, 0},
+};
 static const struct ks_option zone_options[] = {
     {"hsm-root", "DIR", "folder with ca.key and ca.pem of the hsm root", NULL, REQUIRED},
     {"roster", "FILE", "the operator's newest roster of the region; written anew", NULL, REQUIRED},
@@ -243,6 +247,9 @@ static const struct ks_command rows[] = {
     ROW("cluster", "rotate", "Rotate a region's domain key.",
         "Every key is then re-sealed in the background: 'cluster status' says how far that is.",
         cluster_rotate_options, ks_run_cluster_rotate, NULL),
+    ROW("cluster", "custodians", "Give a region the custodians of its backups.",
+        "The region is that of --region. Each kit has a higher period than the one before it.",
+        cluster_custodians_options, ks_run_cluster_custodians, NULL),
     ROW("zone", "add", "Enrol hsms: sign the next roster and give it to the region.",
         "The region is that of --region. The hsm root's key is used on this machine only.",
         zone_options, ks_run_zone_add, NULL),

@@ -9,6 +9,7 @@
 
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
+#include "services/keystore/domain_keys/kit.h"
 #include "services/keystore/domain_keys/ledger.h"
 #include "services/keystore/domain_keys/requests.h"
 #include "services/keystore/domain_keys/reseal.h"
@@ -38,6 +39,8 @@ struct ks_keeper {
     /* The worker's own. */
     uint64_t life; /* of the connection that was prepared; 0: none */
     uint64_t roster_number;
+    uint32_t kit_period;
+    uint32_t refused_kit;    /* period of the kit that this life of the hsm refuses; 0: none */
     uint64_t refused_roster; /* number of the one that this life of the hsm refuses; 0: none */
     struct ks_domain_records records;
     struct ks_domain_self self;
@@ -76,6 +79,7 @@ static ks_result read_status(struct ks_keeper *keeper)
     }
     snprintf(keeper->self.node.node_id, sizeof(keeper->self.node.node_id), "%s", status->node_id);
     keeper->roster_number = status->roster_number;
+    keeper->kit_period = status->kit_period;
     keeper->self.held_count = 0;
     for (size_t i = 0; i < status->n_generations && i < KS_DOMAIN_HELD_MAX; i++) {
         keeper->self.held[keeper->self.held_count++] = status->generations[i];
@@ -140,6 +144,26 @@ static ks_result install_roster(struct ks_keeper *keeper, const struct ks_store_
     return KS_RES(OK);
 }
 
+/* A refused kit stops nothing but backups. */
+static ks_result install_kit(struct ks_keeper *keeper, const struct ks_store_view *view)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    struct ks_stored_kit kit = {.period = 0};
+    KS_TRY(ks_stored_kit_newest(view, &arena, &kit));
+    if (kit.period <= keeper->kit_period || kit.period == keeper->refused_kit) {
+        return KS_RES(OK);
+    }
+    ks_result result = ks_request_kit(keeper->options.link, kit.kit, &arena);
+    if (result.code == KS_ACCESS_DENIED) {
+        keeper->refused_kit = kit.period;
+        return KS_RES(OK);
+    }
+    KS_TRY(result);
+    keeper->kit_period = kit.period;
+    ks_log(INFO, "custodian kit installed", KS_NUMBER("version", kit.period));
+    return KS_RES(OK);
+}
+
 static ks_result prepare(struct ks_keeper *keeper, uint64_t life)
 {
     KS_TRY(read_status(keeper));
@@ -150,6 +174,7 @@ static ks_result prepare(struct ks_keeper *keeper, uint64_t life)
     keeper->self.challenge_revision = 0;
     keeper->refusal_count = 0;
     keeper->refused_roster = 0;
+    keeper->refused_kit = 0;
     return KS_RES(OK);
 }
 
@@ -199,6 +224,7 @@ static ks_result look(struct ks_keeper *keeper)
     KS_STORE_VIEW_AUTO view = {0};
     KS_TRY(ks_store_peek(keeper->options.store, &view));
     KS_TRY(install_roster(keeper, &view));
+    KS_TRY(install_kit(keeper, &view));
     KS_TRY(ks_ledger_read(&view, &keeper->records));
     for (size_t i = 0; i < keeper->records.transit_count; i++) {
         struct ks_domain_transit *transit = &keeper->records.transits[i];
@@ -361,6 +387,13 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
                     "or below its roster_floor",
                     (unsigned long long)keeper->refused_roster);
     }
+    if (keeper->refused_kit > 0) {
+        raise_alarm(
+            status,
+            "the hsm of this zone refuses the custodian kit of period %u: it is not signed by "
+            "the hsm's root; no backup can be taken here",
+            keeper->refused_kit);
+    }
     for (size_t i = 0; i < records->copy_count; i++) {
         const struct ks_domain_copy *copy = &records->copies[i];
         if (ks_domain_is_stale(&keeper->self, &copy->node) &&
@@ -479,7 +512,8 @@ void ks_keeper_run(void *user, struct ks_worker *worker)
 bool ks_keeper_concerns(ks_bytes key)
 {
     return ks_bytes_starts_with(key, KS_NAME_DOMAIN) ||
-           ks_bytes_starts_with(key, KS_NAME_TRANSIT) || ks_bytes_equal(key, KS_NAME_ROSTER);
+           ks_bytes_starts_with(key, KS_NAME_TRANSIT) ||
+           ks_bytes_starts_with(key, KS_NAME_CUSTODIANS) || ks_bytes_equal(key, KS_NAME_ROSTER);
 }
 
 void ks_keeper_connected(struct ks_keeper *keeper, uint64_t life)

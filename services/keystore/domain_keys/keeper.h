@@ -1,5 +1,5 @@
 /*
- * keeper: gives the zone's hsm its roster and its domain keys, and carries out the machine's moves,
+ * keeper: gives the zone's hsm its roster, its custodian kit and its domain keys, and carries out the machine's moves,
  * one at a time: look at the records, ask the hsm, commit, look again.
  *
  * When the hsm connects (for the first time, or because it or this process was restarted),

@@ -17,6 +17,7 @@
 #include "pkg/store/store_fixture.h"
 #include "services/keystore/domain_keys/commands.h"
 #include "services/keystore/domain_keys/keeper.h"
+#include "services/keystore/domain_keys/kit.h"
 #include "services/keystore/domain_keys/requests.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
@@ -328,6 +329,101 @@ static void a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing(void **s
     assert_true(status.alarm_count >= 1);
 }
 
+static ks_code put_kit(uint32_t period, const struct ks_buffer *kit)
+{
+    return ks_command_put_kit(store, zones[0].link, period, ks_buffer_bytes(kit)).code;
+}
+
+/* Put at one zone, it is in every zone's hsm, and again after a restart. */
+static void every_hsm_gets_the_newest_custodian_kit(void **state)
+{
+    (void)state;
+    begin();
+    KS_BUFFER_AUTO first = {.len_max = ROSTER_MAX};
+    KS_BUFFER_AUTO second = {.len_max = ROSTER_MAX};
+    ks_fake_hsm_sign_kit(zones[0].hsm, 1, &first);
+    ks_fake_hsm_sign_kit(zones[0].hsm, 2, &second);
+    assert_int_equal(put_kit(1, &first), KS_OK);
+    assert_int_equal(put_kit(2, &second), KS_OK);
+    assert_int_equal(put_kit(2, &second), KS_OK);
+
+    assert_true(settle(1));
+    assert_int_equal(ks_fake_hsm_kit_period(zones[0].hsm), 2);
+    assert_int_equal(ks_fake_hsm_kit_period(zones[1].hsm), 2);
+    ks_fake_hsm_restart(zones[1].hsm);
+    fixture_sleep_ms(20);
+    assert_true(settle(1));
+    assert_int_equal(ks_fake_hsm_kit_period(zones[1].hsm), 2);
+}
+
+/* A restarted hsm has forgotten which kit is the newest; the store has not. */
+static void a_custodian_kit_never_goes_back(void **state)
+{
+    (void)state;
+    begin();
+    KS_BUFFER_AUTO first = {.len_max = ROSTER_MAX};
+    KS_BUFFER_AUTO second = {.len_max = ROSTER_MAX};
+    KS_BUFFER_AUTO other = {.len_max = ROSTER_MAX};
+    ks_fake_hsm_sign_kit(zones[0].hsm, 1, &first);
+    ks_fake_hsm_sign_kit(zones[0].hsm, 2, &second);
+    ks_fake_hsm_sign_kit(zones[0].hsm, 2, &other);
+    assert_int_equal(put_kit(0, &first), KS_VALIDATION);
+    assert_int_equal(put_kit(2, &first), KS_ACCESS_DENIED); /* the kit says 1 */
+    assert_int_equal(put_kit(2, &second), KS_OK);
+    assert_int_equal(put_kit(1, &first), KS_ACCESS_DENIED);
+    assert_int_equal(put_kit(2, &other), KS_ACCESS_DENIED);
+
+    ks_fake_hsm_restart(zones[0].hsm);
+    ks_code code = KS_UNAVAILABLE;
+    for (int i = 0; i < 1000 && code == KS_UNAVAILABLE; i++) {
+        fixture_sleep_ms(5);
+        code = put_kit(1, &first);
+    }
+    assert_int_equal(code, KS_ACCESS_DENIED);
+}
+
+static void a_kit_that_the_hsm_refuses_is_an_alarm_and_stops_nothing(void **state)
+{
+    (void)state;
+    begin();
+    STORED(CustodianKitRecord) kit = STORED_NEW(CUSTODIAN_KIT_RECORD);
+    kit.format = KS_RECORD_FORMAT;
+    kit.period = 1;
+    kit.kit = ks_lend_bytes(KS_LITERAL("not one that a fake takes"));
+    const struct ks_name name = ks_name_custodians(1);
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put(&change, ks_name_bytes(&name), &kit.base);
+    assert_int_equal(ks_sync_commit(store, &change, NULL).code, KS_OK);
+
+    ks_keeper_run(zones[0].keeper, NULL);
+
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    assert_true(status.ready);
+    assert_int_equal(status.alarm_count, 1);
+}
+
+/* What a keystore has of a backup's keys; the kit's period is the one that it must know. */
+static void an_hsm_begins_a_backup_for_its_kit(void **state)
+{
+    (void)state;
+    begin();
+    KS_BUFFER_AUTO kit = {.len_max = ROSTER_MAX};
+    KS_ARENA_AUTO arena = {.len_max = 65536};
+    struct ks_backup_keys keys = {.stream_key = {NULL, 0}};
+    ks_bytes header = KS_LITERAL("header");
+    ks_fake_hsm_sign_kit(zones[0].hsm, 1, &kit);
+    assert_int_equal(ks_request_backup(zones[0].link, header, 1, &arena, &keys).code,
+                     KS_INVALID_STATE);
+    assert_int_equal(put_kit(1, &kit), KS_OK);
+    assert_int_equal(ks_request_backup(zones[0].link, header, 2, &arena, &keys).code, KS_CONFLICT);
+
+    assert_int_equal(ks_request_backup(zones[0].link, header, 1, &arena, &keys).code, KS_OK);
+
+    assert_int_equal(keys.stream_key.len, 32);
+    assert_true(keys.key_block.len > 0);
+}
+
 /* A record that nobody can read: nobody guesses, and people are told. */
 static void a_damaged_record_is_an_alarm(void **state)
 {
@@ -507,6 +603,10 @@ int main(void)
         TEST(a_replaced_zone_gets_the_key_once_a_roster_has_it),
         TEST(an_hsm_that_is_not_enrolled_is_an_alarm_and_gets_nothing),
         TEST(a_roster_that_the_hsm_refuses_is_an_alarm_and_stops_nothing),
+        TEST(every_hsm_gets_the_newest_custodian_kit),
+        TEST(a_custodian_kit_never_goes_back),
+        TEST(a_kit_that_the_hsm_refuses_is_an_alarm_and_stops_nothing),
+        TEST(an_hsm_begins_a_backup_for_its_kit),
         TEST(a_damaged_record_is_an_alarm),
         TEST(a_roster_never_goes_back),
         TEST(a_roster_does_not_go_back_though_the_hsm_was_restarted),

@@ -113,6 +113,11 @@ struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone, const 
     return name_of("domain/%08" PRIu32 "/%s/%s", generation, zone, node_id);
 }
 
+struct ks_name ks_name_custodians(uint32_t period)
+{
+    return name_of("custodians/%010" PRIu32, period);
+}
+
 struct ks_name ks_name_transit(const char *zone, const char *node_id)
 {
     return name_of("transit/%s/%s", zone, node_id);

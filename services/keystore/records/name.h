@@ -17,6 +17,7 @@
  *   domain/rotate                              RotateDomainKey
  *   transit/<zone>/<node id>, of the receiver  TransitRecord
  *   roster                                     RosterRecord
+ *   custodians/<period, 10 digits>             CustodianKitRecord
  *   gate/<prefix without its last slash>       GateRecord (operations/quota.h)
  *
  * A prefix name ends in '/', so that no account's or key's name starts another's.
@@ -63,6 +64,7 @@ struct ks_name ks_name_grantee_grant(const char *account, const char *principal_
                                      const char *key_id, const char *grant_id);
 struct ks_name ks_name_destroyed(const char *account, const char *key_id);
 struct ks_name ks_name_domain_copy(uint32_t generation, const char *zone, const char *node_id);
+struct ks_name ks_name_custodians(uint32_t period);
 struct ks_name ks_name_transit(const char *zone, const char *node_id);
 struct ks_name ks_name_requests(const char *account); /* prefix of what pkg/attempt keeps */
 
@@ -80,3 +82,4 @@ struct ks_name ks_name_gate(const struct ks_name *prefix);
 #define KS_NAME_DOMAIN_ROTATE  KS_LITERAL("domain/rotate")
 #define KS_NAME_TRANSIT        KS_LITERAL("transit/")
 #define KS_NAME_ROSTER         KS_LITERAL("roster")
+#define KS_NAME_CUSTODIANS     KS_LITERAL("custodians/")

@@ -13,6 +13,7 @@
 #include "pkg/rpc/server.h"
 #include "services/keystore/domain_keys/commands.h"
 #include "services/keystore/domain_keys/keeper.h"
+#include "services/keystore/domain_keys/kit.h"
 #include "services/keystore/execute/trust.h"
 #include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/hsmlink/link.h"
@@ -217,6 +218,24 @@ static void carry_out_put_roster(struct ks_operators *operators, struct ks_rpc_c
     reply(call, result, &response.base);
 }
 
+static void carry_out_put_custodians(struct ks_operators *operators, struct ks_rpc_call *call)
+{
+    KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
+    ProtobufCMessage *message = NULL;
+    ks_result result = ks_codec_unpack(INTERNAL_TYPE(put_custodians_request),
+                                       ks_rpc_call_request(call), NULL, &arena, &message);
+    if (!ks_failed(result)) {
+        const INTERNAL(PutCustodiansRequest) *request =
+            (const INTERNAL(PutCustodiansRequest) *)message;
+        result = ks_command_put_kit(operators->options.store, operators->options.link,
+                                    request->period, ks_bytes_in(request->kit));
+        ks_log(INFO, "custodian kit put", KS_TEXT("peer", ks_rpc_call_peer(call)->spiffe),
+               KS_NUMBER("version", request->period), KS_TEXT("code", ks_code_name(result.code)));
+    }
+    INTERNAL(PutCustodiansResponse) response = INTERNAL_NEW(PUT_CUSTODIANS_RESPONSE);
+    reply(call, result, &response.base);
+}
+
 static void carry_out_rotate(struct ks_operators *operators, struct ks_rpc_call *call)
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
@@ -259,6 +278,11 @@ static void enqueue(struct ks_operators *operators, const struct command *comman
 void ks_operators_put_roster(void *user, struct ks_rpc_call *call)
 {
     enqueue(user, &(struct command){call, carry_out_put_roster});
+}
+
+void ks_operators_put_custodians(void *user, struct ks_rpc_call *call)
+{
+    enqueue(user, &(struct command){call, carry_out_put_custodians});
 }
 
 void ks_operators_rotate(void *user, struct ks_rpc_call *call)

@@ -1,6 +1,6 @@
 /*
- * operators: answers the calls that operators make to a keystore: GetStatus, PutRoster and
- * RotateDomainKey. The last two wait for the hsm and the store, so a worker carries them out, one
+ * operators: answers the calls that operators make to a keystore: GetStatus, PutRoster, PutCustodians and
+ * RotateDomainKey. All but the first wait for the hsm and the store, so a worker carries them out, one
  * after the other.
  *
  * Threads: handlers run on the listener's loops, ks_operators_run on a worker's thread.
@@ -57,4 +57,5 @@ void ks_operators_run(void *user, struct ks_worker *worker);
  */
 void ks_operators_get_status(void *user, struct ks_rpc_call *call);
 void ks_operators_put_roster(void *user, struct ks_rpc_call *call);
+void ks_operators_put_custodians(void *user, struct ks_rpc_call *call);
 void ks_operators_rotate(void *user, struct ks_rpc_call *call);
