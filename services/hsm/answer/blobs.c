@@ -4,6 +4,7 @@
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/random.h"
 #include "pkg/frame/frame.h"
+#include "proto/keystead/internal/v1/hsm_limits.h"
 #include "services/hsm/answer/handlers.h"
 #include "services/hsm/answer/keys.h"
 #include "services/hsm/memory/state.h"
@@ -15,6 +16,7 @@
 #define DRAWN_LEN_MAX (KS_FRAME_LEN_MAX / KS_HSM_BATCH_MAX / 4U)
 
 static_assert(DRAWN_LEN_MAX <= KS_RANDOM_MAX, "one draw");
+static_assert(DRAWN_LEN_MAX <= KS_HSM_DRAWN_MAX, "what a keystore counts with");
 
 /* A key and a context, as they stand in several requests. */
 struct use {

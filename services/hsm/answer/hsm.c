@@ -3,17 +3,47 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/base/mem.h"
+#include "pkg/blob/blob.h"
 #include "pkg/crypto/crypto.h"
 #include "pkg/crypto/ec.h"
 #include "pkg/crypto/hash.h"
 #include "pkg/crypto/kdf.h"
 #include "pkg/crypto/mac.h"
 #include "pkg/crypto/x509.h"
+#include "pkg/custody/block.h"
+#include "pkg/ekt/ekt.h"
+#include "pkg/frame/frame.h"
 #include "pkg/transit/challenge.h"
+#include "pkg/transit/envelope.h"
+#include "pkg/transit/peer.h"
+#include "proto/keystead/internal/v1/hsm_limits.h"
 #include "services/hsm/answer/handlers.h"
 #include "services/hsm/answer/records.h"
 #include "services/hsm/memory/state.h"
+
+/* In a frame of replies. */
+#define ELEMENT_HEAD_MAX 4U  /* bytes: tag and length of what is within 1 MiB */
+#define CODE_REPLY_MAX   16U /* bytes of a reply that holds a code alone, and its head */
+
+#define HEADS_MAX 40U /* bytes: that head, code, generation, the heads of two fields */
+
+static_assert(KS_HSM_BATCH_MAX * CODE_REPLY_MAX < KS_FRAME_LEN_MAX, "codes always fit");
+
+/* Numbers of hsm_limits.h: a keystore fills its frames by them. */
+static_assert(2U * KS_HSM_DRAWN_MAX + KS_BLOB_EXTRA_MAX + HEADS_MAX <= KS_HSM_REPLY_EXTRA_MAX,
+              "a data key and its blob; a blob alone has less");
+static_assert(KS_EKT_LEN_MAX + 2U * KS_MATERIAL_ID_LEN + KS_AUTHENTIC_EXTRA_MAX + 2U * HEADS_MAX <=
+                  KS_HSM_REPLY_EXTRA_MAX,
+              "a new key: its material and its record's envelope");
+static_assert(KS_HSM_CHANGES_MAX * (KS_AUTHENTIC_EXTRA_MAX + ELEMENT_HEAD_MAX) + HEADS_MAX <=
+                  KS_HSM_REPLY_EXTRA_MAX,
+              "the envelopes of records that are changed");
+static_assert(KS_ENVELOPE_LEN_MAX + HEADS_MAX <= KS_HSM_REPLY_OWN_EXTRA_MAX, "a domain key");
+static_assert(KS_CHALLENGE_LEN_MAX + HEADS_MAX <= KS_HSM_REPLY_OWN_EXTRA_MAX, "a challenge");
+static_assert(KS_PEER_CERTIFICATE_MAX + 512U <= KS_HSM_REPLY_OWN_EXTRA_MAX, "a status");
+static_assert(KS_BLOCK_LEN_MAX + 128U <= KS_HSM_REPLY_OWN_EXTRA_MAX, "a backup's keys");
 
 #define ROW(NAME, function, dry)                                                                   \
     [KEYSTEAD__INTERNAL__V1__HSM_REQUEST__OPERATION_##NAME] = {ks_hsm_##function, dry}
@@ -181,6 +211,27 @@ void ks_hsm_handle(struct ks_hsm *hsm, struct ks_hsm_carried *carried, const Hsm
     }
 }
 
+/* Of HsmBatchReply.replies. */
+static size_t len_in_frame(const HsmReply *reply)
+{
+    return ELEMENT_HEAD_MAX + protobuf_c_message_get_packed_size(&reply->base);
+}
+
+/*
+ * Answers a request in what is left of the frame. Each request that follows keeps room for a code,
+ * so that every one of a batch is answered, and the peer is never cut off for what it asked.
+ */
+static void answer_one(struct ks_hsm_call *call, size_t following, size_t *used)
+{
+    size_t room = KS_FRAME_LEN_MAX - *used - following * CODE_REPLY_MAX;
+    ks_hsm_handle(call->hsm, call->carried, call->request, call->arena, call->reply);
+    if (len_in_frame(call->reply) > room) {
+        keystead__internal__v1__hsm_reply__init(call->reply);
+        call->reply->code = KS_LIMIT_EXCEEDED;
+    }
+    *used += len_in_frame(call->reply);
+}
+
 static ks_result answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_arena *arena,
                         struct ks_buffer *out)
 {
@@ -194,8 +245,10 @@ static ks_result answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_arena *are
         return KS_RES(LIMIT_EXCEEDED);
     }
     HsmBatchReply reply = KEYSTEAD__INTERNAL__V1__HSM_BATCH_REPLY__INIT;
+    size_t used = 0;
     for (size_t i = 0; i < batch->n_requests; i++) {
-        ks_hsm_handle(hsm, carried, batch->requests[i], arena, &replies[i]);
+        struct ks_hsm_call call = {hsm, batch->requests[i], carried, arena, &replies[i]};
+        answer_one(&call, batch->n_requests - i - 1, &used);
         pointers[i] = &replies[i];
     }
     reply.n_replies = batch->n_requests;

@@ -72,11 +72,12 @@ void ks_hsm_handle(struct ks_hsm *hsm, struct ks_hsm_carried *carried, const Hsm
                    struct ks_arena *arena, HsmReply *ret_reply);
 
 /*
- * Answers a frame of requests with a frame of replies, appended to out.
+ * Answers a frame of requests with a frame of replies, appended to out. A reply that would be too
+ * long for what is left of its frame is LIMIT_EXCEEDED: a client is not cut off for what it asked.
  *
  * out  after a failure it may hold a part of an answer, which must not be sent.
  *
- * Fails: VALIDATION, LIMIT_EXCEEDED (the frame is no batch, or its replies don't fit a frame: the
- * caller cuts the client off that sent it).
+ * Fails: VALIDATION, LIMIT_EXCEEDED (the frame is no batch, or unpacks to more than an arena takes:
+ * the caller cuts the client off that sent it), LIMIT_EXCEEDED also if out has not room for a frame.
  */
 KS_MUST_USE ks_result ks_hsm_answer(struct ks_hsm *hsm, ks_bytes frame, struct ks_buffer *out);

@@ -14,6 +14,8 @@
 #include "services/hsm/fixture/hsm_fixture.h"
 #include "services/hsm/socket/connection.h"
 
+#define PLAINTEXT_LEN 4096U
+
 static struct hsm_root root;
 static struct hsm_node node;
 static struct ks_connection connection;
@@ -104,6 +106,77 @@ static void answers_all_frames_that_come_at_once(void **state)
 
     receive(&in);
     assert_int_equal(frames_in(&in), 100);
+}
+
+/* A request for the longest plaintext under the record at place 0 of the batch. */
+static void pack_encrypts(const struct hsm_key *key, size_t count, struct ks_buffer *out)
+{
+    static uint8_t plaintext[PLAINTEXT_LEN];
+    uint32_t places[] = {0};
+    KeyUse use = hsm_use(key, 1);
+    HsmEncrypt encrypt = KEYSTEAD__INTERNAL__V1__HSM_ENCRYPT__INIT;
+    HsmRequest request = HSM_REQUEST(ENCRYPT, encrypt, &encrypt);
+    HsmRequest *requests[KS_HSM_BATCH_MAX];
+    HsmRecord record = KEYSTEAD__INTERNAL__V1__HSM_RECORD__INIT;
+    HsmRecord *records[] = {&record};
+    HsmBatch batch = KEYSTEAD__INTERNAL__V1__HSM_BATCH__INIT;
+    encrypt.key = &use;
+    encrypt.plaintext = (ProtobufCBinaryData){sizeof(plaintext), plaintext};
+    request.records = places;
+    request.n_records = 1;
+    record.name = (char *)(uintptr_t)key->name;
+    record.record = key->record;
+    for (size_t i = 0; i < count; i++) {
+        requests[i] = &request;
+    }
+    batch.n_requests = count;
+    batch.requests = requests;
+    batch.n_records = 1;
+    batch.records = records;
+    size_t len = protobuf_c_message_get_packed_size(&batch.base);
+    uint8_t *place = NULL;
+    assert_int_equal(ks_frame_begin(out, len).code, KS_OK);
+    assert_int_equal(ks_buffer_extend(out, len, &place).code, KS_OK);
+    protobuf_c_message_pack(&batch.base, place);
+}
+
+/*
+ * Each blob is longer than its plaintext: a frame of requests that is nearly full has more replies
+ * than a frame takes. Each request is answered all the same, and the others of the batch with it.
+ */
+static void answers_every_request_of_a_batch_whose_replies_do_not_fit_a_frame(void **state)
+{
+    (void)state;
+    enum { COUNT = 253 };
+    KS_BUFFER_AUTO out = {.len_max = KS_FRAME_MAX};
+    KS_BUFFER_AUTO in = {.len_max = 4 << 20};
+    const struct hsm_key key = hsm_new_key(&node, 1);
+    pack_encrypts(&key, COUNT, &out);
+    size_t sent = 0;
+
+    for (unsigned turn = 0; turn < 2000 && frames_in(&in) == 0; turn++) {
+        ssize_t n = send(client, out.ptr + sent, out.len - sent, MSG_DONTWAIT);
+        sent += n > 0 ? (size_t)n : 0;
+        assert_int_equal(ks_connection_serve(&connection, node.hsm).code, KS_OK);
+        receive(&in);
+    }
+
+    ks_bytes frame;
+    assert_int_equal(ks_frame_next(ks_buffer_bytes(&in), &frame).code, KS_OK);
+    assert_non_null(frame.ptr);
+    Keystead__Internal__V1__HsmBatchReply *reply =
+        keystead__internal__v1__hsm_batch_reply__unpack(NULL, frame.len, frame.ptr);
+    assert_non_null(reply);
+    assert_int_equal(reply->n_replies, COUNT);
+    size_t good = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        uint32_t code = reply->replies[i]->code;
+        assert_true(code == KS_OK || code == KS_LIMIT_EXCEEDED);
+        good += code == KS_OK;
+    }
+    assert_true(good > COUNT * 9 / 10);
+    assert_true(good < COUNT);
+    keystead__internal__v1__hsm_batch_reply__free_unpacked(reply, NULL);
 }
 
 static void cuts_off_who_sends_garbage(void **state)
@@ -218,6 +291,7 @@ static int set_up(void **state)
     (void)state;
     hsm_root_init(&root, FIXTURE_NOW_S);
     hsm_node_init(&node, &root, "ap-seoul-1", "ap-seoul-1a");
+    assert_int_equal(hsm_make_domain_key(&node, 1)->code, KS_OK);
     return 0;
 }
 
@@ -236,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(answers_a_frame_that_comes_byte_by_byte),
         TEST(answers_all_frames_that_come_at_once),
+        TEST(answers_every_request_of_a_batch_whose_replies_do_not_fit_a_frame),
         TEST(cuts_off_who_sends_garbage),
         TEST(says_when_the_client_has_gone),
         TEST(takes_nothing_more_from_who_does_not_read),

@@ -17,40 +17,19 @@
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
 #include "pkg/codec/codec.h"
-#include "pkg/codec/wire.h"
 #include "pkg/frame/frame.h"
+#include "services/keystore/hsmlink/job.h"
 
-#define JOB_LEN_MAX     (512U * 1024U)       /* a change of a key with the longest tags */
-#define ARENA_LEN_MAX   (8U * 1024U * 1024U) /* a reply of KS_FRAME_LEN_MAX, unpacked */
-#define READ_LEN        (64U * 1024U)
-#define BACKOFF_MS      50
-#define BACKOFF_MAX_MS  2000
-#define LOOK_MS         1000 /* how often a link with a connection looks whether a reply is overdue */
-#define NO_SOCKET       (-1)
-#define REQUESTS_NUMBER 1U  /* HsmBatch.requests */
-#define PLACES_NUMBER   20U /* HsmRequest.records */
-#define PLACE_LEN       4U
-
-struct job {
-    struct job *next;
-    ks_hsm_done_fn done;
-    void *user;
-    size_t about_count;
-    struct ks_about **about; /* behind the struct, as the rest is */
-    uint8_t *places; /* in packed: PLACE_LEN bytes for each record, written when it is sent */
-    size_t len;
-    uint8_t *packed; /* as an element of HsmBatch.requests */
-};
-
-struct queue {
-    struct job *first;
-    struct job *last;
-    size_t count;
-};
+#define ARENA_LEN_MAX  (8U * 1024U * 1024U) /* a reply of KS_FRAME_LEN_MAX, unpacked */
+#define READ_LEN       (64U * 1024U)
+#define BACKOFF_MS     50
+#define BACKOFF_MAX_MS 2000
+#define LOOK_MS        1000 /* how often a link with a connection looks whether a reply is overdue */
+#define NO_SOCKET      (-1)
 
 /* A frame on its way and the jobs in it, in their order. */
 struct flight {
-    struct queue jobs;
+    struct ks_hsm_queue jobs;
     int64_t sent_ns;
 };
 
@@ -71,7 +50,7 @@ struct ks_hsm_link {
     pthread_t thread;
 
     pthread_mutex_t lock; /* guards the following; held for a few instructions; taken last */
-    struct queue waiting;
+    struct ks_hsm_queue waiting;
     size_t pending_count;
     unsigned holds;   /* callers that will release */
     bool unannounced; /* something waits that no thread is about to send */
@@ -103,101 +82,7 @@ static _Thread_local const struct ks_hsm_link *current; /* whose thread this is 
 
 /* Jobs */
 
-static void push(struct queue *queue, struct job *job)
-{
-    job->next = NULL;
-    if (queue->last) {
-        queue->last->next = job;
-    } else {
-        queue->first = job;
-    }
-    queue->last = job;
-    queue->count++;
-}
-
-static struct job *pop(struct queue *queue)
-{
-    struct job *job = queue->first;
-    if (job) {
-        queue->first = job->next;
-        queue->last = queue->first ? queue->last : NULL;
-        queue->count--;
-    }
-    return job;
-}
-
-/* Of all records that a request names. */
-static size_t about_len(const struct ks_hsm_ask *ask)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < ask->about_count; i++) {
-        len += ask->about[i]->packed.len;
-    }
-    return len;
-}
-
-/* Of a request whose own fields are len bytes long, with the field of places before them. */
-static size_t inner_len(const struct ks_hsm_ask *ask, size_t len)
-{
-    size_t places_len = PLACE_LEN * ask->about_count;
-    return len + (places_len > 0 ? ks_wire_head_len(PLACES_NUMBER, places_len) + places_len : 0);
-}
-
-/* The field of places and the request's own fields, which are len bytes long. */
-static void pack_job(const struct ks_hsm_ask *ask, size_t len, struct job *job)
-{
-    size_t places_len = PLACE_LEN * ask->about_count;
-    uint8_t *place = ks_wire_write_head(REQUESTS_NUMBER, inner_len(ask, len), job->packed);
-    if (places_len > 0) {
-        job->places = ks_wire_write_head(PLACES_NUMBER, places_len, place);
-        place = job->places + places_len;
-    }
-    ks_codec_write(&ask->message->base, len, place);
-}
-
-/* Packs a request; NULL if it is longer than any may be, with or without its records. */
-static struct job *new_job(const struct ks_hsm_ask *ask, ks_hsm_done_fn done, void *user)
-{
-    assert(ask->about_count <= KS_HSM_LINK_ABOUT_MAX && ask->message->n_records == 0);
-
-    size_t len = ks_codec_packed_len(&ask->message->base);
-    size_t inner = inner_len(ask, len);
-    size_t packed_len = ks_wire_head_len(REQUESTS_NUMBER, inner) + inner;
-    if (packed_len > JOB_LEN_MAX || packed_len + about_len(ask) > KS_FRAME_LEN_MAX) {
-        return NULL;
-    }
-    size_t list_len = ask->about_count * sizeof(struct ks_about *);
-    struct job *job = ks_realloc(NULL, 1, sizeof(*job) + list_len + packed_len);
-    *job = (struct job){
-        .done = done,
-        .user = user,
-        .about_count = ask->about_count,
-        .about = (struct ks_about **)(job + 1),
-        .len = packed_len,
-        .packed = (uint8_t *)(job + 1) + list_len,
-    };
-    if (list_len > 0) {
-        memcpy(job->about, ask->about, list_len);
-    }
-    pack_job(ask, len, job);
-    return job;
-}
-
-static void free_job(struct job *job)
-{
-    ks_wipe(job->packed, job->len);
-    ks_free(job);
-}
-
-/* Moves all jobs of from behind those of queue. */
-static void append(struct queue *queue, struct queue *from)
-{
-    for (struct job *job = pop(from); job; job = pop(from)) {
-        push(queue, job);
-    }
-}
-
-static void answer(struct ks_hsm_link *link, struct job *job, ks_result result,
+static void answer(struct ks_hsm_link *link, struct ks_hsm_job *job, ks_result result,
                    const INTERNAL(HsmReply) * reply)
 {
     pthread_mutex_lock(&link->lock);
@@ -205,12 +90,12 @@ static void answer(struct ks_hsm_link *link, struct job *job, ks_result result,
     pthread_mutex_unlock(&link->lock);
 
     job->done(job->user, result, ks_failed(result) ? NULL : reply);
-    free_job(job);
+    ks_hsm_job_free(job);
 }
 
-static void answer_all(struct ks_hsm_link *link, struct queue *jobs, ks_result result)
+static void answer_all(struct ks_hsm_link *link, struct ks_hsm_queue *jobs, ks_result result)
 {
-    for (struct job *job = pop(jobs); job; job = pop(jobs)) {
+    for (struct ks_hsm_job *job = ks_hsm_queue_pop(jobs); job; job = ks_hsm_queue_pop(jobs)) {
         answer(link, job, result, NULL);
     }
 }
@@ -229,7 +114,8 @@ static bool must_send(struct ks_hsm_link *link, bool released)
 }
 
 /* OK: the job waits, and whether it must be sent now; otherwise the caller keeps the job. */
-static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_open, bool *ret_send)
+static ks_result enqueue(struct ks_hsm_link *link, struct ks_hsm_job *job, bool needs_open,
+                         bool *ret_send)
 {
     ks_result result = KS_RES(OK);
     pthread_mutex_lock(&link->lock);
@@ -241,7 +127,7 @@ static ks_result enqueue(struct ks_hsm_link *link, struct job *job, bool needs_o
         link->pending_count++;
         /* With others before it, a thread is about to send, or the link waits for a reply. */
         link->unannounced = link->unannounced || link->waiting.count == 0;
-        push(&link->waiting, job);
+        ks_hsm_queue_push(&link->waiting, job);
         *ret_send = must_send(link, false);
     }
     pthread_mutex_unlock(&link->lock);
@@ -290,7 +176,7 @@ void ks_hsm_link_counts(struct ks_hsm_link *link, uint64_t *ret_requests, uint64
 
 /* Sending; all with the lock `sending`. */
 
-static bool stands_before(const struct job *job, size_t index)
+static bool stands_before(const struct ks_hsm_job *job, size_t index)
 {
     bool found = false;
     for (size_t i = 0; i < index; i++) {
@@ -300,8 +186,8 @@ static bool stands_before(const struct job *job, size_t index)
 }
 
 /* Of the records that this job would add to the frame: to the byte, as the frame's head says it. */
-static void new_records(const struct ks_hsm_link *link, const struct job *job, size_t *ret_count,
-                        size_t *ret_len)
+static void new_records(const struct ks_hsm_link *link, const struct ks_hsm_job *job,
+                        size_t *ret_count, size_t *ret_len)
 {
     *ret_count = 0;
     *ret_len = 0;
@@ -314,7 +200,7 @@ static void new_records(const struct ks_hsm_link *link, const struct job *job, s
 }
 
 /* Gives the job's records places in the frame, and appends those that are not there yet. */
-static void place_records(struct ks_hsm_link *link, struct job *job, uint32_t *count)
+static void place_records(struct ks_hsm_link *link, struct ks_hsm_job *job, uint32_t *count)
 {
     for (size_t i = 0; i < job->about_count; i++) {
         struct ks_about *about = job->about[i];
@@ -323,41 +209,58 @@ static void place_records(struct ks_hsm_link *link, struct job *job, uint32_t *c
             about->place = (*count)++;
             about->is_written = false;
         }
-        for (size_t byte = 0; byte < PLACE_LEN; byte++) {
-            job->places[PLACE_LEN * i + byte] = (uint8_t)(about->place >> (8 * byte));
+        for (size_t byte = 0; byte < KS_HSM_PLACE_LEN; byte++) {
+            job->places[KS_HSM_PLACE_LEN * i + byte] = (uint8_t)(about->place >> (8 * byte));
         }
     }
+}
+
+/* What a frame has taken so far. */
+struct load {
+    size_t len;
+    size_t replies_len; /* of the replies, at most */
+    uint32_t records;
+};
+
+/* Whether a frame takes a job, too, and the replies still fit the frame that brings them. */
+static bool takes(const struct ks_hsm_link *link, const struct ks_hsm_job *job, struct load *load)
+{
+    size_t more;
+    size_t more_len;
+    new_records(link, job, &more, &more_len);
+    if (load->len + job->len + more_len > KS_FRAME_LEN_MAX ||
+        load->replies_len + job->reply_len_max > KS_FRAME_LEN_MAX ||
+        load->records + more > KS_HSM_LINK_RECORDS_MAX) {
+        return false;
+    }
+    load->len += job->len + more_len;
+    load->replies_len += job->reply_len_max;
+    return true;
 }
 
 /*
  * Takes what fits one frame from what waits. While a thread holds, it lets that finish, as long
  * as the hsm has something to do: the release sends it, or the link's thread with the next reply.
  */
-static void take_batch(struct ks_hsm_link *link, struct queue *jobs, size_t *ret_len)
+static void take_batch(struct ks_hsm_link *link, struct ks_hsm_queue *jobs, size_t *ret_len)
 {
-    size_t len = 0;
-    uint32_t records = 0;
+    struct load load = {0};
     pthread_mutex_lock(&link->lock);
     bool later = link->holds > 0 && link->flight_count > 0;
     link->unannounced = link->unannounced || later;
     while (!later && link->waiting.first && jobs->count < KS_HSM_LINK_BATCH_MAX) {
-        struct job *job = link->waiting.first;
-        size_t more;
-        size_t more_len;
-        new_records(link, job, &more, &more_len);
-        if (len + job->len + more_len > KS_FRAME_LEN_MAX ||
-            records + more > KS_HSM_LINK_RECORDS_MAX) {
+        struct ks_hsm_job *job = link->waiting.first;
+        if (!takes(link, job, &load)) {
             break;
         }
-        len += job->len + more_len;
-        place_records(link, job, &records);
-        push(jobs, pop(&link->waiting));
+        place_records(link, job, &load.records);
+        ks_hsm_queue_push(jobs, ks_hsm_queue_pop(&link->waiting));
     }
     link->frame_count += jobs->count > 0 ? 1 : 0;
     link->request_count += jobs->count;
     link->sated = jobs->count > 0 && link->flight_count + 1 == KS_HSM_LINK_FLYING_MAX;
     pthread_mutex_unlock(&link->lock);
-    *ret_len = len;
+    *ret_len = load.len;
 }
 
 /* Appends a record that no job before has brought. */
@@ -370,7 +273,7 @@ static ks_result put_record(struct ks_hsm_link *link, struct ks_about *about)
     return ks_buffer_append(&link->out, about->packed);
 }
 
-static ks_result put_records(struct ks_hsm_link *link, const struct job *job)
+static ks_result put_records(struct ks_hsm_link *link, const struct ks_hsm_job *job)
 {
     ks_result result = KS_RES(OK);
     for (size_t i = 0; i < job->about_count && !ks_failed(result); i++) {
@@ -388,7 +291,7 @@ static void put_batch(struct ks_hsm_link *link)
         return;
     }
     ks_result result = ks_frame_begin(&link->out, len);
-    for (struct job *job = flight.jobs.first; job && !ks_failed(result); job = job->next) {
+    for (struct ks_hsm_job *job = flight.jobs.first; job && !ks_failed(result); job = job->next) {
         result = put_records(link, job);
         if (!ks_failed(result)) {
             result = ks_buffer_append(&link->out, (ks_bytes){job->packed, job->len});
@@ -449,7 +352,7 @@ static void send_or_wake(struct ks_hsm_link *link)
 static void submit(struct ks_hsm_link *link, const struct ks_hsm_ask *ask, bool needs_open,
                    ks_hsm_done_fn done, void *user)
 {
-    struct job *job = new_job(ask, done, user);
+    struct ks_hsm_job *job = ks_hsm_job_new(ask, !needs_open, done, user);
     if (!job) {
         done(user, KS_RES(LIMIT_EXCEEDED), NULL);
         return;
@@ -458,7 +361,7 @@ static void submit(struct ks_hsm_link *link, const struct ks_hsm_ask *ask, bool 
     ks_result result = enqueue(link, job, needs_open, &sends);
     if (ks_failed(result)) {
         done(user, result, NULL);
-        free_job(job);
+        ks_hsm_job_free(job);
     } else if (sends) {
         send_or_wake(link);
     }
@@ -530,7 +433,7 @@ static ks_result take_reply(struct ks_hsm_link *link, ks_bytes frame)
     link->backoff_ms = BACKOFF_MS;
     for (size_t i = 0; i < batch->n_replies; i++) {
         ks_result result = {ks_code_from_number(batch->replies[i]->code)};
-        answer(link, pop(&flight.jobs), result, batch->replies[i]);
+        answer(link, ks_hsm_queue_pop(&flight.jobs), result, batch->replies[i]);
     }
     return KS_RES(OK);
 }
@@ -604,13 +507,13 @@ static void try_to_connect(struct ks_hsm_link *link)
 
 static void disconnect(struct ks_hsm_link *link)
 {
-    struct queue lost = {0};
+    struct ks_hsm_queue lost = {0};
     pthread_mutex_lock(&link->sending);
     close(link->socket);
     link->socket = NO_SOCKET;
     ks_buffer_done(&link->out);
     for (size_t i = 0; i < link->flight_count; i++) {
-        append(&lost, &link->flights[i].jobs);
+        ks_hsm_queue_append(&lost, &link->flights[i].jobs);
     }
     link->flight_count = 0;
     pthread_mutex_lock(&link->lock);
@@ -618,7 +521,7 @@ static void disconnect(struct ks_hsm_link *link)
     link->open = false;
     link->sated = false;
     link->unannounced = false;
-    append(&lost, &link->waiting);
+    ks_hsm_queue_append(&lost, &link->waiting);
     pthread_mutex_unlock(&link->lock);
     pthread_mutex_unlock(&link->sending);
 

@@ -86,8 +86,8 @@ struct ks_hsm_ask {
 
 /*
  * Sends a request and calls done exactly once. If the request can't be sent, because the link isn't
- * open, too many requests wait, or it fits no frame together with its records (LIMIT_EXCEEDED), done
- * is called at once on the caller's thread; otherwise later on the link's.
+ * open, too many requests wait, or no frame takes it together with its records, or the reply to it
+ * (LIMIT_EXCEEDED), done is called at once on the caller's thread; otherwise later on the link's.
  */
 void ks_hsm_link_ask(struct ks_hsm_link *link, const struct ks_hsm_ask *ask, ks_hsm_done_fn done,
                      void *user);
