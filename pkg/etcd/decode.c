@@ -173,6 +173,13 @@ static ks_result read_kv(ks_bytes message, struct ks_etcd_kv *ret)
     return from.result;
 }
 
+/* etcd has no record without a key, nor one that was never written. */
+static ks_result read_record(ks_bytes message, struct ks_etcd_kv *ret)
+{
+    KS_TRY(read_kv(message, ret));
+    return ret->key.len > 0 && ret->mod_revision > 0 ? KS_RES(OK) : KS_RES(VALIDATION);
+}
+
 typedef ks_result read_op_fn(ks_bytes message, struct ks_arena *arena,
                              struct ks_etcd_op_answer *ret);
 
@@ -211,7 +218,7 @@ static ks_result read_range(ks_bytes message, struct ks_arena *arena, struct ks_
         } else if (from.field.number == RANGE_ANSWER_COUNT) {
             take_int64(&from, &ret->count);
         } else if (is_element(&from, RANGE_ANSWER_KVS)) {
-            from.result = read_kv(from.field.bytes, kvs++);
+            from.result = read_record(from.field.bytes, kvs++);
         }
     }
     return from.result;

@@ -360,7 +360,8 @@ void ks_store_commit(struct ks_store *store, const struct ks_store_mutation *mut
 
 /*
  * Notes that a peer has said, over its own certified connection, that it has applied revision. The
- * embedded engine has no peers and ignores it, as it does an id longer than any keystore's.
+ * embedded engine has no peers and ignores it. An id that is empty, or longer than any keystore's,
+ * is ignored, too.
  */
 void ks_store_peer_applied(struct ks_store *store, const char *keystore_id, int64_t revision);
 

@@ -231,7 +231,8 @@ void ks_store_answer_wish(struct ks_store *store, struct ks_wish *wish, ks_resul
 
 void ks_store_peer_applied(struct ks_store *store, const char *keystore_id, int64_t revision)
 {
-    if (store->options.engine == KS_STORE_EMBEDDED || strlen(keystore_id) > KS_KEYSTORE_ID_LEN) {
+    size_t id_len = strlen(keystore_id);
+    if (store->options.engine == KS_STORE_EMBEDDED || id_len == 0 || id_len > KS_KEYSTORE_ID_LEN) {
         return;
     }
     struct ks_word *word = ks_alloc(1, sizeof(*word));

@@ -32,6 +32,12 @@ static ks_result put_record(struct ks_copy_write *write, ks_bytes key, const str
                                    : ks_copy_put(write, key, kv->value, kv->mod_revision);
 }
 
+/* Whether the copy can have it. What we write always is; what somebody else puts is passed over. */
+static bool is_within_bounds(const struct ks_etcd_event *event, ks_bytes name)
+{
+    return name.len <= KS_STORE_KEY_LEN_MAX && event->kv.value.len <= KS_STORE_VALUE_LEN_MAX;
+}
+
 static ks_result apply_data(struct application *app, const struct ks_etcd_event *event,
                             ks_bytes key)
 {
@@ -39,11 +45,11 @@ static ks_result apply_data(struct application *app, const struct ks_etcd_event 
         return KS_RES(OK);
     }
     app->write->position.data_revision = event->kv.mod_revision;
+    if (!is_within_bounds(event, key)) {
+        return KS_RES(OK);
+    }
     if (event->is_delete) {
         return delete_record(app->write, key, event->kv.mod_revision);
-    }
-    if (key.len > KS_STORE_KEY_LEN_MAX || event->kv.value.len > KS_STORE_VALUE_LEN_MAX) {
-        return KS_RES(OK); /* no record that we write */
     }
     return put_record(app->write, key, &event->kv);
 }
@@ -54,12 +60,12 @@ static ks_result apply_keystore(struct application *app, const struct ks_etcd_ev
     if (!is_announced(app, event)) {
         return KS_RES(OK);
     }
+    if (!is_within_bounds(event, id)) {
+        return KS_RES(OK);
+    }
     app->result.list_changed = true;
     if (event->is_delete) {
         return ks_copy_list_delete(app->write, id);
-    }
-    if (id.len > KS_STORE_KEY_LEN_MAX || event->kv.value.len > KS_STORE_VALUE_LEN_MAX) {
-        return KS_RES(OK);
     }
     return ks_copy_list_put(app->write, id, event->kv.value, event->kv.mod_revision);
 }

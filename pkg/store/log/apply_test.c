@@ -170,6 +170,28 @@ static void heartbeats_change_the_list_and_no_data(void **state)
     assert_int_equal(position_of(bench).data_revision, 0);
 }
 
+/* Whoever may write to etcd may put and delete what no copy can hold: it is passed over. */
+static void what_is_longer_than_any_record_is_passed_over(void **state)
+{
+    struct bench *bench = *state;
+    static const size_t lens[] = {KS_STORE_KEY_LEN_MAX + 1, 600};
+    char name[601];
+    int64_t revision = 101;
+    for (size_t i = 0; i < 2 * KS_COUNT(lens); i++) {
+        const char *value = i % 2 == 0 ? "value" : NULL;
+        memset(name, 'k', sizeof(name));
+        name[lens[i / 2]] = 0;
+        add_rev(bench, revision, revision - 95);
+        add_put(bench, revision, name, value);
+        add_event(bench, revision, ks_layout_keystore_key(&layout, &bench->arena, name), value);
+        assert_int_equal(apply(bench), KS_APPLY_DONE);
+        revision++;
+    }
+
+    assert_int_equal(position_of(bench).applied, revision - 1);
+    assert_int_equal(get(bench, "key/a", &revision), KS_NOT_FOUND);
+}
+
 /* Neither less nor more than one: both sides. */
 static void a_jump_of_the_revision_record_means_loss(void **state)
 {
@@ -423,6 +445,7 @@ int main(void)
         TEST(puts_and_deletes),
         TEST(a_revision_record_without_a_nonce_is_of_no_form_that_we_know),
         TEST(heartbeats_change_the_list_and_no_data),
+        TEST(what_is_longer_than_any_record_is_passed_over),
         TEST(a_jump_of_the_revision_record_means_loss),
         TEST(a_change_without_the_revision_record_means_loss),
         TEST(a_revision_that_goes_back_means_loss),

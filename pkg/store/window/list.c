@@ -27,7 +27,7 @@ static bool take(const Keystead__Storage__V1__KeystoreRecord *record,
     keystore->beat = record->beat;
     keystore->applied = record->applied_revision;
     keystore->wall_ms = record->wall_ms;
-    return record->format == RECORD_FORMAT &&
+    return record->format == RECORD_FORMAT && record->keystore_id[0] != '\0' &&
            take_text(record->keystore_id, keystore->id, sizeof(keystore->id)) &&
            take_text(record->name, keystore->name, sizeof(keystore->name)) &&
            take_text(record->zone, keystore->zone, sizeof(keystore->zone)) &&

@@ -301,6 +301,9 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
         return;
     }
     const INTERNAL(AppliedRequest) *word = (const INTERNAL(AppliedRequest) *)unpacked;
+    if (word->keystore_id[0] == '\0') {
+        return; /* An empty message, too, unpacks to such a word. */
+    }
     if (strcmp(speaker->keystore_id, word->keystore_id) != 0) {
         if (strlen(word->keystore_id) >= sizeof(speaker->keystore_id) ||
             !is_of_zone(store, word->keystore_id, ks_peer_zone(ks_rpc_stream_peer(stream)))) {
