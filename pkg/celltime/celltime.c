@@ -11,6 +11,10 @@
 #define ALARM_STEP                                                                                  \
     "this machine's wall clock was stepped: nothing is destroyed until its new time has stood for " \
     "three days; if the time is wrong, set it right before that"
+#define ALARM_TOGETHER                                                                              \
+    "most wall clocks of this cell were stepped together, or this machine was off for more than a " \
+    "day: nothing is destroyed until the time has stood for three days; if the time is wrong, set " \
+    "it right before that, on every machine"
 
 #define READINGS_MAX (KS_CELLTIME_CLOCKS_MAX + 1U)
 
@@ -38,6 +42,7 @@ void ks_celltime_restore(struct ks_celltime *time, const struct ks_celltime_save
 {
     assert(!time->is_known);
 
+    time->cell_doubt_ns = saved->cell_doubt_ns;
     if (!is_same_boot || now_ns < saved->at_ns) {
         time->floor_ms = saved->time_ms;
         time->floor_doubt_ns = saved->doubt_ns;
@@ -48,6 +53,7 @@ void ks_celltime_restore(struct ks_celltime *time, const struct ks_celltime_save
     time->at_ns = saved->at_ns;
     time->doubt_ns = saved->doubt_ns;
     time->step = saved->step;
+    time->cell_step = saved->cell_step;
 }
 
 bool ks_celltime_save(const struct ks_celltime *time, struct ks_celltime_saved *ret_saved)
@@ -60,6 +66,8 @@ bool ks_celltime_save(const struct ks_celltime *time, struct ks_celltime_saved *
         .at_ns = time->at_ns,
         .doubt_ns = time->doubt_ns,
         .step = time->step,
+        .cell_doubt_ns = time->cell_doubt_ns,
+        .cell_step = time->cell_step,
     };
     return true;
 }
@@ -116,10 +124,16 @@ void ks_celltime_hear(struct ks_celltime *time, const struct ks_celltime_word *w
 
 /* ---- What they say now ---- */
 
-/* Keeps the readings in order. A clock that nobody has set says nothing. */
+/* A clock that nobody has set says nothing. Another machine can say any number. */
+static bool is_set(int64_t wall_ms)
+{
+    return wall_ms >= KS_CELLTIME_FIRST_MS && wall_ms <= KS_CELLTIME_LAST_MS;
+}
+
+/* Keeps the readings in order. */
 static void add_reading(struct readings *readings, int64_t wall_ms)
 {
-    if (wall_ms < KS_CELLTIME_FIRST_MS || wall_ms > KS_CELLTIME_LAST_MS) {
+    if (!is_set(wall_ms)) {
         return;
     }
     size_t at = readings->count++;
@@ -143,7 +157,7 @@ static void gather(const struct ks_celltime *time, int64_t own_wall_ms, int64_t 
         int64_t age_ns = now_ns - clock->heard_ns;
         if (clock->heard_ns == 0) {
             ret_readings->silent += waits ? 1 : 0;
-        } else if (age_ns < KS_CELLTIME_HEARD_NS) {
+        } else if (age_ns < KS_CELLTIME_HEARD_NS && is_set(clock->wall_ms)) {
             add_reading(ret_readings, clock->wall_ms + age_ns / KS_NS_PER_MS);
         }
     }
@@ -258,11 +272,38 @@ static void follow_alone(struct ks_celltime *time, int64_t wall_ms, int64_t pass
     }
 }
 
-static void follow_majority(struct ks_celltime *time, int64_t to_ms, int64_t passed_ns)
+/*
+ * The time of most clocks does not agree with the time that has passed since they last agreed: they
+ * have one source, and it was set. A time that nobody had agreed on before can't be left.
+ */
+static void note_cell_step(struct ks_celltime *time, int64_t to_ms, int64_t on_ms, int64_t now_ns)
 {
+    int64_t offset_ms = to_ms - now_ns / KS_NS_PER_MS;
+    struct ks_celltime_step *step = &time->cell_step;
+    if (time->is_tentative || agree(to_ms, on_ms)) {
+        *step = (struct ks_celltime_step){.is_seen = false};
+    } else if (!step->is_seen || !agree(step->offset_ms, offset_ms)) {
+        *step =
+            (struct ks_celltime_step){.is_seen = true, .offset_ms = offset_ms, .since_ns = now_ns};
+        time->cell_doubt_ns = KS_CELLTIME_DESTRUCTION_NS;
+    }
+    time->is_tentative = false;
+}
+
+static void follow_majority(struct ks_celltime *time, int64_t to_ms, int64_t passed_ns,
+                            int64_t now_ns)
+{
+    note_cell_step(time, to_ms, time->withdrawal_ms + passed_ns / KS_NS_PER_MS, now_ns);
     lead(time, to_ms, passed_ns, true);
     forget_step(time, false);
     time->doubt_ns = 0;
+}
+
+/* By what was saved before the machine was off. */
+static bool was_off_briefly(const struct ks_celltime *time, int64_t wall_ms)
+{
+    return time->floor_ms > 0 && wall_ms >= time->floor_ms - KS_CELLTIME_APART_MS &&
+           wall_ms - time->floor_ms <= KS_CELLTIME_OFF_MS;
 }
 
 /* Whether a clock alone, which is the first thing that is known, could be wrong without a sign. */
@@ -271,9 +312,15 @@ static int64_t first_doubt_ns(const struct ks_celltime *time, int64_t wall_ms)
     if (time->is_empty) {
         return 0;
     }
-    bool was_off_briefly = time->floor_ms > 0 && wall_ms >= time->floor_ms - KS_CELLTIME_APART_MS &&
-                           wall_ms - time->floor_ms <= KS_CELLTIME_OFF_MS;
-    return was_off_briefly ? time->floor_doubt_ns : KS_CELLTIME_DESTRUCTION_NS;
+    return was_off_briefly(time, wall_ms) ? time->floor_doubt_ns : KS_CELLTIME_DESTRUCTION_NS;
+}
+
+/* All machines may have been off, and come back with clocks that one source has set wrong. */
+static void doubt_first_cell(struct ks_celltime *time, int64_t wall_ms)
+{
+    if (time->floor_ms > 0 && !was_off_briefly(time, wall_ms)) {
+        time->cell_doubt_ns = KS_CELLTIME_DESTRUCTION_NS;
+    }
 }
 
 /* Nothing is known yet. Others are waited for, until more than half of all have said something. */
@@ -285,6 +332,10 @@ static void begin_time(struct ks_celltime *time, const struct readings *readings
     int64_t wall_ms = median(readings);
     set(time, wall_ms > time->floor_ms ? wall_ms : time->floor_ms);
     time->doubt_ns = readings->count == 1 ? first_doubt_ns(time, wall_ms) : 0;
+    if (readings->count > 1) {
+        doubt_first_cell(time, wall_ms);
+    }
+    time->is_tentative = readings->count > 1 && !has_majority(readings);
     time->is_known = true;
 }
 
@@ -297,10 +348,11 @@ static void step_withdrawal(struct ks_celltime *time, const struct readings *rea
         return;
     }
     time->doubt_ns = time->doubt_ns > passed_ns ? time->doubt_ns - passed_ns : 0;
+    time->cell_doubt_ns = time->cell_doubt_ns > passed_ns ? time->cell_doubt_ns - passed_ns : 0;
     if (readings->count == 1) {
         follow_alone(time, readings->ms[0], passed_ns, now_ns);
     } else if (readings->count > 1 && has_majority(readings)) {
-        follow_majority(time, median(readings), passed_ns);
+        follow_majority(time, median(readings), passed_ns, now_ns);
     } else {
         advance(time, passed_ns);
     }
@@ -312,6 +364,9 @@ static void step_destruction(struct ks_celltime *time, const struct readings *re
 {
     time->destroys = false;
     if (!time->is_known || !time->has_begun || readings->count == 0 || readings->silent > 0) {
+        return;
+    }
+    if (time->cell_doubt_ns > 0) {
         return;
     }
     int64_t least_ms = readings->ms[0];
@@ -353,6 +408,9 @@ const char *ks_celltime_alarm(const struct ks_celltime *time)
 {
     if (!time->is_known || time->destroys) {
         return NULL;
+    }
+    if (time->cell_doubt_ns > 0) {
+        return ALARM_TOGETHER;
     }
     if (time->counted > 1) {
         return ALARM_APART;

@@ -9,6 +9,12 @@
  *   destruction  for what can't be undone. It is the least of the clocks, and there is none while
  *                any two of them differ by more than a minute.
  *
+ * The clocks of a cell may have one source, and be set by it together. If the median leaves the time
+ * that has passed by CLOCK_BOOTTIME by more than a minute, in either direction, withdrawal time
+ * follows it; destruction waits until the new time has stood for three days, and there is an alarm.
+ * So it is when a machine comes back that was off for more than a day. A clock that comes back to
+ * the others' time moves no median.
+ *
  * A clock alone (embedded, control, or nobody else is listed) has only CLOCK_BOOTTIME beside it.
  * Withdrawal time follows the clock while the two agree to a minute, at most a tenth faster than
  * CLOCK_BOOTTIME. If the clock steps, withdrawal time goes on without it until the new time has
@@ -66,12 +72,12 @@ struct ks_celltime_clock {
     int64_t heard_ns; /* 0: its word may be old, because none has come since the beginning */
 };
 
-/* A step of a clock alone, which is not believed yet. */
+/* A step of a clock alone, or of a cell's median, to a time that withdrawal time has not reached. */
 struct ks_celltime_step {
     bool is_seen;
     int64_t offset_ms;       /* of the clock before CLOCK_BOOTTIME, since the step */
     int64_t since_ns;        /* when it was first seen */
-    int64_t doubt_before_ns; /* of the time before it */
+    int64_t doubt_before_ns; /* of the time before it; a clock alone's only */
 };
 
 /* What is saved, so that a process that starts goes on. */
@@ -80,6 +86,8 @@ struct ks_celltime_saved {
     int64_t at_ns;                /* means something under the same boot only */
     int64_t doubt_ns;             /* how much longer destruction waits if the clock is alone */
     struct ks_celltime_step step; /* of the same boot only */
+    int64_t cell_doubt_ns;        /* how much longer destruction waits because of a cell's step */
+    struct ks_celltime_step cell_step; /* of the same boot only */
 };
 
 /* {.has_own = true} is one at its start; nothing is known then. */
@@ -90,6 +98,8 @@ struct ks_celltime {
     int64_t rest_ns;        /* below a millisecond */
     int64_t at_ns;          /* of the last step */
     int64_t doubt_ns;       /* a clock alone does not destroy before so much time has passed */
+    int64_t cell_doubt_ns;  /* nothing is destroyed before so much time has passed */
+    bool is_tentative;      /* begun without a majority, and none has been there since */
     int64_t floor_ms;       /* saved under an earlier boot; 0: nothing was */
     int64_t floor_doubt_ns; /* saved with it */
     bool is_empty;          /* nothing is stored that a wrong clock could destroy */
@@ -98,7 +108,8 @@ struct ks_celltime {
     int64_t counted;        /* clocks that counted in the last step */
     bool has_begun;         /* words were heard before: a new one is new */
     int64_t begun_ns;       /* when others began to be waited for */
-    struct ks_celltime_step step;
+    struct ks_celltime_step step;      /* of a clock alone */
+    struct ks_celltime_step cell_step; /* of the median */
     struct ks_celltime_clock clocks[KS_CELLTIME_CLOCKS_MAX];
     size_t clock_count;
 };

@@ -224,6 +224,168 @@ static void a_wrong_clock_that_is_left_alone_destroys_nothing(void **state)
     assert_int_equal(destruction(&machines[0].time), NONE);
 }
 
+/* ---- All clocks of a cell at once: one host, or one source of time ---- */
+
+static void step_all(int64_t by_ms)
+{
+    for (size_t i = 0; i < MACHINES; i++) {
+        machines[i].ahead_ms += by_ms;
+    }
+}
+
+/* Nobody has a destruction time, and everybody says so. */
+static void assert_all_doubt(void)
+{
+    for (size_t i = 0; i < MACHINES; i++) {
+        assert_int_equal(destruction(&machines[i].time), NONE);
+        assert_non_null(ks_celltime_alarm(&machines[i].time));
+    }
+}
+
+/* Heartbeats are ten seconds apart, so that days pass quickly: clocks still count in between. */
+static void pass_slowly(int64_t ms)
+{
+    for (int64_t until_ms = passed_ms + ms; passed_ms < until_ms;) {
+        passed_ms += 9 * SECOND;
+        beat();
+    }
+}
+
+/* The sequence of the review: they agree for an hour, then all are 31 days ahead in one beat. */
+static void all_clocks_that_leap_together_destroy_nothing_for_three_days(void **state)
+{
+    (void)state;
+    pass_slowly(HOUR);
+    step_all(31 * DAY);
+    pass(SECOND);
+    assert_all_doubt();
+    assert_near(machines[0].time.withdrawal_ms, true_ms() + 31 * DAY);
+
+    pass_slowly(3 * DAY - MINUTE);
+    assert_all_doubt();
+    pass_slowly(2 * MINUTE);
+    for (size_t i = 0; i < MACHINES; i++) {
+        assert_near(destruction(&machines[i].time), true_ms() + 31 * DAY);
+        assert_null(ks_celltime_alarm(&machines[i].time));
+    }
+}
+
+/* Withdrawal time takes months to be right again, and that is no reason to doubt for as long. */
+static void all_clocks_that_go_back_together_destroy_nothing_for_three_days(void **state)
+{
+    (void)state;
+    pass_slowly(HOUR);
+    step_all(-31 * DAY);
+    pass(SECOND);
+    assert_all_doubt();
+
+    pass_slowly(3 * DAY - MINUTE);
+    assert_all_doubt();
+    pass_slowly(2 * MINUTE);
+    assert_near(destruction(&machines[0].time), true_ms() - 31 * DAY);
+}
+
+/* Whoever sees it and sets the clocks right has stepped them once more. */
+static void a_step_of_all_that_is_taken_back_is_another_one(void **state)
+{
+    (void)state;
+    step_all(31 * DAY);
+    pass_slowly(DAY);
+    step_all(-31 * DAY);
+    pass_slowly(2 * DAY + HOUR);
+    assert_all_doubt();
+    pass_slowly(DAY);
+    assert_near(destruction(&machines[0].time), true_ms());
+}
+
+static void most_clocks_that_leap_together_destroy_nothing_when_the_last_one_follows(void **state)
+{
+    (void)state;
+    machines[0].ahead_ms = 31 * DAY;
+    machines[1].ahead_ms = 31 * DAY;
+    pass(SECOND);
+    assert_all_doubt();
+    machines[2].ahead_ms = 31 * DAY;
+    pass(HOUR);
+    assert_all_doubt();
+}
+
+static void clocks_that_move_together_by_less_than_a_minute_are_followed(void **state)
+{
+    (void)state;
+    step_all(50 * SECOND);
+    pass(SECOND);
+    assert_near(destruction(&machines[0].time), true_ms() + 50 * SECOND);
+    step_all(KS_CELLTIME_APART_MS + SECOND);
+    pass(SECOND);
+    assert_all_doubt();
+}
+
+static void clocks_that_come_and_go_are_no_step(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < MACHINES; i++) {
+        machines[i].ahead_ms = 31 * DAY;
+        pass(MINUTE);
+        machines[i].ahead_ms = 0;
+        machines[i].is_silent = true;
+        pass(MINUTE);
+        machines[i].is_silent = false;
+        pass(SECOND);
+        assert_near(destruction(&machines[i].time), true_ms());
+    }
+}
+
+/* A process of the first machine ends and another one begins. */
+static void restart_first(bool is_same_boot)
+{
+    struct ks_celltime_saved saved;
+    assert_true(ks_celltime_save(&machines[0].time, &saved));
+    machines[0].time = (struct ks_celltime){.has_own = true};
+    ks_celltime_restore(&machines[0].time, &saved, is_same_boot, now_ns());
+    ks_celltime_begin(&machines[0].time, now_ns());
+    pass(2 * SECOND);
+}
+
+static void a_restart_makes_a_step_of_all_no_more_certain(void **state)
+{
+    (void)state;
+    step_all(31 * DAY);
+    pass(MINUTE);
+    restart_first(true);
+    assert_all_doubt();
+    restart_first(false);
+    assert_all_doubt();
+}
+
+/* The whole cell was without power, and comes back with clocks that are 31 days ahead. */
+static void machines_that_come_back_later_than_a_day_destroy_nothing_for_three_days(void **state)
+{
+    (void)state;
+    passed_ms += 23 * HOUR;
+    restart_first(false);
+    assert_near(destruction(&machines[0].time), true_ms());
+    step_all(31 * DAY);
+    restart_first(false);
+    assert_int_equal(destruction(&machines[0].time), NONE);
+    assert_non_null(ks_celltime_alarm(&machines[0].time));
+}
+
+/* Whoever may write a keystore's record can put any number there. */
+static void a_number_that_is_no_time_is_passed_over(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {INT64_MAX, INT64_MIN, KS_CELLTIME_LAST_MS + 1};
+    for (size_t i = 0; i < KS_COUNT(numbers); i++) {
+        int64_t version = machines[1].version + 1000 + (int64_t)i;
+        const struct ks_celltime_word words[] = {{"b", version, numbers[i]}};
+        ks_celltime_hear(&machines[0].time, words, 1, now_ns());
+        passed_ms += SECOND;
+        ks_celltime_step(&machines[0].time, wall_of(0), now_ns());
+        assert_int_equal(machines[0].time.counted, 1);
+    }
+}
+
 /* ---- The beginning ---- */
 
 /* Words that stood in the log when a keystore began to follow it may be days old. */
@@ -467,6 +629,15 @@ int main(void)
         THREE(it_never_goes_back_and_runs_slower_until_it_is_right),
         THREE(two_clocks_that_differ_are_no_majority),
         THREE(a_wrong_clock_that_is_left_alone_destroys_nothing),
+        THREE(all_clocks_that_leap_together_destroy_nothing_for_three_days),
+        THREE(all_clocks_that_go_back_together_destroy_nothing_for_three_days),
+        THREE(a_step_of_all_that_is_taken_back_is_another_one),
+        THREE(most_clocks_that_leap_together_destroy_nothing_when_the_last_one_follows),
+        THREE(clocks_that_move_together_by_less_than_a_minute_are_followed),
+        THREE(clocks_that_come_and_go_are_no_step),
+        THREE(a_restart_makes_a_step_of_all_no_more_certain),
+        THREE(machines_that_come_back_later_than_a_day_destroy_nothing_for_three_days),
+        THREE(a_number_that_is_no_time_is_passed_over),
         THREE(old_words_count_for_nothing_and_are_waited_for),
         THREE(before_anybody_was_listened_to_nothing_is_known),
         THREE(those_who_are_gone_are_waited_for_ten_seconds),

@@ -8,8 +8,14 @@
 
 #define SAVE_EVERY_NS (60 * KS_NS_PER_S)
 
-/* A format, 1; time_ms, at_ns, doubt_ns; of a step: is_seen, offset_ms, since_ns, doubt_before_ns */
-#define FORM "1 %" PRId64 " %" PRId64 " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 "\n"
+/*
+ * A format, 2; time_ms, at_ns, doubt_ns; of a step: is_seen, offset_ms, since_ns, doubt_before_ns;
+ * cell_doubt_ns; of a cell's step: is_seen, offset_ms, since_ns
+ */
+#define FORMAT_NUMBER 2
+#define FORM                                                                                       \
+    "2 %" PRId64 " %" PRId64 " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64        \
+    " %d %" PRId64 " %" PRId64 "\n"
 
 static int64_t boot_ns(void *user)
 {
@@ -48,7 +54,21 @@ static int64_t wall_ms(void *user)
 
 /* ---- What is saved ---- */
 
-enum { FORMAT, TIME_MS, AT_NS, DOUBT_NS, IS_SEEN, OFFSET_MS, SINCE_NS, DOUBT_BEFORE_NS, NUMBERS };
+enum {
+    FORMAT,
+    TIME_MS,
+    AT_NS,
+    DOUBT_NS,
+    IS_SEEN,
+    OFFSET_MS,
+    SINCE_NS,
+    DOUBT_BEFORE_NS,
+    CELL_DOUBT_NS,
+    CELL_IS_SEEN,
+    CELL_OFFSET_MS,
+    CELL_SINCE_NS,
+    NUMBERS
+};
 
 static bool read_numbers(const char *text, int64_t ret_numbers[NUMBERS])
 {
@@ -61,7 +81,7 @@ static bool read_numbers(const char *text, int64_t ret_numbers[NUMBERS])
         }
         text = end;
     }
-    return ret_numbers[FORMAT] == 1 && strcmp(text, "\n") == 0;
+    return ret_numbers[FORMAT] == FORMAT_NUMBER && strcmp(text, "\n") == 0;
 }
 
 static void restore(struct ks_cell_clock *clock)
@@ -76,6 +96,10 @@ static void restore(struct ks_cell_clock *clock)
         saved.step.offset_ms = numbers[OFFSET_MS];
         saved.step.since_ns = numbers[SINCE_NS];
         saved.step.doubt_before_ns = numbers[DOUBT_BEFORE_NS];
+        saved.cell_doubt_ns = numbers[CELL_DOUBT_NS];
+        saved.cell_step.is_seen = numbers[CELL_IS_SEEN] != 0;
+        saved.cell_step.offset_ms = numbers[CELL_OFFSET_MS];
+        saved.cell_step.since_ns = numbers[CELL_SINCE_NS];
         ks_celltime_restore(&clock->time, &saved, is_same_boot, ks_clock_boot_ns(clock->own));
     }
 }
@@ -90,7 +114,8 @@ static void save(struct ks_cell_clock *clock)
         char text[KS_FOLDER_TIME_MAX + 1];
         snprintf(text, sizeof(text), FORM, saved.time_ms, saved.at_ns, saved.doubt_ns,
                  saved.step.is_seen ? 1 : 0, saved.step.offset_ms, saved.step.since_ns,
-                 saved.step.doubt_before_ns);
+                 saved.step.doubt_before_ns, saved.cell_doubt_ns, saved.cell_step.is_seen ? 1 : 0,
+                 saved.cell_step.offset_ms, saved.cell_step.since_ns);
         /* If it can't be written, an older one stands: it is as good, under the same boot. */
         (void)ks_folder_save_time(clock->folder, text);
     }
