@@ -87,6 +87,19 @@ KS_MUST_USE ks_result ks_store_held_remove(struct ks_store_held *held, ks_bytes 
 typedef bool ks_store_guard(struct ks_store_held *held, ks_bytes key, ks_bytes value,
                             uint64_t *ret_ordinal);
 
+/*
+ * Returns the ordinal that the guard gives for a record with this key and value; 0: none, or it can't
+ * be read. Pure. A record that is read with a lower ordinal than the process remembers is CORRUPT:
+ * somebody has written the copy's file.
+ */
+typedef uint64_t ks_store_ordinal_fn(ks_bytes key, ks_bytes value);
+
+/*
+ * Is told what is remembered of a record, whose key is borrowed for the call. Returns false to stop.
+ * revision  of the record's last change; 0: it is not there
+ */
+typedef bool ks_store_ordinal_each(void *user, ks_bytes key, uint64_t ordinal, int64_t revision);
+
 enum ks_store_engine { KS_STORE_EMBEDDED, KS_STORE_REPLICATED };
 
 /* What the copy is doing, for status and health. */
@@ -146,12 +159,16 @@ struct ks_store_options {
     void (*on_notice)(void *user, const char *sentence);
     /*
      * The guard has refused a change of this record, or the copy was loaded anew and the record is
-     * missing: somebody else than a keystore has written etcd.
+     * missing: somebody else than a keystore has written etcd. Or a record was read from the copy
+     * that is older than the one which was put there: somebody has written the disk. On any thread.
      */
     void (*on_refused)(void *user, ks_bytes key);
     void *user;
 
-    ks_store_guard *guard; /* NULL: every change is made */
+    ks_store_guard *guard;           /* NULL: every change is made */
+    ks_store_ordinal_fn *ordinal_of; /* if there is a guard */
+    /* Replicated only: the copy serves nothing before ks_store_release is called. */
+    bool is_held;
 };
 
 /*
@@ -199,7 +216,7 @@ struct ks_store_record {
  * ret_view  the caller's to close; untouched after a failure.
  *
  * Fails: UNAVAILABLE (no serving window is open, the copy is being loaded, too many views are open,
- * or cell time is not known yet), CORRUPT, INTERNAL. The request must not be answered from this copy then.
+ * cell time is not known yet, or the store is held), CORRUPT, INTERNAL. The request must not be answered from this copy then.
  */
 KS_MUST_USE ks_result ks_store_serve(struct ks_store *store, struct ks_store_view *ret_view);
 
@@ -408,6 +425,35 @@ void ks_store_get_status(struct ks_store *store, struct ks_store_status *ret_sta
  * expiry, deletion. For a moment two keystores may be, or none.
  */
 bool ks_store_on_duty(struct ks_store *store);
+
+/* ---- What the guard has remembered, compared with another keystore ---- */
+
+/*
+ * Calls `each` for every record of which an ordinal is remembered, also if the record is not there,
+ * in order of their keys, until it returns false.
+ * Fails: CORRUPT, INTERNAL; `each` was then called for those before.
+ */
+KS_MUST_USE ks_result ks_store_scan_ordinals(const struct ks_store_view *view,
+                                             ks_store_ordinal_each *each, void *user);
+
+/*
+ * Notes that another keystore remembers this ordinal of a record, and returns whether it is higher
+ * than what was remembered here; a lower one changes nothing. If the record that stands in the copy
+ * has a lower one, it is CORRUPT from now on.
+ */
+bool ks_store_raise_ordinal(struct ks_store *store, ks_bytes key, uint64_t ordinal);
+
+/* Returns the ordinal that is remembered of a record; 0: none is. */
+uint64_t ks_store_ordinal(struct ks_store *store, ks_bytes key);
+
+/* Has the copy loaded anew soon, by the guard and all that is remembered. Embedded: nothing. */
+void ks_store_doubt(struct ks_store *store);
+
+/* Lets the store serve that options->is_held has kept from it. Once is enough. */
+void ks_store_release(struct ks_store *store);
+
+/* Returns whether the store serves nothing because it was not released yet. */
+bool ks_store_is_held(struct ks_store *store);
 
 /* ---- Time ---- */
 

@@ -7,6 +7,7 @@
 #include "pkg/base/mem.h"
 #include "pkg/lmdb/lmdb.h"
 #include "pkg/store/copy/index.h"
+#include "pkg/store/copy/ordinals.h"
 #include "pkg/store/copy/stored.h"
 
 #define READERS_MAX  1024U /* views at a time: each worker of the process holds a few */
@@ -14,6 +15,8 @@
 #define STORED_MAX   (KS_STORE_VALUE_LEN_MAX + KS_STORED_HEAD_LEN)
 #define POSITION_LEN 65U /* generation, five revisions, nonce, loading */
 #define NONCE_AT     48U
+#define ORDINAL_LEN  8U
+#define ORDINALS_MIN 64U
 #define POSITION_KEY KS_LITERAL("position")
 #define SOURCE_KEY   KS_LITERAL("source")
 
@@ -32,6 +35,9 @@ struct ks_copy {
     void (*on_refused)(void *user, ks_bytes key);
     void *user;
     atomic_uint_fast64_t refused;
+    ks_store_ordinal_fn *ordinal_of;
+    struct ks_ordinals *known; /* what "ordinals" has, out of reach of who writes the file */
+    atomic_int_fast64_t seen;  /* the position of the last commit of this process */
 };
 
 /* ---- Position and source ---- */
@@ -110,6 +116,14 @@ ks_result ks_snapshot_source(const struct ks_snapshot *snapshot, struct ks_copy_
 
 /* ---- Opening ---- */
 
+static bool know(void *user, ks_bytes key, uint64_t ordinal, int64_t revision)
+{
+    struct ks_copy *copy = user;
+    (void)revision;
+    (void)ks_ordinals_raise(copy->known, ks_ordinals_hash(copy->known, key), ordinal, 0);
+    return true;
+}
+
 static ks_result open_databases(struct ks_copy *copy)
 {
     KS_TRY(ks_lmdb_database(copy->env, "data", &copy->data));
@@ -118,10 +132,13 @@ static ks_result open_databases(struct ks_copy *copy)
     KS_TRY(ks_lmdb_database(copy->env, "ordinals", &copy->ordinals));
     KS_TRY(ks_lmdb_database(copy->env, "gone", &copy->gone));
     KS_TRY(ks_index_open(copy->env, &copy->index));
+    KS_TRY(ks_ordinals_new(&copy->known));
     KS_SNAPSHOT_AUTO snapshot = {0};
     struct ks_copy_source source;
     KS_TRY(ks_copy_snapshot(copy, &snapshot));
-    return ks_snapshot_source(&snapshot, &source);
+    KS_TRY(ks_snapshot_source(&snapshot, &source));
+    atomic_store(&copy->seen, snapshot.position.applied);
+    return ks_snapshot_scan_ordinals(&snapshot, know, copy);
 }
 
 ks_result ks_copy_open(const struct ks_copy_options *options, struct ks_copy **ret_copy)
@@ -138,6 +155,7 @@ ks_result ks_copy_open(const struct ks_copy_options *options, struct ks_copy **r
     copy->env = env;
     copy->due_ms = options->due_ms;
     copy->guard = options->guard;
+    copy->ordinal_of = options->ordinal_of;
     copy->on_refused = options->on_refused;
     copy->user = options->user;
     ks_result opened = open_databases(copy);
@@ -153,6 +171,7 @@ void ks_copy_close(struct ks_copy *copy)
 {
     if (copy) {
         ks_lmdb_close(copy->env);
+        ks_ordinals_free(copy->known);
         ks_free(copy);
     }
 }
@@ -205,6 +224,7 @@ ks_result ks_copy_snapshot(struct ks_copy *copy, struct ks_snapshot *ret_snapsho
 {
     KS_LMDB_READ_AUTO *read = NULL;
     unsigned forgiven = atomic_load(&copy->forgiven);
+    int64_t seen = atomic_load(&copy->seen);
     ks_result begun = ks_lmdb_read_begin(copy->env, &read);
     if (ks_failed(begun)) {
         return begun.code == KS_LIMIT_EXCEEDED ? KS_RES(UNAVAILABLE) : noted(copy, begun);
@@ -214,7 +234,7 @@ ks_result ks_copy_snapshot(struct ks_copy *copy, struct ks_snapshot *ret_snapsho
     ks_result found = ks_lmdb_get(read, copy->meta, POSITION_KEY, &stored);
     KS_TRY(noted(copy, position_of(found, stored, &position)));
 
-    *ret_snapshot = (struct ks_snapshot){copy, read, position, forgiven};
+    *ret_snapshot = (struct ks_snapshot){copy, read, position, forgiven, seen};
     read = NULL;
     return KS_RES(OK);
 }
@@ -227,12 +247,41 @@ void ks_snapshot_end(struct ks_snapshot *snapshot)
     *snapshot = (struct ks_snapshot){0};
 }
 
+static void refuse(struct ks_copy *copy, ks_bytes key)
+{
+    atomic_fetch_add(&copy->refused, 1);
+    copy->on_refused(copy->user, key);
+}
+
+/* Whether the record is what this process has put into the file. One without an ordinal is not asked. */
+static ks_result vouched(const struct ks_snapshot *snapshot, const struct ks_store_record *record)
+{
+    struct ks_copy *copy = snapshot->copy;
+    uint64_t ordinal = copy->ordinal_of ? copy->ordinal_of(record->key, record->value) : 0;
+    if (ordinal == 0 || ks_ordinals_admit(copy->known, ks_ordinals_hash(copy->known, record->key),
+                                          ordinal, snapshot->seen)) {
+        return KS_RES(OK);
+    }
+    refuse(copy, record->key);
+    return KS_RES(CORRUPT);
+}
+
+static ks_result decode_vouched(const struct ks_snapshot *snapshot, ks_bytes key, ks_bytes stored,
+                                struct ks_store_record *ret_record)
+{
+    struct ks_store_record record;
+    KS_TRY(ks_stored_decode(key, stored, &record));
+    KS_TRY(vouched(snapshot, &record));
+    *ret_record = record;
+    return KS_RES(OK);
+}
+
 ks_result ks_snapshot_get(const struct ks_snapshot *snapshot, ks_bytes key,
                           struct ks_store_record *ret_record)
 {
     ks_bytes stored;
     KS_TRY(noted_in(snapshot, ks_lmdb_get(snapshot->read, snapshot->copy->data, key, &stored)));
-    return noted_in(snapshot, ks_stored_decode(key, stored, ret_record));
+    return noted_in(snapshot, decode_vouched(snapshot, key, stored, ret_record));
 }
 
 static ks_result scan(const struct ks_snapshot *snapshot, ks_lmdb_db db,
@@ -249,7 +298,7 @@ static ks_result scan(const struct ks_snapshot *snapshot, ks_lmdb_db db,
             return KS_RES(OK);
         }
         KS_TRY(next);
-        KS_TRY(ks_stored_decode(key, stored, &record));
+        KS_TRY(decode_vouched(snapshot, key, stored, &record));
         if (!each(user, &record)) {
             return KS_RES(OK);
         }
@@ -315,6 +364,52 @@ ks_result ks_snapshot_scan_due(const struct ks_snapshot *snapshot, ks_bytes root
     return due.result;
 }
 
+/* What is known of one record. */
+static ks_result tell_ordinal(const struct ks_snapshot *snapshot, ks_bytes key, ks_bytes stored,
+                              ks_store_ordinal_each *each, void *user, bool *ret_more)
+{
+    struct ks_copy *copy = snapshot->copy;
+    struct ks_store_record record = {.revision = 0};
+    ks_bytes found;
+    ks_result got = ks_lmdb_get(snapshot->read, copy->data, key, &found);
+    if (stored.len != ORDINAL_LEN) {
+        return KS_RES(CORRUPT);
+    }
+    if (got.code != KS_NOT_FOUND) {
+        KS_TRY(got);
+        KS_TRY(ks_stored_decode(key, found, &record));
+    }
+    uint64_t ordinal = ks_stored_get_u64(stored.ptr);
+    uint64_t known = ks_ordinals_get(copy->known, ks_ordinals_hash(copy->known, key));
+    *ret_more = each(user, key, known > ordinal ? known : ordinal, record.revision);
+    return KS_RES(OK);
+}
+
+static ks_result scan_ordinals(const struct ks_snapshot *snapshot, ks_store_ordinal_each *each,
+                               void *user)
+{
+    const struct ks_lmdb_span all = {.after_start = false};
+    KS_LMDB_WALK_AUTO *walk = NULL;
+    KS_TRY(ks_lmdb_walk_begin(snapshot->read, snapshot->copy->ordinals, &all, &walk));
+    for (bool more = true; more;) {
+        ks_bytes key;
+        ks_bytes stored;
+        ks_result next = ks_lmdb_walk_next(walk, &key, &stored);
+        if (next.code == KS_NOT_FOUND) {
+            return KS_RES(OK);
+        }
+        KS_TRY(next);
+        KS_TRY(tell_ordinal(snapshot, key, stored, each, user, &more));
+    }
+    return KS_RES(OK);
+}
+
+ks_result ks_snapshot_scan_ordinals(const struct ks_snapshot *snapshot, ks_store_ordinal_each *each,
+                                    void *user)
+{
+    return noted_in(snapshot, scan_ordinals(snapshot, each, user));
+}
+
 ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_snapshot_each *each, void *user)
 {
     struct ks_lmdb_span all = {0};
@@ -375,8 +470,7 @@ static ks_result fine_if_absent(ks_result deleted)
 
 /* ---- The guard ---- */
 
-#define ORDINAL_LEN 8U
-#define UNREADABLE  KS_LITERAL("\xff") /* no message */
+#define UNREADABLE KS_LITERAL("\xff") /* no message */
 
 struct ks_store_held {
     struct ks_copy_write *write;
@@ -390,13 +484,18 @@ bool ks_store_held_is_loading(const struct ks_store_held *held)
     return held->write->position.loading;
 }
 
+/* The file has what this change brings, and memory what the file had. */
 uint64_t ks_store_held_ordinal(const struct ks_store_held *held, ks_bytes key)
 {
+    const struct ks_copy *copy = held->write->copy;
     ks_bytes stored;
-    bool found = !ks_failed(ks_lmdb_write_get(held->write->txn, held->write->copy->ordinals, key,
-                                              &stored)) &&
+    bool found = !ks_failed(ks_lmdb_write_get(held->write->txn, copy->ordinals, key, &stored)) &&
                  stored.len == ORDINAL_LEN;
-    return found ? ks_stored_get_u64(stored.ptr) : 0;
+    uint64_t ordinal = found ? ks_stored_get_u64(stored.ptr) : 0;
+    uint64_t known = held->write->ordinals.forgets
+                         ? 0
+                         : ks_ordinals_get(copy->known, ks_ordinals_hash(copy->known, key));
+    return known > ordinal ? known : ordinal;
 }
 
 ks_result ks_store_held_get(const struct ks_store_held *held, ks_bytes key, ks_bytes *ret_value)
@@ -420,10 +519,16 @@ ks_result ks_store_held_remove(struct ks_store_held *held, ks_bytes key)
     return remove_record(held->write, key, held->revision);
 }
 
-static void refuse(struct ks_copy *copy, ks_bytes key)
+static void remember(struct ks_copy_write *write, ks_bytes key, uint64_t ordinal, int64_t revision)
 {
-    atomic_fetch_add(&copy->refused, 1);
-    copy->on_refused(copy->user, key);
+    struct ks_copy_ordinals *ordinals = &write->ordinals;
+    if (ordinals->count == ordinals->count_max) {
+        ordinals->count_max = ordinals->count_max == 0 ? ORDINALS_MIN : 2 * ordinals->count_max;
+        ordinals->items =
+            ks_realloc(ordinals->items, ordinals->count_max, sizeof(*ordinals->items));
+    }
+    ordinals->items[ordinals->count++] =
+        (struct ks_copy_ordinal){ks_ordinals_hash(write->copy->known, key), ordinal, revision};
 }
 
 /* Asks about a change. ret_made: whether it is to be made; its ordinal is remembered then. */
@@ -442,13 +547,26 @@ static ks_result ask(struct ks_copy_write *write, ks_bytes key, ks_bytes value, 
     if (ordinal == 0) {
         return value.ptr ? KS_RES(OK) : forget_ordinal(write, key);
     }
+    remember(write, key, ordinal, revision);
     ks_stored_put_u64(stored, ordinal);
     return ks_lmdb_put(write->txn, copy->ordinals, key, (ks_bytes){stored, sizeof(stored)});
 }
 
 ks_result ks_copy_forget_ordinals(struct ks_copy_write *write)
 {
+    write->ordinals.forgets = true;
+    write->ordinals.count = 0;
     return ks_lmdb_clear(write->txn, write->copy->ordinals);
+}
+
+bool ks_copy_raise_ordinal(struct ks_copy *copy, ks_bytes key, uint64_t ordinal)
+{
+    return ks_ordinals_raise(copy->known, ks_ordinals_hash(copy->known, key), ordinal, 0);
+}
+
+uint64_t ks_copy_ordinal(struct ks_copy *copy, ks_bytes key)
+{
+    return ks_ordinals_get(copy->known, ks_ordinals_hash(copy->known, key));
 }
 
 ks_result ks_copy_tell_missing(struct ks_copy *copy)
@@ -610,6 +728,20 @@ ks_result ks_copy_clear(struct ks_copy_write *write)
     return ks_lmdb_clear(write->txn, write->copy->meta);
 }
 
+/* The ordinals before the position: who sees that the copy has come there compares with them. */
+static void know_committed(const struct ks_copy_write *write)
+{
+    struct ks_copy *copy = write->copy;
+    if (write->ordinals.forgets) {
+        ks_ordinals_clear(copy->known);
+    }
+    for (size_t i = 0; i < write->ordinals.count; i++) {
+        const struct ks_copy_ordinal *item = &write->ordinals.items[i];
+        (void)ks_ordinals_raise(copy->known, item->hash, item->ordinal, item->revision);
+    }
+    atomic_store(&copy->seen, write->position.applied);
+}
+
 ks_result ks_copy_commit(struct ks_copy_write *write)
 {
     uint8_t position[POSITION_LEN];
@@ -622,11 +754,18 @@ ks_result ks_copy_commit(struct ks_copy_write *write)
     }
     struct ks_lmdb_write *txn = write->txn;
     write->txn = NULL;
-    return ks_lmdb_commit(txn);
+    ks_result committed = ks_lmdb_commit(txn);
+    if (!ks_failed(committed)) {
+        know_committed(write);
+    }
+    ks_copy_abort(write);
+    return committed;
 }
 
 void ks_copy_abort(struct ks_copy_write *write)
 {
     ks_lmdb_abort(write->txn);
     write->txn = NULL;
+    ks_free(write->ordinals.items);
+    write->ordinals = (struct ks_copy_ordinals){.count = 0};
 }

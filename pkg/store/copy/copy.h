@@ -63,9 +63,10 @@ struct ks_copy_source {
 struct ks_copy_options {
     const char *folder; /* exists */
     uint64_t bytes_max;
-    bool no_sync;            /* commits reach the disk by ks_copy_sync only */
-    ks_store_due_fn *due_ms; /* as in struct ks_store_options */
-    ks_store_guard *guard;   /* asked by ks_copy_put and ks_copy_delete; NULL: none */
+    bool no_sync;                    /* commits reach the disk by ks_copy_sync only */
+    ks_store_due_fn *due_ms;         /* as in struct ks_store_options */
+    ks_store_guard *guard;           /* asked by ks_copy_put and ks_copy_delete; NULL: none */
+    ks_store_ordinal_fn *ordinal_of; /* if there is a guard */
     void (*on_refused)(void *user, ks_bytes key); /* if there is a guard */
     void *user;
 };
@@ -113,6 +114,7 @@ struct ks_snapshot {
     struct ks_lmdb_read *read;
     struct ks_position position;
     unsigned forgiven; /* how often the copy had been forgiven: damage of before counts no more */
+    int64_t seen;      /* the copy had come to this revision, as this process knows, not the file */
 };
 
 /*
@@ -134,7 +136,8 @@ KS_MUST_USE ks_result ks_snapshot_source(const struct ks_snapshot *snapshot,
                                          struct ks_copy_source *ret_source);
 
 /*
- * Looks up one record.
+ * Looks up one record. One whose ordinal is lower than what this process remembers is CORRUPT, and
+ * the guard's owner is told: somebody has written the copy's file. So it is with a scan.
  * ret_record  borrowed until the snapshot ends (its key from `key`); untouched after a failure.
  * Fails: NOT_FOUND, CORRUPT (and the copy is damaged from now on), INTERNAL.
  */
@@ -180,6 +183,20 @@ KS_MUST_USE ks_result ks_snapshot_list(const struct ks_snapshot *snapshot, ks_sn
 
 /* ---- Changes ---- */
 
+struct ks_copy_ordinal {
+    uint64_t hash; /* of the record's key (ordinals.h) */
+    uint64_t ordinal;
+    int64_t revision;
+};
+
+/* Ordinals that a change brings; zero: none. */
+struct ks_copy_ordinals {
+    bool forgets; /* all that was known before */
+    size_t count;
+    size_t count_max;
+    struct ks_copy_ordinal *items; /* owned by the change */
+};
+
 /*
  * One change of the copy. Its owner ends it by a commit or an abort; after a failure of a function
  * that changes something, only an abort is left. The commit stores `position`, so code that changes
@@ -189,6 +206,7 @@ struct ks_copy_write {
     struct ks_copy *copy;
     struct ks_lmdb_write *txn;
     struct ks_position position;
+    struct ks_copy_ordinals ordinals; /* to be remembered in memory, too, once it is committed */
 };
 
 /*
@@ -260,6 +278,24 @@ KS_MUST_USE ks_result ks_copy_forget_ordinals(struct ks_copy_write *write);
  * have been told of some.
  */
 KS_MUST_USE ks_result ks_copy_tell_missing(struct ks_copy *copy);
+
+/*
+ * Notes that a record has an ordinal, as another keystore knows, and returns whether that was higher
+ * than what was known: a lower one is CORRUPT from now on, and the guard refuses it. Any thread. It is not on the disk before the record is.
+ */
+bool ks_copy_raise_ordinal(struct ks_copy *copy, ks_bytes key, uint64_t ordinal);
+
+/* Returns the ordinal that is known of a record; 0: none is. Any thread. */
+uint64_t ks_copy_ordinal(struct ks_copy *copy, ks_bytes key);
+
+/*
+ * Calls `each` for every record that has an ordinal, in order of their keys, with the revision of
+ * its last change (0: the record is not there), until it returns false.
+ * Fails: CORRUPT (and the copy is damaged from now on), INTERNAL; `each` was then called for those
+ * before.
+ */
+KS_MUST_USE ks_result ks_snapshot_scan_ordinals(const struct ks_snapshot *snapshot,
+                                                ks_store_ordinal_each *each, void *user);
 
 /*
  * Removes all records and the source, but not the ordinals. Fails: LIMIT_EXCEEDED (the copy is full), CORRUPT, INTERNAL.

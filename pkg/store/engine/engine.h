@@ -67,6 +67,7 @@ struct ks_store {
     struct ks_cell_clock cell_clock; /* any thread */
     struct ks_inbox inbox;
     atomic_bool stopping;
+    atomic_bool is_held;         /* nothing is served before somebody says so */
     atomic_size_t pending_count; /* messages that were pushed and are not answered yet */
     atomic_int_fast64_t applied; /* what the copy has applied */
     atomic_int_fast64_t settled; /* no keystore serves a state older than this */

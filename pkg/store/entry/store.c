@@ -76,6 +76,7 @@ static ks_result open_copy(struct ks_store *store)
                                       .bytes_max = store->options.database_bytes_max,
                                       .due_ms = store->options.due_ms,
                                       .guard = store->options.guard,
+                                      .ordinal_of = store->options.ordinal_of,
                                       .on_refused = refused,
                                       .user = store};
     if (store->options.engine == KS_STORE_EMBEDDED) {
@@ -141,6 +142,7 @@ ks_result ks_store_new(const struct ks_store_options *options, struct ks_store *
     store->options = *options;
     store->folder.lock_fd = -1;
     store->engine = engines[options->engine];
+    store->is_held = options->is_held && options->engine == KS_STORE_REPLICATED;
     copy_options(&store->options);
     ks_result opened = open_all(store);
     if (ks_failed(opened)) {
@@ -289,5 +291,32 @@ ks_result ks_store_destruction_time(struct ks_store *store, int64_t *ret_ms)
 
 bool ks_store_on_duty(struct ks_store *store)
 {
-    return store->engine->on_duty(store);
+    return !ks_store_is_held(store) && store->engine->on_duty(store);
+}
+
+bool ks_store_raise_ordinal(struct ks_store *store, ks_bytes key, uint64_t ordinal)
+{
+    return ks_copy_raise_ordinal(store->copy, key, ordinal);
+}
+
+uint64_t ks_store_ordinal(struct ks_store *store, ks_bytes key)
+{
+    return ks_copy_ordinal(store->copy, key);
+}
+
+void ks_store_doubt(struct ks_store *store)
+{
+    if (store->options.engine == KS_STORE_REPLICATED) {
+        ks_copy_condemn(store->copy);
+    }
+}
+
+void ks_store_release(struct ks_store *store)
+{
+    atomic_store(&store->is_held, false);
+}
+
+bool ks_store_is_held(struct ks_store *store)
+{
+    return atomic_load(&store->is_held);
 }

@@ -40,7 +40,7 @@ static ks_result open_view(struct ks_store *store, const uint64_t *generation,
 ks_result ks_store_serve(struct ks_store *store, struct ks_store_view *ret_view)
 {
     uint64_t generation;
-    if (!ks_store_knows_time(store)) {
+    if (!ks_store_knows_time(store) || ks_store_is_held(store)) {
         return KS_RES(UNAVAILABLE);
     }
     if (!store->engine->may_serve(store, &generation)) {
@@ -91,4 +91,11 @@ ks_result ks_store_scan_due(const struct ks_store_view *view, ks_bytes root, int
 {
     const struct ks_view_parts *parts = view->snapshot;
     return ks_snapshot_scan_due(&parts->snapshot, root, until_ms, each, user);
+}
+
+ks_result ks_store_scan_ordinals(const struct ks_store_view *view, ks_store_ordinal_each *each,
+                                 void *user)
+{
+    const struct ks_view_parts *parts = view->snapshot;
+    return ks_snapshot_scan_ordinals(&parts->snapshot, each, user);
 }

@@ -11,18 +11,6 @@
 #define ALIAS_LEN_MAX 256U /* what ks_name_alias takes */
 #define ARENA_LEN_MAX (2U * 1024U * 1024U)
 
-/* key is that of a live key: its tombstone's is longer by GONE. Too long a one is no key's. */
-static struct ks_name gone_of(ks_bytes key)
-{
-    struct ks_name name = {.len = 0};
-    if (GONE.len + key.len < sizeof(name.text)) {
-        memcpy(name.text, GONE.ptr, GONE.len);
-        memcpy(name.text + GONE.len, key.ptr, key.len);
-        name.len = GONE.len + key.len;
-    }
-    return name;
-}
-
 /* What is loaded anew may be what was there before. */
 static bool is_above(const struct ks_store_held *held, ks_bytes name, uint64_t counter)
 {
@@ -33,8 +21,9 @@ static bool is_above(const struct ks_store_held *held, ks_bytes name, uint64_t c
 static bool admits_key(const struct ks_store_held *held, ks_bytes key, ks_bytes value,
                        uint64_t *ret_ordinal)
 {
-    struct ks_name gone = gone_of(key);
-    uint64_t gone_ordinal = ks_store_held_ordinal(held, ks_name_bytes(&gone));
+    struct ks_name gone;
+    uint64_t gone_ordinal =
+        ks_name_gone_of(key, &gone) ? ks_store_held_ordinal(held, ks_name_bytes(&gone)) : 0;
     struct ks_authentic record;
     if (!value.ptr) {
         uint64_t ordinal = ks_store_held_ordinal(held, key);
@@ -128,4 +117,12 @@ bool ks_record_guard(struct ks_store_held *held, ks_bytes key, ks_bytes value,
         return admits_alias(held, key, value);
     }
     return true;
+}
+
+uint64_t ks_record_ordinal(ks_bytes key, ks_bytes value)
+{
+    struct ks_authentic record;
+    bool has_counter =
+        ks_bytes_starts_with(key, KS_NAME_KEYS) || ks_bytes_starts_with(key, KS_NAME_GONE_KEYS);
+    return has_counter && !ks_failed(ks_authentic_read(value, &record)) ? record.counter : 0;
 }

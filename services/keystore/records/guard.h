@@ -28,3 +28,6 @@
  */
 bool ks_record_guard(struct ks_store_held *held, ks_bytes key, ks_bytes value,
                      uint64_t *ret_ordinal);
+
+/* The ks_store_ordinal_fn of the keystore's store: the counter of a key's record or tombstone. */
+uint64_t ks_record_ordinal(ks_bytes key, ks_bytes value);

@@ -133,3 +133,16 @@ struct ks_name ks_name_gate(const struct ks_name *prefix)
     assert(prefix->len > 1 && prefix->text[prefix->len - 1] == '/');
     return name_of("gate/%.*s", (int)prefix->len - 1, prefix->text);
 }
+
+bool ks_name_gone_of(ks_bytes key_name, struct ks_name *ret_name)
+{
+    const ks_bytes gone = KS_LITERAL("gone/");
+    struct ks_name name = {.len = gone.len + key_name.len};
+    if (name.len >= sizeof(name.text)) {
+        return false;
+    }
+    memcpy(name.text, gone.ptr, gone.len);
+    memcpy(name.text + gone.len, key_name.ptr, key_name.len);
+    *ret_name = name;
+    return true;
+}

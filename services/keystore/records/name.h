@@ -25,6 +25,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,11 @@ ks_bytes ks_name_bytes(const struct ks_name *name);
  */
 struct ks_name ks_name_key(const char *account, const char *key_id);
 struct ks_name ks_name_gone_key(const char *account, const char *key_id);
+/*
+ * Gives the name of the tombstone of the key whose record stands under key_name. Returns false,
+ * with ret_name untouched, if key_name is too long for a key's.
+ */
+bool ks_name_gone_of(ks_bytes key_name, struct ks_name *ret_name);
 struct ks_name ks_name_keys(const char *account); /* prefix */
 struct ks_name ks_name_alias(const char *account, const char *alias);
 struct ks_name ks_name_aliases(const char *account); /* prefix */
