@@ -175,6 +175,10 @@ static void print_reseal(const struct ks_status *status, const char *region, str
                 " looked at, %" PRIu64 " re-sealed, %" PRIu64 " keys in all\n",
                 keystore->answer->reseal->generation, keystore->answer->reseal->looked_at,
                 keystore->answer->reseal->resealed, keystore->answer->key_count);
+        if (keystore->answer->reseal->refused > 0) {
+            ks_line(lines, "  %" PRIu64 " records can't be re-sealed\n",
+                    keystore->answer->reseal->refused);
+        }
     }
 }
 

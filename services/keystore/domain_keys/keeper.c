@@ -420,6 +420,17 @@ static void find_alarms(const struct ks_keeper *keeper, struct ks_keeper_status 
     }
 }
 
+static void find_refused(struct ks_keeper_status *status)
+{
+    const struct ks_reseal_progress *reseal = &status->reseal;
+    if (reseal->refused_count > 0) {
+        raise_alarm(status,
+                    "%llu records can't be re-sealed, the first is %.100s: older domain keys are "
+                    "kept until it is repaired, docs/operations/refused-record.md",
+                    (unsigned long long)reseal->refused_count, reseal->refused.text);
+    }
+}
+
 /* Failures that do not go away by themselves, in words. */
 static void find_fault(ks_result result, struct ks_keeper_status *status)
 {
@@ -456,6 +467,7 @@ static void publish(struct ks_keeper *keeper, ks_result result, bool ready)
     } else {
         find_alarms(keeper, &status);
     }
+    find_refused(&status);
     find_fault(result, &status);
     pthread_mutex_lock(&keeper->lock);
     keeper->status = status;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -585,6 +586,127 @@ static void nothing_is_retired_while_a_key_cannot_be_read(void **state)
     assert_true(ks_fake_hsm_holds(zones[0].hsm, 1));
 }
 
+static struct ks_buffer read_raw(const char *name, int64_t *ret_revision)
+{
+    struct ks_buffer value = {.len_max = 65536};
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_store_record record;
+    assert_int_equal(ks_store_peek(store, &view).code, KS_OK);
+    assert_int_equal(ks_store_get(&view, ks_bytes_of(name), &record).code, KS_OK);
+    assert_int_equal(ks_buffer_append(&value, record.value).code, KS_OK);
+    *ret_revision = record.revision;
+    return value;
+}
+
+static void write_raw(const char *name, const struct ks_buffer *value)
+{
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put_bytes(&change, ks_bytes_of(name), ks_buffer_bytes(value));
+    assert_int_equal(ks_sync_commit(store, &change, NULL).code, KS_OK);
+}
+
+static uint32_t generation_of(const char *name)
+{
+    int64_t revision = 0;
+    KS_BUFFER_AUTO value = read_raw(name, &revision);
+    struct ks_authentic envelope;
+    assert_int_equal(ks_authentic_read(ks_buffer_bytes(&value), &envelope).code, KS_OK);
+    return envelope.generation;
+}
+
+static bool says_refused(const char *name)
+{
+    struct ks_keeper_status status;
+    ks_keeper_get_status(zones[0].keeper, &status);
+    bool says = false;
+    for (size_t i = 0; i < status.alarm_count; i++) {
+        says = says || strstr(status.alarms[i], name);
+    }
+    return says;
+}
+
+/*
+ * One whose MAC is not good, between others, and one that names a generation that nobody has: every
+ * other key is brought under the current one, people are told, and the old generation stays. Once
+ * they are repaired, it goes.
+ */
+static void a_damaged_record_stops_the_resealing_of_no_other(void **state)
+{
+    (void)state;
+    enum { KEYS = 5 };
+    static const char damaged[] = "key/" ACCOUNT "/" KEY_ID "1";
+    static const char unknown[] = "key/" ACCOUNT "/" KEY_ID "2";
+    begin();
+    for (size_t i = 0; i < KEYS; i++) {
+        make_key(i);
+    }
+    int64_t revision = 0;
+    KS_BUFFER_AUTO right = read_raw(damaged, &revision);
+    KS_BUFFER_AUTO wrong = read_raw(damaged, &revision);
+    wrong.ptr[wrong.len - 1] ^= 1;
+    write_raw(damaged, &wrong);
+    KS_BUFFER_AUTO right_unknown = read_raw(unknown, &revision);
+    KS_BUFFER_AUTO forged = {.len_max = 65536};
+    struct ks_authentic envelope;
+    assert_int_equal(ks_authentic_read(ks_buffer_bytes(&right_unknown), &envelope).code, KS_OK);
+    envelope.generation = 99;
+    assert_int_equal(ks_authentic_write(&envelope, &forged).code, KS_OK);
+    write_raw(unknown, &forged);
+    uint32_t current = 0;
+    assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
+    assert_true(settle(2));
+    run_both(20);
+
+    assert_int_equal(generation_of(damaged), 1);
+    assert_int_equal(generation_of("key/" ACCOUNT "/" KEY_ID "0"), 2);
+    assert_int_equal(generation_of("key/" ACCOUNT "/" KEY_ID "3"), 2);
+    assert_int_equal(generation_of("key/" ACCOUNT "/" KEY_ID "4"), 2);
+    assert_true(ks_fake_hsm_holds(zones[0].hsm, 1));
+    assert_true(says_refused(damaged) || says_refused(unknown));
+
+    write_raw(damaged, &right);
+    write_raw(unknown, &right_unknown);
+    for (int i = 0; i < ROUNDS && ks_fake_hsm_holds(zones[0].hsm, 1); i++) {
+        run_both(1);
+    }
+    assert_false(ks_fake_hsm_holds(zones[0].hsm, 1));
+    assert_int_equal(generation_of(damaged), 2);
+    run_both(1);
+    assert_int_equal(alarm_count(), 0);
+}
+
+/* After a rotation nothing has a MAC of the old generation, and what had one is refused. */
+static void a_record_under_a_retired_generation_is_refused(void **state)
+{
+    (void)state;
+    static const char name[] = "key/" ACCOUNT "/" KEY_ID "0";
+    begin();
+    make_key(0);
+    int64_t revision = 0;
+    KS_BUFFER_AUTO old = read_raw(name, &revision);
+    uint32_t current = 0;
+    assert_int_equal(ks_command_rotate(store, 1, &current).code, KS_OK);
+    assert_true(settle(2));
+    for (int i = 0; i < ROUNDS && ks_fake_hsm_holds(zones[0].hsm, 1); i++) {
+        run_both(1);
+    }
+    assert_int_equal(generation_of(name), 2);
+
+    KS_ARENA_AUTO arena = {.len_max = 65536};
+    struct ks_about *about = NULL;
+    assert_int_equal(ks_about_new(ks_bytes_of(name), ks_buffer_bytes(&old), &arena, &about).code,
+                     KS_OK);
+    INTERNAL(HsmReseal) ask = INTERNAL_NEW(HSM_RESEAL);
+    ask.record = 1;
+    ask.generation = 2;
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_RESEAL);
+    request.reseal = &ask;
+    const INTERNAL(HsmReply) *reply = NULL;
+    assert_int_equal(ks_sync_hsm_about(zones[0].link, &request, about, &arena, &reply).code,
+                     KS_UNAVAILABLE);
+}
+
 static void no_generation_is_rotated_before_one_is_current(void **state)
 {
     (void)state;
@@ -613,6 +735,8 @@ int main(void)
         TEST(a_rotation_reseals_every_key_and_drops_the_old_generation),
         TEST(nothing_is_retired_while_a_key_is_sealed_under_it),
         TEST(nothing_is_retired_while_a_key_cannot_be_read),
+        TEST(a_damaged_record_stops_the_resealing_of_no_other),
+        TEST(a_record_under_a_retired_generation_is_refused),
         TEST(no_generation_is_rotated_before_one_is_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,10 +18,14 @@ static const ks_bytes prefixes[] = {{(const uint8_t *)"key/", 4},
 struct ks_reseal {
     struct ks_store *store;
     struct ks_hsm_link *link;
-    size_t prefix;        /* of the records that are looked at */
-    uint32_t current;     /* that the pass is about; 0: no pass has begun */
-    struct ks_name after; /* the last key looked at; empty: begin at the first */
-    bool failed;          /* a key could not be re-sealed: the pass proves nothing */
+    size_t prefix;                  /* of the records that are looked at */
+    uint32_t current;               /* that the pass is about; 0: no pass has begun */
+    struct ks_name after;           /* the last key looked at; empty: begin at the first */
+    bool failed;                    /* a key could not be re-sealed: the pass proves nothing */
+    uint64_t refused_count;         /* records of this pass that are damaged */
+    struct ks_name refused;         /* the first of them */
+    struct ks_reseal_progress last; /* of the pass before, for its refused records */
+    unsigned pause_runs;            /* that are left to be waited for */
     uint32_t clean_below;
     uint64_t looked_at; /* keys, in this pass */
     uint64_t resealed;  /* of these */
@@ -34,6 +38,15 @@ struct found {
     struct ks_name names[KS_RESEAL_KEYS_MAX];
     size_t count;
 };
+
+/* A damaged record is none that a pass can do anything about; it goes on with the next one. */
+static void note_refused(struct ks_reseal *reseal, const struct ks_name *name)
+{
+    if (reseal->refused_count++ == 0) {
+        reseal->refused = *name;
+    }
+    reseal->failed = true;
+}
 
 /* Materials are as old as the envelope, or older: both are made in one step, or the envelope later. */
 static bool is_older(const struct ks_authentic *envelope, const STORED(KeyRecord) * key,
@@ -73,8 +86,9 @@ static bool look_at(void *user, const struct ks_store_record *record)
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
     struct ks_authentic envelope;
     STORED(KeyRecord) *key = NULL;
-    if (ks_failed(read_any(record->value, &arena, &envelope, &key))) {
-        reseal->failed = true;
+    if (ks_failed(read_any(record->value, &arena, &envelope, &key)) ||
+        envelope.generation > reseal->current) {
+        note_refused(reseal, &reseal->after);
         return true;
     }
     if (is_older(&envelope, key, reseal->current)) {
@@ -114,7 +128,21 @@ static ks_result read_record(const struct ks_reseal *reseal, const struct ks_nam
     return ks_about_new(record.key, record.value, arena, ret_about);
 }
 
-/* Fails: CONFLICT (the key was changed meanwhile: the next pass meets it again). */
+/*
+ * An hsm that is there, and does not have the generation that the record names, will never have it:
+ * somebody else has written that number.
+ */
+static ks_result of_record(const struct ks_reseal *reseal, ks_result asked)
+{
+    bool is_generation = asked.code == KS_UNAVAILABLE && ks_hsm_link_is_open(reseal->link);
+    return is_generation ? KS_RES(CORRUPT) : asked;
+}
+
+/*
+ * Fails: CONFLICT (the key was changed meanwhile: the next pass meets it again), NOT_FOUND (it is
+ * gone), UNAVAILABLE, THROTTLED (hsm or store: nothing is known of the record); anything else means
+ * that the record is damaged.
+ */
 static ks_result reseal_key(struct ks_reseal *reseal, const struct ks_name *name)
 {
     KS_ARENA_AUTO arena = {.len_max = ARENA_LEN_MAX};
@@ -122,7 +150,7 @@ static ks_result reseal_key(struct ks_reseal *reseal, const struct ks_name *name
     struct ks_about *about = NULL;
     ks_bytes record = {0};
     KS_TRY(read_record(reseal, name, &arena, &about, &change));
-    KS_TRY(ask_hsm(reseal, about, &arena, &record));
+    KS_TRY(of_record(reseal, ask_hsm(reseal, about, &arena, &record)));
     ks_change_put_bytes(&change, ks_name_bytes(name), record);
     return ks_sync_commit(reseal->store, &change, NULL);
 }
@@ -145,6 +173,7 @@ static void begin_pass(struct ks_reseal *reseal, uint32_t current)
     reseal->looked_at = 0;
     reseal->resealed = 0;
     reseal->failed = false;
+    reseal->refused_count = 0;
 }
 
 /* Keys under older generations, from where the last step ended. Fails: UNAVAILABLE, CORRUPT. */
@@ -160,15 +189,24 @@ static ks_result find(struct ks_reseal *reseal, const struct ks_domain_records *
     return ks_store_scan(&view, prefixes[reseal->prefix], ks_name_bytes(&after), look_at, found);
 }
 
+static bool ends_pass(ks_result result)
+{
+    return result.code == KS_UNAVAILABLE || result.code == KS_THROTTLED ||
+           result.code == KS_LIMIT_EXCEEDED;
+}
+
 /* A key that was changed meanwhile is met again in the next pass; one that is gone needs nothing. */
 static ks_result reseal_found(struct ks_reseal *reseal, const struct found *found)
 {
     for (size_t i = 0; i < found->count; i++) {
         ks_result result = reseal_key(reseal, &found->names[i]);
-        reseal->resealed += !ks_failed(result);
-        reseal->failed = reseal->failed || (ks_failed(result) && result.code != KS_NOT_FOUND);
-        if (ks_failed(result) && result.code != KS_CONFLICT && result.code != KS_NOT_FOUND) {
+        if (ends_pass(result)) {
             return result;
+        }
+        reseal->resealed += !ks_failed(result);
+        reseal->failed = reseal->failed || result.code == KS_CONFLICT;
+        if (ks_failed(result) && result.code != KS_CONFLICT && result.code != KS_NOT_FOUND) {
+            note_refused(reseal, &found->names[i]);
         }
     }
     return KS_RES(OK);
@@ -183,6 +221,10 @@ static bool end_pass(struct ks_reseal *reseal)
         ks_log(INFO, "nothing is sealed under older domain keys any more",
                KS_NUMBER("generation", reseal->current));
     }
+    reseal->last = (struct ks_reseal_progress){.generation = reseal->current,
+                                               .refused_count = reseal->refused_count,
+                                               .refused = reseal->refused};
+    reseal->pause_runs = reseal->refused_count > 0 ? KS_RESEAL_PAUSE_RUNS : 0;
     begin_pass(reseal, 0);
     return clean;
 }
@@ -191,6 +233,10 @@ bool ks_reseal_step(struct ks_reseal *reseal, const struct ks_domain_records *re
 {
     uint32_t current = records->current.generation;
     if (!older_copies_stand(records) || reseal->clean_below >= current) {
+        return false;
+    }
+    if (reseal->current == 0 && reseal->pause_runs > 0) {
+        reseal->pause_runs--;
         return false;
     }
     if (reseal->current != current) {
@@ -223,7 +269,16 @@ struct ks_reseal_progress ks_reseal_progress(const struct ks_reseal *reseal,
     if (!older_copies_stand(records) || reseal->clean_below >= current) {
         return (struct ks_reseal_progress){.generation = 0};
     }
-    return (struct ks_reseal_progress){current, reseal->looked_at, reseal->resealed};
+    struct ks_reseal_progress progress = {.generation = current,
+                                          .looked_at = reseal->looked_at,
+                                          .resealed = reseal->resealed,
+                                          .refused_count = reseal->refused_count,
+                                          .refused = reseal->refused};
+    if (progress.refused_count == 0 && reseal->last.generation == current) {
+        progress.refused_count = reseal->last.refused_count;
+        progress.refused = reseal->last.refused;
+    }
+    return progress;
 }
 
 uint32_t ks_reseal_clean_below(const struct ks_reseal *reseal)

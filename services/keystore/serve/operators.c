@@ -24,7 +24,7 @@
 
 #define ARENA_LEN_MAX  (1024U * 1024U)
 #define STATUS_LEN_MAX (64U * 1024U)
-#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 3U)
+#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 4U)
 #define MEMBERS_MAX    KS_COUNT(((struct ks_store_status *)0)->members)
 
 /* A call that a worker carries out. */
@@ -56,6 +56,7 @@ struct report {
     char *alarms[ALARMS_MAX];
     char forged[KS_TRUST_TEXT_MAX];
     char silence[256];
+    bool is_held;
 };
 
 static void report_store(struct report *report)
@@ -95,6 +96,11 @@ static void report_alarms(struct report *report)
     }
     if (report->forged[0] != '\0') {
         report->alarms[response->n_alarms++] = report->forged;
+    }
+    if (report->is_held) {
+        report->alarms[response->n_alarms++] = ks_lend_text(
+            "the counters of records are being compared with another zone's keystore: this one "
+            "serves when that is done");
     }
     if (report->store.window_left_ms == 0) {
         report->alarms[response->n_alarms++] = ks_lend_text(
@@ -145,6 +151,7 @@ static void report_reseal(struct report *report)
     report->reseal.generation = progress->generation;
     report->reseal.looked_at = progress->looked_at;
     report->reseal.resealed = progress->resealed;
+    report->reseal.refused = progress->refused_count;
     report->response.reseal = &report->reseal;
 }
 
@@ -153,6 +160,7 @@ static void fill_report(const struct ks_operators_options *options, struct repor
     INTERNAL(GetStatusResponse) *response = &report->response;
     *response = (INTERNAL(GetStatusResponse))INTERNAL_NEW(GET_STATUS_RESPONSE);
     ks_store_get_status(options->store, &report->store);
+    report->is_held = ks_store_is_held(options->store);
     ks_keeper_get_status(options->keeper, &report->keeper);
     response->name = ks_lend_text(options->name);
     response->region = ks_lend_text(options->region);
