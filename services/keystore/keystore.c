@@ -13,6 +13,7 @@
 #include "pkg/store/store.h"
 #include "proto/keystead/internal/v1/embedded.h"
 #include "proto/keystead/internal/v1/limits.h"
+#include "services/keystore/compare/compare.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
 #include "services/keystore/execute/trust.h"
@@ -33,7 +34,7 @@
 #define MESSAGE_BYTES_MAX KS_EXECUTE_REQUEST_MAX /* no other method takes longer ones */
 #define PREFIX_LEN        64U
 #define FOLDER_LEN        1100U
-#define METHOD_COUNT      7U
+#define METHOD_COUNT      8U
 #define SERVICE           "/keystead.internal.v1.KeystoreService/"
 
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
@@ -41,6 +42,7 @@
 #define APPLIED_PERIOD_MS      250
 #define HOUSEKEEPING_PERIOD_MS 250
 #define OPERATORS_PERIOD_MS    60000
+#define COMPARE_PERIOD_MS      500
 
 /* A thing that is to be done later, on the first loop. */
 struct delayed {
@@ -61,6 +63,8 @@ struct ks_keystore {
     struct ks_worker *health_worker;
     struct ks_worker *housekeeping_worker;
     struct ks_worker *operators_worker;
+    struct ks_worker *compare_worker;
+    struct ks_worker *answer_worker;
     struct ks_applied *applied;
     struct ks_hsm_link *link;
     struct ks_store *store;
@@ -69,6 +73,7 @@ struct ks_keystore {
     struct ks_identities *mirror;
     struct ks_operators *operators;
     struct ks_health *health;
+    struct ks_compare *compare;
     struct ks_quota *quota;
     struct ks_trust *trust;
     struct ks_execute_env env;
@@ -235,11 +240,28 @@ static ks_result open_store(struct ks_keystore *keystore)
         .on_notice = on_notice,
         .on_refused = on_refused,
         .guard = ks_record_guard,
+        .ordinal_of = ks_record_ordinal,
+        .is_held = true,
         .user = keystore,
     };
     KS_TRY(ks_store_new(&options, &keystore->store));
     ks_applied_set_store(keystore->applied, keystore->store);
     return KS_RES(OK);
+}
+
+static void make_compare(struct ks_keystore *keystore)
+{
+    const struct ks_compare_options options = {
+        .store = keystore->store,
+        .loop = keystore->loops[0],
+        .tls = tls_of(keystore->settings),
+        .region = keystore->settings->region,
+        .zone = keystore->settings->zone,
+        .worker = keystore->answer_worker,
+        .on_found = on_refused,
+        .user = keystore,
+    };
+    keystore->compare = ks_compare_new(&options);
 }
 
 static void make_parts(struct ks_keystore *keystore)
@@ -275,6 +297,7 @@ static void make_parts(struct ks_keystore *keystore)
     const struct ks_health_options health = {
         .store = keystore->store, .link = keystore->link, .on_change = on_health, .user = keystore};
     keystore->health = ks_health_new(&health);
+    make_compare(keystore);
     keystore->env = (struct ks_execute_env){
         .store = keystore->store,
         .hsm = keystore->link,
@@ -319,6 +342,7 @@ static ks_result open_server(struct ks_keystore *keystore)
         {.path = SERVICE "Applied",
          .stream = &ks_applied_stream_callbacks,
          .user = keystore->applied},
+        {.path = SERVICE "Compare", .unary = ks_compare_handle, .user = keystore->compare},
         {.path = SERVICE "WatchIdentities",
          .stream = &ks_feed_stream_callbacks,
          .user = ks_identities_feed(keystore->mirror)},
@@ -362,6 +386,8 @@ static ks_result start_threads(struct ks_keystore *keystore)
     KS_TRY(ks_worker_start(keystore->applied_worker, ks_applied_run, keystore->applied));
     KS_TRY(ks_worker_start(keystore->operators_worker, ks_operators_run, keystore->operators));
     KS_TRY(ks_worker_start(keystore->health_worker, ks_health_run, keystore->health));
+    KS_TRY(ks_worker_start(keystore->compare_worker, ks_compare_run, keystore->compare));
+    KS_TRY(ks_worker_start(keystore->answer_worker, ks_compare_answer_run, keystore->compare));
     KS_TRY(ks_worker_start(keystore->housekeeping_worker, keep_house, keystore));
     return ks_hsm_link_start(keystore->link);
 }
@@ -387,6 +413,8 @@ static void make_loops(struct ks_keystore *keystore)
     keystore->health_worker = ks_worker_new("health", KS_HEALTH_PERIOD_MS);
     keystore->housekeeping_worker = ks_worker_new("housekeeping", HOUSEKEEPING_PERIOD_MS);
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
+    keystore->compare_worker = ks_worker_new("compare", COMPARE_PERIOD_MS);
+    keystore->answer_worker = ks_worker_new("answer", OPERATORS_PERIOD_MS);
     const struct ks_applied_options applied = {
         .loop = keystore->loops[0],
         .tls = tls_of(keystore->settings),
@@ -422,8 +450,9 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 /* Calls under way wait for none of them. */
 static void stop_workers(struct ks_keystore *keystore)
 {
-    struct ks_worker *const workers[] = {keystore->health_worker, keystore->housekeeping_worker,
+    struct ks_worker *const workers[] = {keystore->health_worker,    keystore->housekeeping_worker,
                                          keystore->operators_worker, keystore->keeper_worker,
+                                         keystore->compare_worker,   keystore->answer_worker,
                                          keystore->applied_worker};
     for (size_t i = 0; i < KS_COUNT(workers); i++) {
         ks_worker_stop(workers[i]);
@@ -434,6 +463,7 @@ static void free_parts(struct ks_keystore *keystore)
 {
     ks_health_free(keystore->health);
     ks_operators_free(keystore->operators);
+    ks_compare_free(keystore->compare);
     ks_trust_free(keystore->trust);
     ks_housekeeping_free(keystore->housekeeping);
     ks_keeper_free(keystore->keeper);
@@ -442,6 +472,8 @@ static void free_parts(struct ks_keystore *keystore)
     ks_worker_free(keystore->health_worker);
     ks_worker_free(keystore->housekeeping_worker);
     ks_worker_free(keystore->operators_worker);
+    ks_worker_free(keystore->compare_worker);
+    ks_worker_free(keystore->answer_worker);
 }
 
 void ks_keystore_stop(struct ks_keystore *keystore)
@@ -452,6 +484,7 @@ void ks_keystore_stop(struct ks_keystore *keystore)
     stop_workers(keystore);
     if (keystore->operators) {
         ks_operators_close(keystore->operators);
+        ks_compare_close(keystore->compare);
     }
     if (keystore->server) {
         ks_rpc_server_drain(keystore->server, keystore->settings->drain_notice_ms,

@@ -68,13 +68,15 @@ void ks_health_run(void *user, struct ks_worker *worker)
     ask_hsm(health);
     bool window = !ks_failed(ks_store_serve(health->options.store, &view));
     bool hsm = has_hsm(health);
-    bool serving = window && hsm;
+    bool held = ks_store_is_held(health->options.store);
+    bool serving = window && hsm && !held;
     if (serving != health->serving) {
         health->serving = serving;
         ks_log(INFO, serving ? "serving" : "not serving",
                KS_TEXT("cause", serving ? ""
-                                : hsm   ? "no serving window"
-                                        : "no hsm"));
+                                : !hsm  ? "no hsm"
+                                : held  ? "its records are not compared yet"
+                                        : "no serving window"));
         health->options.on_change(health->options.user, serving);
     }
 }

@@ -24,7 +24,7 @@
 
 #define ARENA_LEN_MAX  (1024U * 1024U)
 #define STATUS_LEN_MAX (64U * 1024U)
-#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 4U)
+#define ALARMS_MAX     (KS_KEEPER_ALARMS_MAX + 5U)
 #define MEMBERS_MAX    KS_COUNT(((struct ks_store_status *)0)->members)
 
 /* A call that a worker carries out. */
