@@ -305,24 +305,27 @@ class Cluster:
     def service(self, verb, *names):
         assert runit.sv(self.topology, verb, *names, seconds=20), f"sv {verb} {names}"
 
-    def etcd(self, region, *words):
-        """etcdctl in a cell, as the cell's own certificate allows."""
+    def etcdctl(self, region):
+        """etcdctl's words for a cell, as the cell's own certificate allows."""
         zones = self.topology.region(region).zones
         tls = self.topology.tls(f"etcd-{zones[0].name}")
         endpoints = ",".join(f"https://{zone.etcd_client}" for zone in zones)
+        return [
+            "etcdctl",
+            "--endpoints",
+            endpoints,
+            "--cacert",
+            tls / "ca-etcd.pem",
+            "--cert",
+            tls / "etcd.pem",
+            "--key",
+            tls / "etcd.key",
+        ]
+
+    def etcd(self, region, *words):
+        """What etcdctl says."""
         return subprocess.run(
-            [
-                "etcdctl",
-                "--endpoints",
-                endpoints,
-                "--cacert",
-                tls / "ca-etcd.pem",
-                "--cert",
-                tls / "etcd.pem",
-                "--key",
-                tls / "etcd.key",
-                *words,
-            ],
+            [*self.etcdctl(region), *words],
             capture_output=True,
             text=True,
             env={**os.environ, "ETCDCTL_API": "3"},
