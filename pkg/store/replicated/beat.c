@@ -112,7 +112,9 @@ void ks_beat_look(struct ks_replicated *engine)
 
 void ks_beat_tick(struct ks_replicated *engine, int64_t now_ns, int64_t *next_ns)
 {
-    if (engine->phase != KS_PHASE_FOLLOWING) {
+    /* One more than fit would have every settlement wait until its time is over. */
+    if (engine->phase != KS_PHASE_FOLLOWING ||
+        ks_list_is_full_for(&engine->list, engine->store->folder.keystore_id)) {
         return;
     }
     if (ks_window_may_send(&engine->window, now_ns, engine->position.applied)) {

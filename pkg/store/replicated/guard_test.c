@@ -15,6 +15,7 @@
 #include "pkg/store/copy/copy.h"
 #include "pkg/store/log/layout.h"
 #include "pkg/store/replicated/node_fixture.h"
+#include "pkg/store/window/list.h"
 
 #define KEY "key/a"
 
@@ -174,6 +175,96 @@ static void a_deletion_by_etcdctl_is_noticed(void **state)
     assert_string_equal(fixture_read(store, KEY), "");
 }
 
+/* As a keystore's heartbeat looks. */
+static void put_keystore(const char *id, ks_bytes value)
+{
+    static unsigned counter;
+    char nonce[KS_NONCE_LEN + 1];
+    struct ks_layout layout;
+    KS_ARENA_AUTO arena = {.len_max = 4096};
+    assert_int_equal(ks_layout_init(&layout, nodes->prefix).code, KS_OK);
+    snprintf(nonce, sizeof(nonce), "k%015u", ++counter);
+    struct ks_etcd_op ops[] = {
+        {.kind = KS_ETCD_PUT, .key = ks_bytes_of(layout.rev), .value = ks_bytes_of(nonce)},
+        {.kind = value.ptr ? KS_ETCD_PUT : KS_ETCD_DELETE,
+         .key = ks_layout_keystore_key(&layout, &arena, id),
+         .value = value},
+    };
+    struct ks_etcd_txn txn = {.success = ops, .success_count = 2};
+    KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(attacker, &txn, NULL);
+    assert_int_equal(answer->cause, KS_ETCD_DONE);
+}
+
+static size_t keystore_count(void)
+{
+    struct ks_layout layout;
+    assert_int_equal(ks_layout_init(&layout, nodes->prefix).code, KS_OK);
+    struct ks_etcd_op op = {.kind = KS_ETCD_RANGE,
+                            .key = ks_bytes_of(layout.list),
+                            .range_end = ks_bytes_of(layout.list_end)};
+    struct ks_etcd_txn txn = {.success = &op, .success_count = 1};
+    KS_ETCD_ANSWER_AUTO *answer = ks_etcd_txn_wait(attacker, &txn, NULL);
+    assert_int_equal(answer->cause, KS_ETCD_DONE);
+    return answer->ops[0].kv_count;
+}
+
+/* Each of them would have every change wait until the time of a settlement is over, for ever. */
+static void keystore_records_that_nobody_can_read_are_removed(void **state)
+{
+    (void)state;
+    put_keystore("unreadable-1", KS_LITERAL("?"));
+    put_keystore("unreadable-2", KS_LITERAL("?"));
+    assert_int_equal(keystore_count(), 3);
+
+    int64_t give_up_ms = fixture_now_ms() + 20000;
+    char digit[] = "3";
+    while (keystore_count() > 1 && digit[0] < '9' && fixture_now_ms() < give_up_ms) {
+        put(digit);
+        digit[0]++;
+    }
+
+    assert_int_equal(keystore_count(), 1);
+}
+
+static bool has_alarm(struct ks_store *of, const char *text)
+{
+    struct ks_store_status status;
+    ks_store_get_status(of, &status);
+    return strstr(status.alarm, text);
+}
+
+static void a_keystore_that_has_no_place_waits_for_one(void **state)
+{
+    (void)state;
+    struct ks_store *second = NULL;
+    for (unsigned i = 1; i < KS_STORE_KEYSTORES_MAX; i++) {
+        struct ks_list_entry entry = {.life = 1, .wall_ms = ks_clock_wall_ms(&ks_clock_system)};
+        KS_BUFFER_AUTO value = {.len_max = 1024};
+        snprintf(entry.id, sizeof(entry.id), "other-%02u", i);
+        assert_int_equal(ks_list_encode(&entry, &value).code, KS_OK);
+        put_keystore(entry.id, ks_buffer_bytes(&value));
+    }
+    struct ks_store_options options = node_options(nodes, 0);
+    char *folder = fixture_folder("second");
+    options.folder = folder;
+    assert_int_equal(ks_store_new(&options, &second).code, KS_OK);
+    int64_t give_up_ms = fixture_now_ms() + 20000;
+    while (!has_alarm(second, "as many keystores") && fixture_now_ms() < give_up_ms) {
+        fixture_sleep_ms(20);
+    }
+    assert_true(has_alarm(second, "as many keystores"));
+    assert_int_equal(keystore_count(), KS_STORE_KEYSTORES_MAX);
+
+    put_keystore("other-01", (ks_bytes){0});
+
+    struct ks_store_view view = fixture_serve(second);
+    ks_store_view_close(&view);
+    assert_int_equal(keystore_count(), KS_STORE_KEYSTORES_MAX);
+    ks_store_free(second);
+    fixture_remove(folder);
+    ks_free(folder);
+}
+
 /* An operator who restores etcd says so with another epoch: what was known counts no more. */
 static void another_epoch_begins_anew(void **state)
 {
@@ -205,6 +296,8 @@ int main(void)
         TEST(an_old_record_put_by_etcdctl_can_be_read_by_nobody),
         TEST(a_deletion_by_etcdctl_is_noticed),
         TEST(another_epoch_begins_anew),
+        TEST(keystore_records_that_nobody_can_read_are_removed),
+        TEST(a_keystore_that_has_no_place_waits_for_one),
     };
     cell = etcd_fixture_start(&(struct etcd_fixture_options){.member_count = 1});
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

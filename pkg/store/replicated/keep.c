@@ -29,6 +29,11 @@
 #define ALARM_ETCD_DAMAGED                                                                         \
     "etcd's CORRUPT alarm is raised: stop the member that it names, remove its data and add it anew"
 
+#define ALARM_CROWDED                                                                              \
+    "the cell has as many keystores as it may have: this one waits until another one goes"
+#define ALARM_UNNAMED                                                                              \
+    "a keystore's record in etcd can't be read: it is removed with the next change that waits for it"
+
 static const char *alarm_of(const struct ks_replicated *engine)
 {
     const struct ks_alarms *alarms = &engine->alarms;
@@ -46,6 +51,13 @@ static const char *alarm_of(const struct ks_replicated *engine)
     }
     if (!ks_space_admits(&engine->space, KS_STORE_GROWS)) {
         return ALARM_ETCD_NEARLY_FULL;
+    }
+    if (engine->phase == KS_PHASE_FOLLOWING &&
+        ks_list_is_full_for(&engine->list, engine->store->folder.keystore_id)) {
+        return ALARM_CROWDED;
+    }
+    if (engine->list.has_unnamed) {
+        return ALARM_UNNAMED;
     }
     return alarms->etcd == KS_ETCD_DONE ? "" : ks_etcd_cause_text(alarms->etcd);
 }

@@ -49,11 +49,21 @@ static bool decode(ks_bytes id, ks_bytes value, struct ks_list_entry *ret_keysto
     return taken && ks_bytes_equal(id, ks_bytes_of(ret_keystore->id));
 }
 
+static void add_unnamed(struct ks_list *list, ks_bytes id, int64_t mod_revision)
+{
+    list->has_unnamed = true;
+    if (list->unnamed_id[0] == '\0' && id.len < sizeof(list->unnamed_id)) {
+        memcpy(list->unnamed_id, id.ptr, id.len);
+        list->unnamed_id[id.len] = '\0';
+        list->unnamed_revision = mod_revision;
+    }
+}
+
 void ks_list_add(struct ks_list *list, ks_bytes id, ks_bytes value, int64_t mod_revision)
 {
     struct ks_list_entry keystore = {.mod_revision = mod_revision};
     if (list->count == KS_COUNT(list->entries) || !decode(id, value, &keystore)) {
-        list->has_unnamed = true;
+        add_unnamed(list, id, mod_revision);
         return;
     }
     list->entries[list->count++] = keystore;
@@ -67,6 +77,11 @@ const struct ks_list_entry *ks_list_find(const struct ks_list *list, const char 
         }
     }
     return NULL;
+}
+
+bool ks_list_is_full_for(const struct ks_list *list, const char *id)
+{
+    return list->count == KS_COUNT(list->entries) && !ks_list_find(list, id);
 }
 
 bool ks_list_is_lowest(const struct ks_list *list, const char *id)

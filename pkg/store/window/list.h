@@ -34,6 +34,9 @@ struct ks_list {
      * read. No keystore can confirm for it, so a settlement waits until its time is over.
      */
     bool has_unnamed;
+    /* The first of these, so that it can be struck; empty: its id is none. */
+    char unnamed_id[40];
+    int64_t unnamed_revision; /* mod revision of its record */
 };
 
 /*
@@ -43,6 +46,9 @@ void ks_list_add(struct ks_list *list, ks_bytes id, ks_bytes value, int64_t mod_
 
 /* Returns the entry of id, borrowed from the list; NULL if it is not listed. */
 const struct ks_list_entry *ks_list_find(const struct ks_list *list, const char *id);
+
+/* Returns whether the list has no room left for id, which is not on it. */
+bool ks_list_is_full_for(const struct ks_list *list, const char *id);
 
 /* Returns whether id is listed and no lower id is. */
 bool ks_list_is_lowest(const struct ks_list *list, const char *id);

@@ -54,6 +54,8 @@ void ks_settling_begin(struct ks_settling *settling, int64_t revision, const str
     settlement->revision = revision;
     settlement->over_ns = now_ns + settling->wait_ns;
     settlement->has_unnamed = list->has_unnamed;
+    memcpy(settlement->unnamed.id, list->unnamed_id, sizeof(list->unnamed_id));
+    settlement->unnamed.mod_revision = list->unnamed_revision;
     for (size_t i = 0; i < list->count; i++) {
         struct ks_listed *listed = &settlement->listed[settlement->listed_count++];
         memcpy(listed->id, list->entries[i].id, sizeof(listed->id));
@@ -133,6 +135,9 @@ static void strike_silent(const struct ks_settlement *settlement, ks_settling_st
         if (!settlement->listed[i].has_confirmed) {
             strike(user, &settlement->listed[i]);
         }
+    }
+    if (settlement->unnamed.id[0] != '\0') {
+        strike(user, &settlement->unnamed);
     }
 }
 

@@ -50,6 +50,7 @@ struct ks_settlement {
     struct ks_listed listed[KS_STORE_KEYSTORES_MAX];
     size_t listed_count;
     bool has_unnamed;          /* as in struct ks_list: it can only end by time */
+    struct ks_listed unnamed;  /* the one that is struck then; its id may be empty */
     struct ks_waiter *waiters; /* newest first */
 };
 

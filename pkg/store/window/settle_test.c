@@ -130,6 +130,34 @@ static void a_record_that_nobody_can_confirm_is_waited_out(void **state)
     assert_string_equal(struck, "");
 }
 
+/* It would make every settlement wait until its time is over, for ever. */
+static void a_record_that_nobody_can_read_is_struck(void **state)
+{
+    (void)state;
+    struct ks_list list = list_of("a");
+    ks_list_add(&list, KS_LITERAL("z"), KS_LITERAL("?"), 17);
+    ks_list_add(&list, KS_LITERAL("zz"), KS_LITERAL("?"), 18);
+    assert_true(list.has_unnamed);
+    ks_settling_begin(&settling, 20, &list, BEGIN, &waiter);
+    struct ks_waiter *waiters = NULL;
+
+    ks_settling_step(&settling, &list, 20, "a", BEGIN + WAIT);
+    assert_true(ks_settling_take(&settling, BEGIN + WAIT, note_strike, NULL, &waiters));
+
+    assert_string_equal(struck, "z@17 ");
+}
+
+static void a_full_list_has_room_for_its_own_only(void **state)
+{
+    (void)state;
+    struct ks_list list = list_of("abcdefghijklmno");
+    assert_false(ks_list_is_full_for(&list, "q"));
+    list = list_of("abcdefghijklmnop");
+    assert_int_equal(list.count, KS_STORE_KEYSTORES_MAX);
+    assert_true(ks_list_is_full_for(&list, "q"));
+    assert_false(ks_list_is_full_for(&list, "p"));
+}
+
 static void grows_without_anybody_waiting(void **state)
 {
     (void)state;
@@ -236,6 +264,8 @@ int main(void)
         TEST(the_silent_are_waited_for_and_struck),
         TEST(a_list_of_nobody_is_settled_at_once),
         TEST(a_record_that_nobody_can_confirm_is_waited_out),
+        TEST(a_record_that_nobody_can_read_is_struck),
+        TEST(a_full_list_has_room_for_its_own_only),
         TEST(grows_without_anybody_waiting),
         TEST(never_goes_back),
         TEST(a_settlement_covers_everything_below_it),
