@@ -260,6 +260,12 @@ def test_the_record_of_another_key(cluster):
     tenant.kms.DisableKey(ke.DisableKeyRequest(key_id=other.key_id))
     tenant.kms.EnableKey(ke.EnableKeyRequest(key_id=other.key_id))  # its counter is higher now
     said = refused_in_etcd(cluster, tenant.record(key), etcd.get(tenant.record(other)), key.key_id)
+    assert tenant.use(key.key_id) == "KMSInternalException", "the higher counter is remembered"
+    repair(cluster, "If the right record is refused, too", tenant.record(key))
+    harness.until(
+        lambda: tenant.use(key.key_id) == "DisabledException", SECONDS, "another epoch is begun"
+    )
+    restart(cluster)
     assert tenant.use(key.key_id) == "DisabledException"
     return f"{said}, then repaired"
 
