@@ -14,6 +14,8 @@
 #include "proto/keystead/internal/v1/embedded.h"
 #include "proto/keystead/internal/v1/limits.h"
 #include "services/keystore/compare/compare.h"
+#include "services/keystore/backup/hsm_source.h"
+#include "services/keystore/backup/take.h"
 #include "services/keystore/domain_keys/keeper.h"
 #include "services/keystore/execute/execute.h"
 #include "services/keystore/execute/trust.h"
@@ -34,7 +36,7 @@
 #define MESSAGE_BYTES_MAX KS_EXECUTE_REQUEST_MAX /* no other method takes longer ones */
 #define PREFIX_LEN        64U
 #define FOLDER_LEN        1100U
-#define METHOD_COUNT      8U
+#define METHOD_COUNT      9U
 #define SERVICE           "/keystead.internal.v1.KeystoreService/"
 
 /* The keeper is poked by whatever concerns it; the others look by themselves. */
@@ -43,6 +45,7 @@
 #define HOUSEKEEPING_PERIOD_MS 250
 #define OPERATORS_PERIOD_MS    60000
 #define COMPARE_PERIOD_MS      500
+#define BACKUP_PERIOD_MS       60000
 
 /* A thing that is to be done later, on the first loop. */
 struct delayed {
@@ -65,6 +68,7 @@ struct ks_keystore {
     struct ks_worker *operators_worker;
     struct ks_worker *compare_worker;
     struct ks_worker *answer_worker;
+    struct ks_worker *backup_worker;
     struct ks_applied *applied;
     struct ks_hsm_link *link;
     struct ks_store *store;
@@ -74,6 +78,8 @@ struct ks_keystore {
     struct ks_operators *operators;
     struct ks_health *health;
     struct ks_compare *compare;
+    struct ks_backup_source backup_source;
+    struct ks_backups *backups;
     struct ks_quota *quota;
     struct ks_trust *trust;
     struct ks_execute_env env;
@@ -298,6 +304,15 @@ static void make_parts(struct ks_keystore *keystore)
         .store = keystore->store, .link = keystore->link, .on_change = on_health, .user = keystore};
     keystore->health = ks_health_new(&health);
     make_compare(keystore);
+    keystore->backup_source = ks_backup_hsm_source(keystore->link);
+    const struct ks_backups_options backups = {
+        .name = settings->name,
+        .region = settings->region,
+        .store = keystore->store,
+        .source = &keystore->backup_source,
+        .worker = keystore->backup_worker,
+    };
+    keystore->backups = ks_backups_new(&backups);
     keystore->env = (struct ks_execute_env){
         .store = keystore->store,
         .hsm = keystore->link,
@@ -358,6 +373,10 @@ static ks_result open_server(struct ks_keystore *keystore)
         {.path = SERVICE "RotateDomainKey",
          .unary = ks_operators_rotate,
          .user = keystore->operators},
+        {.path = SERVICE "TakeBackup",
+         .stream = &ks_backups_stream_callbacks,
+         .one_request = true,
+         .user = keystore->backups},
     };
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         keystore->methods[i] = methods[i];
@@ -388,6 +407,7 @@ static ks_result start_threads(struct ks_keystore *keystore)
     KS_TRY(ks_worker_start(keystore->health_worker, ks_health_run, keystore->health));
     KS_TRY(ks_worker_start(keystore->compare_worker, ks_compare_run, keystore->compare));
     KS_TRY(ks_worker_start(keystore->answer_worker, ks_compare_answer_run, keystore->compare));
+    KS_TRY(ks_worker_start(keystore->backup_worker, ks_backups_run, keystore->backups));
     KS_TRY(ks_worker_start(keystore->housekeeping_worker, keep_house, keystore));
     return ks_hsm_link_start(keystore->link);
 }
@@ -415,6 +435,7 @@ static void make_loops(struct ks_keystore *keystore)
     keystore->operators_worker = ks_worker_new("operators", OPERATORS_PERIOD_MS);
     keystore->compare_worker = ks_worker_new("compare", COMPARE_PERIOD_MS);
     keystore->answer_worker = ks_worker_new("answer", OPERATORS_PERIOD_MS);
+    keystore->backup_worker = ks_worker_new("backup", BACKUP_PERIOD_MS);
     const struct ks_applied_options applied = {
         .loop = keystore->loops[0],
         .tls = tls_of(keystore->settings),
@@ -451,9 +472,9 @@ ks_result ks_keystore_start(const struct ks_keystore_settings *settings,
 static void stop_workers(struct ks_keystore *keystore)
 {
     struct ks_worker *const workers[] = {keystore->health_worker,    keystore->housekeeping_worker,
-                                         keystore->operators_worker, keystore->keeper_worker,
-                                         keystore->compare_worker,   keystore->answer_worker,
-                                         keystore->applied_worker};
+                                         keystore->operators_worker, keystore->backup_worker,
+                                         keystore->keeper_worker,    keystore->compare_worker,
+                                         keystore->answer_worker,    keystore->applied_worker};
     for (size_t i = 0; i < KS_COUNT(workers); i++) {
         ks_worker_stop(workers[i]);
     }
@@ -464,6 +485,7 @@ static void free_parts(struct ks_keystore *keystore)
     ks_health_free(keystore->health);
     ks_operators_free(keystore->operators);
     ks_compare_free(keystore->compare);
+    ks_backups_free(keystore->backups);
     ks_trust_free(keystore->trust);
     ks_housekeeping_free(keystore->housekeeping);
     ks_keeper_free(keystore->keeper);
@@ -474,6 +496,7 @@ static void free_parts(struct ks_keystore *keystore)
     ks_worker_free(keystore->operators_worker);
     ks_worker_free(keystore->compare_worker);
     ks_worker_free(keystore->answer_worker);
+    ks_worker_free(keystore->backup_worker);
 }
 
 void ks_keystore_stop(struct ks_keystore *keystore)
@@ -485,6 +508,9 @@ void ks_keystore_stop(struct ks_keystore *keystore)
     if (keystore->operators) {
         ks_operators_close(keystore->operators);
         ks_compare_close(keystore->compare);
+    }
+    if (keystore->backups) {
+        ks_backups_close(keystore->backups);
     }
     if (keystore->server) {
         ks_rpc_server_drain(keystore->server, keystore->settings->drain_notice_ms,

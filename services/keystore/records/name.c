@@ -128,6 +128,11 @@ struct ks_name ks_name_requests(const char *account)
     return name_of("request/%s/", account);
 }
 
+struct ks_name ks_name_backup(const char *backup_id)
+{
+    return name_of("backup/%s", backup_id);
+}
+
 struct ks_name ks_name_gate(const struct ks_name *prefix)
 {
     assert(prefix->len > 1 && prefix->text[prefix->len - 1] == '/');

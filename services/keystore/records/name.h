@@ -18,6 +18,7 @@
  *   transit/<zone>/<node id>, of the receiver  TransitRecord
  *   roster                                     RosterRecord
  *   custodians/<period, 10 digits>             CustodianKitRecord
+ *   backup/<backup id>                         BackupRecord
  *   gate/<prefix without its last slash>       GateRecord (operations/quota.h)
  *
  * A prefix name ends in '/', so that no account's or key's name starts another's.
@@ -74,6 +75,8 @@ struct ks_name ks_name_custodians(uint32_t period);
 struct ks_name ks_name_transit(const char *zone, const char *node_id);
 struct ks_name ks_name_requests(const char *account); /* prefix of what pkg/attempt keeps */
 
+struct ks_name ks_name_backup(const char *backup_id);
+
 /* The gate of the quota of a prefix, which is the name of several records. */
 struct ks_name ks_name_gate(const struct ks_name *prefix);
 
@@ -89,3 +92,5 @@ struct ks_name ks_name_gate(const struct ks_name *prefix);
 #define KS_NAME_TRANSIT        KS_LITERAL("transit/")
 #define KS_NAME_ROSTER         KS_LITERAL("roster")
 #define KS_NAME_CUSTODIANS     KS_LITERAL("custodians/")
+#define KS_NAME_BACKUPS        KS_LITERAL("backup/")
+#define KS_NAME_GATES          KS_LITERAL("gate/")
