@@ -50,6 +50,8 @@ struct fake {
     unsigned fail_count;
     bool window_open;
     struct ks_roster roster;
+    ks_bytes backup;
+    ks_code backup_code;
 };
 extern struct fake fake;
 

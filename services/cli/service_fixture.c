@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "keystead/internal/v1/internal.pb-c.h"
 #include "pkg/base/clock.h"
 #include "pkg/base/log.h"
 #include "pkg/base/mem.h"
@@ -29,6 +30,7 @@
 #define PATH_LEN    256U
 #define MESSAGE_MAX 65536U
 #define FILE_MAX    8192U
+#define PART_LEN    5000U /* of a backup in one message */
 
 struct fake fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -199,6 +201,8 @@ int fake_reset(void **state)
     fake.failing = "";
     fake.fail_count = 0;
     fake.window_open = true;
+    fake.backup = (ks_bytes){0};
+    fake.backup_code = KS_UNAVAILABLE;
     pthread_mutex_unlock(&fake.lock);
     return 0;
 }
@@ -220,11 +224,63 @@ static void on_call(void *user, struct ks_rpc_call *call)
     ks_arena_done(&answer.arena);
 }
 
+/* ---- The backup ---- */
+
+void fake_backup(ks_bytes bytes, ks_code code)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.backup = bytes;
+    fake.backup_code = code;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+static void send_part(struct ks_rpc_stream *stream, ks_bytes part)
+{
+    Keystead__Internal__V1__TakeBackupResponse response =
+        KEYSTEAD__INTERNAL__V1__TAKE_BACKUP_RESPONSE__INIT;
+    KS_BUFFER_AUTO packed = {.len_max = MESSAGE_MAX};
+    response.part = (ProtobufCBinaryData){part.len, (uint8_t *)(uintptr_t)part.ptr};
+    assert_int_equal(ks_codec_pack(&response.base, &packed).code, KS_OK);
+    assert_int_equal(ks_rpc_stream_send_buffer(stream, &packed).code, KS_OK);
+}
+
+static void on_take_backup(void *user, struct ks_rpc_stream *stream, ks_bytes message)
+{
+    (void)user;
+    ks_code ignored;
+    (void)note("TakeBackup", message, &ignored);
+    pthread_mutex_lock(&fake.lock);
+    ks_bytes rest = fake.backup;
+    const struct ks_rpc_status status = {.code = fake.backup_code};
+    pthread_mutex_unlock(&fake.lock);
+    while (rest.len > 0) {
+        size_t len = rest.len < PART_LEN ? rest.len : PART_LEN;
+        send_part(stream, (ks_bytes){rest.ptr, len});
+        rest = (ks_bytes){rest.ptr + len, rest.len - len};
+    }
+    ks_rpc_stream_finish(stream, status.code == KS_OK ? NULL : &status);
+}
+
+static void on_backup_closed(void *user, struct ks_rpc_stream *stream,
+                             const struct ks_rpc_error *error)
+{
+    (void)user;
+    (void)stream;
+    (void)error;
+}
+
+static const struct ks_rpc_stream_callbacks backup_callbacks = {.on_message = on_take_backup,
+                                                                .on_close = on_backup_closed};
+
 /* ---- Listeners ---- */
 
 static struct ks_rpc_server *listen_as(const char *uri, const char *name)
 {
-    static struct ks_rpc_method methods[FAKE_ROWS];
+    static struct ks_rpc_method methods[FAKE_ROWS + 1];
+    methods[FAKE_ROWS] =
+        (struct ks_rpc_method){.path = "/keystead.internal.v1.KeystoreService/TakeBackup",
+                               .stream = &backup_callbacks,
+                               .one_request = true};
     for (size_t i = 0; i < FAKE_ROWS; i++) {
         methods[i] = (struct ks_rpc_method){
             .path = fake_rows[i].path, .unary = on_call, .user = (void *)(uintptr_t)&fake_rows[i]};

@@ -52,6 +52,12 @@ size_t fake_roster_entries(void);
 /* Makes a custodian kit of one custodian, signed by the hsm root: fake_path(file). */
 void fake_custodian_kit(const char *region, uint32_t period, const char *file);
 
+/*
+ * What TakeBackup sends from now on, borrowed: len bytes, and then it ends with the code. Without
+ * this it sends nothing and answers UNAVAILABLE.
+ */
+void fake_backup(ks_bytes bytes, ks_code code);
+
 /* Makes a certificate of the hsm root for a zone's hsm: fake_path(file). */
 void fake_hsm_certificate(const char *zone, const char *file);
 

@@ -4,6 +4,7 @@
 
 #include "pkg/base/mem.h"
 #include "pkg/operation/bounds.h"
+#include "services/cli/backup/backup.h"
 #include "services/cli/cluster/status.h"
 #include "services/cli/cluster/zone.h"
 #include "services/cli/crypt/crypt.h"
@@ -139,6 +140,15 @@ static const struct ks_option cluster_custodians_options[] = {
     {"kit", "FILE", "the kit, as keystead-hsm custodians makes it", NULL, BARE | REQUIRED},
     {"wait", "TIME", "how long to try; 60s unless said", NULL, 0},
 };
+static const struct ks_option backup_create_options[] = {
+    {"out", "FILE", "file to make; one that is there is not replaced", NULL, BARE | REQUIRED},
+};
+static const struct ks_option backup_verify_options[] = {
+    {"file", "FILE", "the backup", NULL, BARE | REQUIRED},
+};
+static const struct ks_option backup_list_options[] = {
+    {"dir", "DIR", "folder with backups", NULL, BARE | REQUIRED},
+};
 static const struct ks_option zone_options[] = {
     {"hsm-root", "DIR", "folder with ca.key and ca.pem of the hsm root", NULL, REQUIRED},
     {"roster", "FILE", "the operator's newest roster of the region; written anew", NULL, REQUIRED},
@@ -256,6 +266,18 @@ static const struct ks_command rows[] = {
     ROW("zone", "replace", "Put a new hsm in the place of a zone's old one.",
         "Strikes the zone's old certificate from the roster and rotates the domain key.",
         zone_options, ks_run_zone_replace, NULL),
+    ROW("backup", "create", "Take a backup of a region's cell, while everything goes on.",
+        "Holds all keys of the region, sealed to its custodians: only as many of them as the kit says\n"
+        "can open it together. The control plane's accounts and users are not in it.\n"
+        "docs/operations/backup.md says how to keep backups and custodians' keys.",
+        backup_create_options, ks_run_backup_create, NULL),
+    ROW("backup", "verify", "Say whether every byte of a backup is as it was written.",
+        "Needs no key and no custodian, and finds damage. Whether the keys in the backup open it, and\n"
+        "whether somebody has made it up, shows only when custodians open it.",
+        backup_verify_options, ks_run_backup_verify, NULL),
+    ROW("backup", "list", "List the backups in a folder, the oldest first.",
+        "PERIOD is that of the custodians' kit that opens a backup.", backup_list_options,
+        ks_run_backup_list, NULL),
     ROW_WITHOUT_OPTIONS("profile", "list", "List the profiles of this user.", ks_run_profile_list,
                         NULL),
     ROW("completion", NULL, "Print a script that completes words in a shell.",

@@ -39,7 +39,7 @@ struct ks_failure;
     ROW(OPERATOR_CERT_KEY, operator_cert_key, "operator-cert-key", "KEYSTEAD_OPERATOR_CERT_KEY",   \
         "FILE", "its private key, PEM")                                                            \
     ROW(CLUSTER, cluster, "cluster", "KEYSTEAD_CLUSTER", "FILE",                                   \
-        "where the processes are, for 'cluster' and 'zone'")
+        "where the processes are, for 'backup', 'cluster' and 'zone'")
 
 #define KS_SETTING_ENUM(name, field, option, environment, value, help) KS_SETTING_##name,
 enum ks_setting { KS_SETTINGS(KS_SETTING_ENUM) KS_SETTING_COUNT };
