@@ -67,7 +67,7 @@ static void listen(void *argument)
     int64_t silence_ms = now_ms() - watch->heard_ms;
     if (silence_ms >= KS_WATCH_SILENCE_MS) {
         ks_log(ERROR, "nothing new was heard of control: revocations do not arrive",
-               KS_NUMBER("ms", silence_ms));
+               KS_NUMBER("duration_ms", silence_ms));
     }
     watch->timer = ks_rpc_loop_after(watch->options.loop, KS_WATCH_SILENCE_MS, listen, watch);
 }
