@@ -39,6 +39,7 @@ struct follower {
     bool snapshot;
     bool begun; /* its first message was sent */
     char epoch[KS_HEAD_EPOCH_MAX + 1];
+    char history[KS_HEAD_EPOCH_MAX + 1];
     int64_t base; /* deletions up to it are not sent */
     struct ks_mirror_place place;
 };
@@ -109,8 +110,8 @@ static bool add_to_chunk(void *user, const struct ks_mirror_record *record)
 static void begin_transfer(struct follower *follower, const struct ks_head *head, int64_t floor)
 {
     const struct ks_follow_position *had = &follower->had;
-    bool reaches_back = strcmp(had->epoch, head->epoch) == 0 && had->revision >= floor &&
-                        had->revision <= head->revision;
+    bool same = strcmp(had->epoch, head->epoch) == 0 && strcmp(had->history, head->history) == 0;
+    bool reaches_back = same && had->revision >= floor && had->revision <= head->revision;
     follower->sending = true;
     follower->begun = false;
     follower->snapshot = !reaches_back;
@@ -118,6 +119,7 @@ static void begin_transfer(struct follower *follower, const struct ks_head *head
     follower->place =
         reaches_back ? ks_mirror_after(had->revision) : (struct ks_mirror_place){.len = 0};
     memcpy(follower->epoch, head->epoch, sizeof(follower->epoch));
+    memcpy(follower->history, head->history, sizeof(follower->history));
 }
 
 /*
@@ -126,7 +128,8 @@ static void begin_transfer(struct follower *follower, const struct ks_head *head
  */
 static bool is_overtaken(const struct follower *follower, const struct ks_head *head, int64_t floor)
 {
-    return strcmp(follower->epoch, head->epoch) != 0 || floor > follower->base;
+    return strcmp(follower->epoch, head->epoch) != 0 ||
+           strcmp(follower->history, head->history) != 0 || floor > follower->base;
 }
 
 static ks_result send_chunk(struct follower *follower, const struct chunk *chunk, ks_bytes head)
@@ -157,6 +160,7 @@ static ks_result send_from(struct follower *follower, const struct ks_mirror_vie
     if (!ks_failed(result) && end) {
         follower->sending = false;
         memcpy(follower->had.epoch, head->epoch, sizeof(head->epoch));
+        memcpy(follower->had.history, head->history, sizeof(head->history));
         follower->had.revision = head->revision;
         follower->had.number = head->number;
     }
@@ -261,10 +265,13 @@ static ks_result read_request(ks_bytes message, struct ks_follow_position *ret_h
                            NULL, &arena, &unpacked));
     const watch_request *request = (const watch_request *)unpacked;
     size_t epoch_len = strlen(request->epoch);
-    if (epoch_len > KS_FOLLOW_EPOCH_MAX || request->revision < 0) {
+    size_t history_len = strlen(request->history);
+    if (epoch_len > KS_FOLLOW_EPOCH_MAX || history_len > KS_FOLLOW_EPOCH_MAX ||
+        request->revision < 0) {
         return KS_RES(VALIDATION);
     }
     memcpy(ret_had->epoch, request->epoch, epoch_len + 1);
+    memcpy(ret_had->history, request->history, history_len + 1);
     ret_had->revision = request->revision;
     ret_had->number = request->number;
     return KS_RES(OK);

@@ -180,6 +180,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
         copy->position =
             (struct ks_follow_position){.revision = head.revision, .number = head.number};
         memcpy(copy->position.epoch, head.epoch, sizeof(head.epoch));
+        memcpy(copy->position.history, head.history, sizeof(head.history));
         copy->snapshot = part.snapshot;
         gauge_raise(&copy->transfers);
     }
@@ -310,6 +311,27 @@ static void a_change_missed_in_a_blip_costs_the_difference_only(void **state)
         leave(copies[i]);
         copy_free(copies[i]);
     }
+}
+
+/* The same epoch and revisions say nothing, if they are of another history. */
+static void one_of_another_history_gets_everything(void **state)
+{
+    (void)state;
+    struct copy *copy = copy_new();
+    change(0, 3, "one", 5);
+    follow(copy);
+    gauge_await(&copy->transfers, 1);
+    leave(copy);
+    change(1, 1, "two", 6);
+    (void)snprintf(copy->position.history, sizeof(copy->position.history), "another");
+
+    follow(copy);
+
+    gauge_await(&copy->transfers, 1);
+    assert_true(copy->snapshot);
+    assert_int_equal(gauge_read(&copy->records), 3);
+    leave(copy);
+    copy_free(copy);
 }
 
 /* A queue took all of a snapshot once; what was larger was refused for good. */
@@ -594,6 +616,7 @@ int main(void)
         TEST(a_copy_gets_everything_and_then_what_changes),
         TEST(an_empty_mirror_says_nothing_yet),
         TEST(a_change_missed_in_a_blip_costs_the_difference_only),
+        TEST(one_of_another_history_gets_everything),
         TEST(a_snapshot_has_no_limit),
         TEST(one_that_reads_slowly_falls_behind_and_catches_up),
         TEST(what_changes_while_a_snapshot_goes_out_comes_right),

@@ -19,6 +19,7 @@ void ks_following_open(struct ks_following *following, const struct ks_follow_po
     following->state = KS_FOLLOWING_BETWEEN;
     watch_request message = KEYSTEAD__INTERNAL__V1__WATCH_IDENTITIES_REQUEST__INIT;
     message.epoch = (char *)(uintptr_t)had->epoch;
+    message.history = (char *)(uintptr_t)had->history;
     message.revision = had->revision;
     message.number = had->number;
     ks_result packed = ks_codec_pack(&message.base, request);

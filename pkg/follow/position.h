@@ -7,19 +7,12 @@
 #pragma once
 
 #include <stdint.h>
-#include <string.h>
 
 #define KS_FOLLOW_EPOCH_MAX 64U /* bytes */
 
 struct ks_follow_position {
-    char epoch[KS_FOLLOW_EPOCH_MAX + 1]; /* "": there is no copy yet */
+    char epoch[KS_FOLLOW_EPOCH_MAX + 1];   /* "": there is no copy yet */
+    char history[KS_FOLLOW_EPOCH_MAX + 1]; /* as the head names it: revisions compare within it */
     int64_t revision;
     uint64_t number; /* of two heads the one with the higher number is later */
 };
-
-/* Returns whether both are of one epoch. */
-static inline _Bool ks_follow_same_epoch(const struct ks_follow_position *one,
-                                         const struct ks_follow_position *other)
-{
-    return strcmp(one->epoch, other->epoch) == 0;
-}

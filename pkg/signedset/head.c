@@ -28,6 +28,15 @@ struct form {
     ks_bytes signature;
 };
 
+bool ks_head_follows(const struct ks_head *had, const struct ks_head *next)
+{
+    if (had->number == 0 || strcmp(had->epoch, next->epoch) != 0) {
+        return true;
+    }
+    bool same = strcmp(had->history, next->history) == 0;
+    return next->revision >= had->revision && (same || next->since > had->revision);
+}
+
 bool ks_head_is_of(struct ks_crypto *crypto, const struct ks_head *head,
                    const struct ks_set_sum *sum)
 {
@@ -39,8 +48,8 @@ bool ks_head_is_of(struct ks_crypto *crypto, const struct ks_head *head,
 
 static bool is_in_range(const struct ks_head *head)
 {
-    return head->epoch[0] != '\0' && head->revision >= 0 && head->number > 0 &&
-           head->number <= INT64_MAX;
+    return head->epoch[0] != '\0' && head->history[0] != '\0' && head->since >= 0 &&
+           head->since <= head->revision && head->number > 0 && head->number <= INT64_MAX;
 }
 
 /* The label with its NUL, and the body. */
@@ -60,6 +69,8 @@ ks_result ks_head_sign(const struct ks_head *head, ks_bytes certificate,
     struct ks_writer writer = {.ptr = place, .capacity = sizeof(place)};
     ks_write_u8(&writer, VERSION);
     ks_write_short(&writer, ks_bytes_of(head->epoch));
+    ks_write_short(&writer, ks_bytes_of(head->history));
+    ks_write_u64(&writer, (uint64_t)head->since);
     ks_write_u64(&writer, (uint64_t)head->revision);
     ks_write_u64(&writer, head->number);
     ks_write_u64(&writer, head->count);
@@ -77,12 +88,19 @@ ks_result ks_head_sign(const struct ks_head *head, ks_bytes certificate,
     return writer.full ? KS_RES(LIMIT_EXCEEDED) : ks_buffer_append(out, ks_written(&writer));
 }
 
+static bool is_name(ks_bytes text)
+{
+    return text.len > 0 && text.len <= KS_HEAD_EPOCH_MAX && !memchr(text.ptr, '\0', text.len);
+}
+
 static ks_result take_apart(ks_bytes bytes, struct form *ret_form)
 {
     struct ks_reader reader = {.rest = bytes};
     struct form form = {0};
     uint8_t version = ks_read_u8(&reader);
     ks_bytes epoch = ks_read_short(&reader);
+    ks_bytes history = ks_read_short(&reader);
+    uint64_t since = ks_read_u64(&reader);
     uint64_t revision = ks_read_u64(&reader);
     form.head.number = ks_read_u64(&reader);
     form.head.count = ks_read_u64(&reader);
@@ -90,14 +108,16 @@ static ks_result take_apart(ks_bytes bytes, struct form *ret_form)
     form.certificate = ks_read_long(&reader);
     form.body = (ks_bytes){bytes.ptr, bytes.len - reader.rest.len};
     form.signature = ks_read_long(&reader);
-    bool formed = ks_read_all(&reader) && version == VERSION && epoch.len <= KS_HEAD_EPOCH_MAX &&
-                  epoch.len > 0 && !memchr(epoch.ptr, '\0', epoch.len) && revision <= INT64_MAX &&
+    bool formed = ks_read_all(&reader) && version == VERSION && is_name(epoch) &&
+                  is_name(history) && since <= revision && revision <= INT64_MAX &&
                   bytes.len <= KS_HEAD_LEN_MAX;
     if (!formed) {
         return KS_RES(VALIDATION);
     }
     memcpy(form.head.epoch, epoch.ptr, epoch.len);
+    memcpy(form.head.history, history.ptr, history.len);
     memcpy(form.head.digest, digest.ptr, digest.len);
+    form.head.since = (int64_t)since;
     form.head.revision = (int64_t)revision;
     *ret_form = form;
     return is_in_range(&form.head) ? KS_RES(OK) : KS_RES(VALIDATION);

@@ -28,12 +28,26 @@
 struct ks_ec_key;
 
 struct ks_head {
-    char epoch[KS_HEAD_EPOCH_MAX + 1]; /* of the history that revisions belong to; not empty */
-    int64_t revision;                  /* every change up to it is in the set; 0 or more */
-    uint64_t number;                   /* when it was signed, in ms since 1970, or a bit later */
-    uint64_t count;                    /* records */
+    char epoch[KS_HEAD_EPOCH_MAX + 1]; /* of the store that revisions belong to; not empty */
+    /*
+     * Names control's copy of the store, which has it for as long as nonces prove that the store has not
+     * gone back (pkg/store/log/history.h); not empty.
+     */
+    char history[KS_HEAD_EPOCH_MAX + 1];
+    int64_t since;    /* the store's revision when that copy was first looked at; 0 to revision */
+    int64_t revision; /* every change up to it is in the set */
+    uint64_t number;  /* when it was signed, in ms since 1970, or a bit later */
+    uint64_t count;   /* records */
     uint8_t digest[KS_SHA256_LEN];
 };
+
+/*
+ * Returns whether what `next` speaks of has come out of what `had` speaks of; true if had has number 0:
+ * there is none. It has not if the epoch is the same, and control has less than had says, or has begun
+ * with less: its store was put back (a snapshot, another machine's disk) without a new epoch, and what
+ * control said afterwards is lost there. Whoever restores a store gives it a new epoch (pkg/store).
+ */
+bool ks_head_follows(const struct ks_head *had, const struct ks_head *next);
 
 /* Returns whether the set with this sum is the one that head speaks of; false if OpenSSL fails. */
 bool ks_head_is_of(struct ks_crypto *crypto, const struct ks_head *head,

@@ -136,6 +136,9 @@ void fixture_sign_sum(const struct fixture_signer *signer, const struct ks_set_s
         head->number += (uint64_t)(info.not_before_s * 1000);
     }
     head->count = sum->count;
+    if (head->history[0] == '\0') {
+        memcpy(head->history, "history-1", sizeof("history-1"));
+    }
     out->len_max = KS_HEAD_LEN_MAX;
     assert_int_equal(ks_set_digest(crypto, sum, head->digest).code, KS_OK);
     assert_int_equal(
@@ -149,6 +152,8 @@ void fixture_set_sign(const struct fixture_set *set, const struct fixture_signer
     struct ks_set_sum sum = {0};
     struct ks_head head = {.revision = revision, .number = number};
     (void)snprintf(head.epoch, sizeof(head.epoch), "%s", epoch);
+    (void)snprintf(head.history, sizeof(head.history), "%s", set->history ? set->history : "");
+    head.since = set->since;
     for (size_t i = 0; i < set->count; i++) {
         struct ks_set_leaf leaf;
         const ks_bytes value = {(const uint8_t *)set->records[i].value, set->records[i].value_len};

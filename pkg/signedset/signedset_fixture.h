@@ -32,6 +32,8 @@ struct fixture_set {
         int64_t revision;
     } records[FIXTURE_RECORDS_MAX];
     size_t count;
+    const char *history; /* of its heads; NULL: "history-1". Borrowed */
+    int64_t since;
 };
 
 void fixture_set_put(struct fixture_set *set, const char *key, ks_bytes value, int64_t revision);
@@ -45,6 +47,6 @@ void fixture_set_done(struct fixture_set *set);
 void fixture_set_sign(const struct fixture_set *set, const struct fixture_signer *signer,
                       const char *epoch, int64_t revision, uint64_t number, struct ks_buffer *out);
 
-/* Appends a head with that sum, and completes *head. */
+/* Appends a head with that sum, and completes *head; without a history it gets "history-1". */
 void fixture_sign_sum(const struct fixture_signer *signer, const struct ks_set_sum *sum,
                       struct ks_head *head, struct ks_buffer *out);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -71,7 +72,8 @@ static int tear_down(void **state)
 
 static struct ks_head a_head(void)
 {
-    return (struct ks_head){.epoch = "e1", .revision = 5, .number = NOW_MS, .count = 2};
+    return (struct ks_head){
+        .epoch = "e1", .history = "h1", .since = 3, .revision = 5, .number = NOW_MS, .count = 2};
 }
 
 /* Signed by the signer's key, under a certificate of the root with this name and end. */
@@ -120,6 +122,8 @@ static void opens_the_golden_vector(void **state)
     assert_int_equal(ks_head_open(pinned, ks_vector_view(&bytes), &head).code, KS_OK);
 
     assert_string_equal(head.epoch, "0123456789abcdef");
+    assert_string_equal(head.history, "history of control's copy");
+    assert_true(head.since == 1LL << 33);
     assert_true(head.revision == 1LL << 40);
     assert_true(head.number == 1767225600123ULL);
     assert_true(ks_head_is_of(crypto, &head, &sum));
@@ -214,12 +218,47 @@ static void takes_no_certificate_but_controls_own(void **state)
     assert_int_equal(ks_head_open(verifier, ks_buffer_bytes(&late), &got).code, KS_UNAUTHENTICATED);
 }
 
+/*
+ * store.md 1, for those who follow control: its etcd was put back to a snapshot, and goes on. What it
+ * revoked between the snapshot and what a follower has is missing there.
+ */
+static void what_went_back_does_not_follow(void **state)
+{
+    (void)state;
+    const struct ks_head none = {.number = 0};
+    const struct ks_head had = {
+        .epoch = "e", .history = "one", .since = 100, .revision = 1000, .number = 1};
+    const struct {
+        const char *epoch;
+        const char *history;
+        int64_t since;
+        int64_t revision;
+        bool follows;
+    } rows[] = {
+        {"e", "one", 100, 1000, true},  {"e", "one", 100, 1001, true},
+        {"e", "one", 100, 999, false}, /* the same copy says less: its disk was put back */
+        {"e", "two", 900, 900, false},  {"e", "two", 900, 1000, false},
+        {"e", "two", 900, 1001, false}, {"e", "two", 1000, 5000, false},
+        {"e", "two", 1001, 1001, true}, /* control's copy was lost, and etcd has gone on */
+        {"new", "two", 900, 900, true}, /* somebody has decided */
+    };
+    for (size_t i = 0; i < KS_COUNT(rows); i++) {
+        struct ks_head next = {.since = rows[i].since, .revision = rows[i].revision, .number = 2};
+        (void)snprintf(next.epoch, sizeof(next.epoch), "%s", rows[i].epoch);
+        (void)snprintf(next.history, sizeof(next.history), "%s", rows[i].history);
+        assert_true(ks_head_follows(&had, &next) == rows[i].follows);
+        assert_true(ks_head_follows(&none, &next));
+    }
+}
+
 static void signs_nothing_out_of_range(void **state)
 {
     (void)state;
-    struct ks_head heads[] = {a_head(), a_head(), a_head(), a_head()};
+    struct ks_head heads[] = {a_head(), a_head(), a_head(), a_head(), a_head(), a_head()};
+    heads[4].history[0] = '\0';
+    heads[5].since = 6;
     heads[0].epoch[0] = '\0';
-    heads[1].revision = -1;
+    heads[1].since = -1;
     heads[2].number = 0;
     heads[3].number = 1ULL << 63;
     KS_BUFFER_AUTO out = {.len_max = KS_HEAD_LEN_MAX};
@@ -272,6 +311,7 @@ int main(void)
         TEST(each_part_of_a_record_counts),
         TEST(a_head_is_of_one_set_only),
         TEST(takes_no_certificate_but_controls_own),
+        TEST(what_went_back_does_not_follow),
         TEST(signs_nothing_out_of_range),
         TEST(refuses_every_damage),
         TEST(pins_a_root_and_nothing_else),

@@ -93,14 +93,18 @@ struct sealing {
     struct ks_head head;
 };
 
-/* The number is the time, so that it rises also over a disk that was lost. */
-static struct sealing sealing_of(struct ks_control_feed *feed, const char *epoch, int64_t revision)
+/*
+ * For the history that `of` speaks of. The number is the time, so that it rises also over a disk that
+ * was lost.
+ */
+static struct sealing sealing_of(struct ks_control_feed *feed, const struct ks_head *of,
+                                 int64_t revision)
 {
-    struct sealing sealing = {.feed = feed, .head = {.revision = revision}};
+    struct sealing sealing = {.feed = feed, .head = *of};
+    sealing.head.revision = revision;
     uint64_t now_ms = (uint64_t)ks_clock_wall_ms(feed->options.clock);
     uint64_t next = feed->head.number + 1;
     sealing.head.number = now_ms > next ? now_ms : next;
-    memcpy(sealing.head.epoch, epoch, strlen(epoch) + 1);
     return sealing;
 }
 
@@ -113,24 +117,36 @@ static ks_result seal(void *user, const struct ks_set_sum *sum, struct ks_head *
     return KS_RES(OK);
 }
 
-static ks_result put(struct ks_control_feed *feed, const struct batch *batch, const char *epoch,
-                     int64_t revision)
+/* What the mirror has goes on. */
+static ks_result put(struct ks_control_feed *feed, const struct batch *batch, int64_t revision)
 {
-    struct sealing sealing = sealing_of(feed, epoch, revision);
+    struct sealing sealing = sealing_of(feed, &feed->head, revision);
     KS_TRY(ks_mirror_db_change(feed->mirror, batch->records, batch->count, seal, &sealing));
     feed->head = sealing.head;
     ks_feed_changed(feed->streams);
     return KS_RES(OK);
 }
 
-static void get_epoch(struct ks_store *store, char ret_epoch[static KS_HEAD_EPOCH_MAX + 1])
+static bool same_history(const struct ks_head *one, const struct ks_head *other)
+{
+    return strcmp(one->epoch, other->epoch) == 0 && strcmp(one->history, other->history) == 0;
+}
+
+/*
+ * Whose the store is. A copy gets another id when nothing proves that its log is the one it had
+ * (pkg/store/replicated/hello.c).
+ */
+static struct ks_head history_of(struct ks_store *store)
 {
     struct ks_store_status status;
+    struct ks_head of = {.number = 0};
     static_assert(sizeof(status.keystore_id) == sizeof(status.epoch),
                   "either stands in an epoch's place");
     static_assert(sizeof(status.epoch) == KS_HEAD_EPOCH_MAX + 1, "an epoch fits");
     ks_store_get_status(store, &status);
-    memcpy(ret_epoch, status.epoch[0] ? status.epoch : status.keystore_id, sizeof(status.epoch));
+    memcpy(of.epoch, status.epoch[0] ? status.epoch : status.keystore_id, sizeof(of.epoch));
+    memcpy(of.history, status.keystore_id, sizeof(of.history));
+    return of;
 }
 
 /* ---- Comparing the mirror with the store ---- */
@@ -222,10 +238,10 @@ static ks_result read_store(const struct ks_store_view *view, struct reading *re
 }
 
 static ks_result take_whole(struct ks_control_feed *feed, const struct ks_store_view *view,
-                            const char *epoch)
+                            const struct ks_head *of)
 {
     struct reading reading = {.feed = feed, .result = KS_RES(OK)};
-    struct sealing sealing = sealing_of(feed, epoch, view->revision);
+    struct sealing sealing = sealing_of(feed, of, view->revision);
     ks_result result = ks_mirror_db_stage_begin(feed->mirror);
     if (!ks_failed(result)) {
         result = read_store(view, &reading, stage_record);
@@ -258,25 +274,51 @@ static ks_result take_difference(struct ks_control_feed *feed, const struct ks_s
     struct reading reading = {.feed = feed, .result = KS_RES(OK), .revision = view->revision};
     ks_result result = collect_difference(view, &reading);
     if (!ks_failed(result)) {
-        result = put(feed, &reading.batch, feed->head.epoch, view->revision);
+        result = put(feed, &reading.batch, view->revision);
     }
     batch_done(&reading.batch);
     return result;
 }
 
+/*
+ * Begins another history. Those who have more of the epoch than it begins with refuse it for good
+ * (ks_head_follows): control alone, whose disks may all be new, could not know.
+ */
+static ks_result begin_history(struct ks_control_feed *feed, const struct ks_store_view *view,
+                               struct ks_head *of)
+{
+    of->since = view->revision;
+    if (feed->head.number > 0 && strcmp(feed->head.epoch, of->epoch) == 0 &&
+        of->since <= feed->head.revision) {
+        ks_log(ERROR,
+               "control's store has less than regions were told: it was put back without a new "
+               "epoch, and regions will refuse what it says",
+               KS_NUMBER("revision", of->since));
+    }
+    return take_whole(feed, view, of);
+}
+
 /* Whatever a difference fails of, a snapshot does not rest on what is in the mirror. */
 static ks_result compare(struct ks_control_feed *feed)
 {
-    char epoch[KS_HEAD_EPOCH_MAX + 1];
+    struct ks_head of = history_of(feed->store);
     KS_STORE_VIEW_AUTO view = {0};
-    get_epoch(feed->store, epoch);
     KS_TRY(ks_store_peek(feed->store, &view));
-    bool same_history = feed->head.number > 0 && strcmp(feed->head.epoch, epoch) == 0 &&
-                        view.revision >= feed->head.revision;
-    if (same_history && !ks_failed(take_difference(feed, &view))) {
+    const struct ks_head after = history_of(feed->store);
+    if (!same_history(&of, &after)) {
+        return KS_RES(UNAVAILABLE); /* nobody knows whose the view is */
+    }
+    if (feed->head.number == 0 || !same_history(&of, &feed->head)) {
+        return begin_history(feed, &view, &of);
+    }
+    if (view.revision < feed->head.revision) {
+        return KS_RES(UNAVAILABLE); /* the copy catches up with what was told before a restart */
+    }
+    if (!ks_failed(take_difference(feed, &view))) {
         return KS_RES(OK);
     }
-    return take_whole(feed, &view, epoch);
+    of.since = feed->head.since;
+    return take_whole(feed, &view, &of);
 }
 
 /* ---- The loop ---- */
@@ -285,16 +327,15 @@ static ks_result compare(struct ks_control_feed *feed)
 static ks_result say_again(struct ks_control_feed *feed)
 {
     const struct batch nothing = {.count = 0};
-    char epoch[KS_HEAD_EPOCH_MAX + 1];
+    const struct ks_head of = history_of(feed->store);
     KS_STORE_VIEW_AUTO view = {0};
-    get_epoch(feed->store, epoch);
-    if (strcmp(epoch, feed->head.epoch) != 0) {
+    if (!same_history(&of, &feed->head)) {
         return compare(feed);
     }
     if (ks_failed(ks_store_serve(feed->store, &view))) {
         return KS_RES(OK); /* keystores see that control is silent */
     }
-    return put(feed, &nothing, epoch, feed->head.revision);
+    return put(feed, &nothing, feed->head.revision);
 }
 
 static void look(void *argument)
@@ -342,8 +383,8 @@ static void take_change(void *argument)
         look_now(feed);
     } else if (feed->store && feed->compared) {
         drop_known(feed, &change->records);
-        bool failed = change->records.count > 0 &&
-                      ks_failed(put(feed, &change->records, feed->head.epoch, change->revision));
+        bool failed =
+            change->records.count > 0 && ks_failed(put(feed, &change->records, change->revision));
         if (failed) {
             feed->compared = false;
             look_now(feed);

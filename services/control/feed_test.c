@@ -166,6 +166,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
         struct ks_head head;
         assert_int_equal(ks_head_open(verifier, part.head, &head).code, KS_OK);
         assert_true(head.number > keystore->head.number);
+        assert_true(ks_head_follows(&keystore->head, &head));
         keystore->head = head;
         keystore->snapshot = part.snapshot;
         gauge_raise(&keystore->transfers);
@@ -189,6 +190,7 @@ static void follow(struct keystore *keystore)
     struct ks_follow_position had = {.revision = keystore->head.revision,
                                      .number = keystore->head.number};
     memcpy(had.epoch, keystore->head.epoch, sizeof(keystore->head.epoch));
+    memcpy(had.history, keystore->head.history, sizeof(keystore->head.history));
     keystore->transfers = keystore->closed = (struct gauge)GAUGE_INIT;
     keystore->text[0] = '\0';
     keystore->record_count = 0;
@@ -290,6 +292,10 @@ static void a_restart_of_control_costs_no_snapshot(void **state)
     follow(&keystore);
     await_revision(&keystore, before);
     leave(&keystore);
+    struct ks_store_status status;
+    ks_store_get_status(store, &status);
+    assert_string_equal(keystore.head.history, status.keystore_id);
+    int64_t since = keystore.head.since;
     change("account/2", NULL);
     stop();
     /* What changes while the feed does not listen, as after a crash between store and mirror. */
@@ -303,6 +309,8 @@ static void a_restart_of_control_costs_no_snapshot(void **state)
 
     await_revision(&keystore, last);
     assert_false(keystore.snapshot);
+    assert_string_equal(keystore.head.history, status.keystore_id);
+    assert_int_equal(keystore.head.since, since);
     assert_non_null(strstr(keystore.text, "account/1- "));
     assert_non_null(strstr(keystore.text, "account/2- "));
     assert_non_null(strstr(keystore.text, "account/4=four "));

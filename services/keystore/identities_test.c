@@ -132,6 +132,44 @@ static void a_state_that_control_has_not_signed_is_never_told(void **state)
     ks_rpc_channel_free(channel);
 }
 
+/*
+ * store.md 1, for those who follow control: its store was put back to a snapshot before revision 7, and
+ * has gone on. What it says is not taken, by a keystore that was restarted neither.
+ */
+static void a_control_that_went_back_is_refused_also_after_a_restart(void **state)
+{
+    (void)state;
+    struct ks_rpc_channel *channel = world_channel_of("frontend");
+    struct ks_rpc_stream *stream = follow(channel, 5);
+    struct ks_rpc_stream *keystores = world_stream_of_keystore();
+    fixture_set_put(&world.plane, "user/111122223333/alice", KS_LITERAL("value"), 7);
+    world_send_identities(keystores, "user/111122223333/alice", 7, false, &world.plane);
+    ks_rpc_stream_unref(keystores);
+    await_true(world_count(&world.message_count) > 0 && world.seen_revision == 7);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+
+    struct fixture_set back = {.history = "history-2", .since = 6};
+    fixture_set_put(&back, "user/111122223333/bob", KS_LITERAL("value"), 9);
+    for (int life = 0; life < 2; life++) {
+        unsigned asked = world_count(&world.asked_count);
+        await_true((keystores = world_stream_of_keystore()) != NULL);
+        world_send_identities(keystores, "user/111122223333/bob", 9, true, &back);
+        ks_rpc_stream_unref(keystores);
+        await_true(world_count(&world.asked_count) > asked);
+        assert_string_equal(world.asked_history, "history-1");
+        assert_int_equal(world.seen_revision, 7);
+        world_stop();
+        world_start();
+    }
+    fixture_set_done(&back);
+    channel = world_channel_of("frontend");
+    stream = follow(channel, 7);
+    assert_int_equal(world.seen_revision, 7);
+    ks_rpc_stream_unref(stream);
+    ks_rpc_channel_free(channel);
+}
+
 /* After a blip it asks for what comes after what it has, and passes on that alone. */
 static void a_blip_costs_the_difference_only(void **state)
 {
@@ -166,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(identities_reach_frontends_also_without_control_and_after_a_restart),
         TEST(a_state_that_control_has_not_signed_is_never_told),
+        TEST(a_control_that_went_back_is_refused_also_after_a_restart),
         TEST(a_blip_costs_the_difference_only),
     };
     return cmocka_run_group_tests(tests, world_group_set_up, world_group_tear_down);

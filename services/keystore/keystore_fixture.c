@@ -83,6 +83,7 @@ static void control_message(void *user, struct ks_rpc_stream *stream, ks_bytes m
     world.follower = ks_rpc_stream_ref(stream);
     world.asked_count++;
     snprintf(world.asked_epoch, sizeof(world.asked_epoch), "%s", request->epoch);
+    snprintf(world.asked_history, sizeof(world.asked_history), "%s", request->history);
     pthread_mutex_unlock(&world.lock);
     if (request->epoch[0] == '\0') {
         fixture_set_done(&world.plane);

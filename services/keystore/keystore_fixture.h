@@ -50,6 +50,7 @@ struct keystore_world {
     ks_code closed_code;
     struct ks_rpc_stream *follower; /* the stream on which the keystore follows control */
     char asked_epoch[64];           /* what it has asked for last, and how often it has asked */
+    char asked_history[64];
     unsigned asked_count;
 };
 

@@ -337,8 +337,8 @@ def identity_heads():
         total = [(a + b) % 65536 for a, b in zip(total, element)]
     digest = sha256(b"keystead/identity-set/v1\0" + struct.pack(">Q", len(records))
                     + struct.pack(">1024H", *total))
-    body = (b"\1" + short(b"0123456789abcdef") + struct.pack(">QQQ", 2**40, 1767225600123, 3)
-            + digest + long_(cert))
+    body = (b"\1" + short(b"0123456789abcdef") + short(b"history of control's copy")
+            + struct.pack(">QQQQ", 2**33, 2**40, 1767225600123, 3) + digest + long_(cert))
     signature = signer.sign(b"keystead/identity-head/v1\0" + body, ec.ECDSA(hashes.SHA256()))
     return [{"name": "three records", "epoch": "0123456789abcdef",
              "root_certificate": root_cert.hex(),

@@ -18,7 +18,8 @@ struct ks_merge {
     struct ks_rcu *rcu;
     struct ks_head_verifier *verifier;
     struct ks_crypto *crypto;
-    struct ks_follow_position position;
+    struct ks_head head;                /* of the newest version; number 0: there is none */
+    struct ks_follow_position position; /* what it says of that one */
     int64_t loading_ms; /* before there is a version: when the one that is connected last spoke */
     struct source sources[KS_MERGE_SOURCES_MAX];
 };
@@ -130,6 +131,8 @@ static ks_result publish(struct ks_merge *merge, struct source *source, const st
     merge->position =
         (struct ks_follow_position){.revision = head->revision, .number = head->number};
     memcpy(merge->position.epoch, head->epoch, sizeof(head->epoch));
+    memcpy(merge->position.history, head->history, sizeof(head->history));
+    merge->head = *head;
     return KS_RES(OK);
 }
 
@@ -141,6 +144,9 @@ static ks_result finish(struct ks_merge *merge, struct source *source,
     KS_TRY(ks_head_open(merge->verifier, part->head, &head));
     if (head.number <= merge->position.number) {
         return KS_RES(OK); /* another one has brought it, or a later one */
+    }
+    if (!ks_head_follows(&merge->head, &head)) {
+        return KS_RES(CONFLICT);
     }
     return publish(merge, source, &head, part->snapshot);
 }

@@ -58,8 +58,8 @@ bool ks_merge_open(struct ks_merge *merge, size_t index, int64_t now_ms,
  * Takes a part that a source's stream has brought. The part is borrowed for the call, and well
  * formed: following.h refuses all others.
  * Fails: LIMIT_EXCEEDED (too many records), VALIDATION (a malformed record or head), UNAUTHENTICATED
- * (the head is not control's, or speaks of another set than the one that has come); nothing is
- * published then, and the caller closes the stream.
+ * (the head is not control's, or speaks of another set than the one that has come), CONFLICT (control
+ * has gone back: ks_head_follows); nothing is published then, and the caller closes the stream.
  */
 KS_MUST_USE ks_result ks_merge_received(struct ks_merge *merge, size_t index, int64_t now_ms,
                                         const struct ks_follow_part *part);

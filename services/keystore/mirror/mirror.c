@@ -42,6 +42,7 @@ struct ks_identities {
     atomic_int_fast64_t revision;
     atomic_int_fast64_t heard_at_ns;
     atomic_bool heard;
+    atomic_bool refuses; /* control has gone back */
 };
 
 /* ---- What comes from control ---- */
@@ -131,6 +132,16 @@ static void note_head(struct ks_identities *mirror, const struct ks_head *head)
 {
     mirror->head = *head;
     atomic_store(&mirror->revision, head->revision);
+    atomic_store(&mirror->refuses, false);
+}
+
+/* Until somebody gives control's store a new epoch. The head on disk outlasts restarts. */
+static void note_went_back(struct ks_identities *mirror, const struct ks_head *head)
+{
+    if (!atomic_exchange(&mirror->refuses, true)) {
+        ks_log(ERROR, "control has gone back, and what it says is refused",
+               KS_NUMBER("revision", head->revision));
+    }
 }
 
 static ks_result finish(struct ks_identities *mirror, const struct ks_follow_part *part)
@@ -139,6 +150,10 @@ static ks_result finish(struct ks_identities *mirror, const struct ks_follow_par
     KS_TRY(ks_head_open(mirror->verifier, part->head, &sealing.head));
     if (sealing.head.number <= mirror->head.number) {
         return KS_RES(OK); /* it was said before */
+    }
+    if (!ks_head_follows(&mirror->head, &sealing.head)) {
+        note_went_back(mirror, &sealing.head);
+        return KS_RES(CONFLICT);
     }
     if (part->snapshot) {
         KS_TRY(ks_mirror_db_stage_finish(mirror->db, seal, &sealing));
@@ -184,6 +199,7 @@ static bool on_open(void *user, struct ks_follow_position *position)
     position->number = mirror->head.number;
     if (!mirror->starts_over) {
         memcpy(position->epoch, mirror->head.epoch, sizeof(mirror->head.epoch));
+        memcpy(position->history, mirror->head.history, sizeof(mirror->head.history));
         position->revision = mirror->head.revision;
     }
     return true;
@@ -306,5 +322,6 @@ void ks_identities_get_status(struct ks_identities *mirror, struct ks_identities
     int64_t since_ns = ks_clock_boot_ns(&ks_clock_system) - atomic_load(&mirror->heard_at_ns);
     *ret_status = (struct ks_identities_status){.revision = atomic_load(&mirror->revision),
                                                 .silence_ms = since_ns / KS_NS_PER_MS,
-                                                .heard = atomic_load(&mirror->heard)};
+                                                .heard = atomic_load(&mirror->heard),
+                                                .refuses = atomic_load(&mirror->refuses)};
 }

@@ -38,6 +38,7 @@ struct ks_identities_status {
     int64_t revision;   /* 0: nothing is here yet */
     int64_t silence_ms; /* since control's newest word has come, or since the start */
     bool heard;         /* a word has come since the start */
+    bool refuses;       /* control has gone back (ks_head_follows): nothing is taken from it */
 };
 
 /*

@@ -120,7 +120,11 @@ static void report_identities(const struct ks_operators_options *options, struct
     ks_identities_get_status(options->mirror, &mirror);
     response->identities_revision = mirror.revision;
     response->identities_silence_ms = mirror.silence_ms;
-    if (mirror.silence_ms > KS_IDENTITIES_SILENCE_MS) {
+    if (mirror.refuses) {
+        report->alarms[response->n_alarms++] = ks_lend_text(
+            "the control plane has gone back: what it says is refused, and new users and revocations "
+            "do not arrive; docs/operations/etcd-went-back.md");
+    } else if (mirror.silence_ms > KS_IDENTITIES_SILENCE_MS) {
         (void)snprintf(report->silence, sizeof(report->silence),
                        "nothing was heard of control for %lld s: new users and revocations do not "
                        "arrive; see that control runs and control_address leads to it",
