@@ -251,7 +251,7 @@ bool ks_attempt_record_is_due(ks_bytes value, int64_t now_ms)
         return false;
     }
     int64_t created_at_ms = ((const STORED(RequestRecord) *)message)->created_at_ms;
-    return now_ms - created_at_ms > KS_ATTEMPT_KEPT_MS;
+    return created_at_ms < now_ms - KS_ATTEMPT_KEPT_MS; /* it may say any date */
 }
 
 /* ---- The real store ---- */

@@ -451,6 +451,24 @@ static void a_clock_that_nobody_has_set_is_none(void **state)
     }
 }
 
+/* The addition of its age must not pass the last number there is; UBSan sees it. */
+static void what_a_keystore_says_of_no_time_counts_for_nothing_however_old_it_is(void **state)
+{
+    (void)state;
+    static const int64_t said[] = {INT64_MAX, INT64_MIN, KS_CELLTIME_FIRST_MS - 1};
+    for (size_t i = 0; i < KS_COUNT(said); i++) {
+        struct ks_celltime time = {.has_own = true};
+        const struct ks_celltime_word before[] = {{"b", 1, START_MS}};
+        const struct ks_celltime_word word[] = {{"b", 2, said[i]}};
+        ks_celltime_begin(&time, now_ns());
+        ks_celltime_hear(&time, before, 1, now_ns());
+        ks_celltime_hear(&time, word, 1, now_ns());
+        ks_celltime_step(&time, START_MS, now_ns() + KS_NS_PER_S);
+        assert_true(time.is_known);
+        assert_near(time.withdrawal_ms, START_MS);
+    }
+}
+
 /* ---- A clock alone ---- */
 
 static struct ks_celltime alone;
@@ -642,6 +660,7 @@ int main(void)
         THREE(before_anybody_was_listened_to_nothing_is_known),
         THREE(those_who_are_gone_are_waited_for_ten_seconds),
         THREE(a_clock_that_nobody_has_set_is_none),
+        cmocka_unit_test(what_a_keystore_says_of_no_time_counts_for_nothing_however_old_it_is),
         ALONE(a_clock_alone_that_is_steady_is_the_time),
         ALONE(a_step_of_a_clock_alone_is_believed_late),
         ALONE(a_step_that_is_taken_back_leaves_no_trace),

@@ -31,7 +31,7 @@ static bool certificate_is_due(ks_bytes value, int64_t now_ms)
     KS_ARENA_AUTO arena = {.len_max = RECORD_LEN_MAX};
     STORED(CertificateRecord) * record;
     return !ks_failed(ks_certificate_read(value, &arena, &record)) &&
-           now_ms - record->not_after_ms > KEEP_MS;
+           record->not_after_ms < now_ms - KEEP_MS; /* it may say any date */
 }
 
 static const struct ks_expired_kind kinds[KIND_COUNT] = {

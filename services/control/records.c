@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pkg/arn/name.h"
+
 __attribute__((format(printf, 1, 2))) static struct ks_record_key make_key(const char *format, ...)
 {
     struct ks_record_key key;
@@ -56,6 +58,14 @@ bool ks_serial_is_valid(const char *text)
     return len >= 2 && len <= KS_SERIAL_HEX_MAX && strspn(text, "0123456789abcdef") == len;
 }
 
+/* ARNs are made of what a record of a user says. */
+static ks_result check_user(const STORED(UserRecord) * record)
+{
+    bool valid = ks_account_is_valid(ks_bytes_of(record->account)) &&
+                 ks_user_name_is_valid(ks_bytes_of(record->name));
+    return valid ? KS_RES(OK) : KS_RES(CORRUPT);
+}
+
 #define READ(type)                                                                                 \
     do {                                                                                           \
         ProtobufCMessage *message = NULL;                                                          \
@@ -72,7 +82,11 @@ ks_result ks_account_read(ks_bytes value, struct ks_arena *arena,
 
 ks_result ks_user_read(ks_bytes value, struct ks_arena *arena, STORED(UserRecord) * *ret_record)
 {
-    READ(user_record);
+    ProtobufCMessage *message = NULL;
+    KS_TRY(ks_record_read(STORED_TYPE(user_record), value, arena, &message));
+    KS_TRY(check_user((const STORED(UserRecord) *)message));
+    *ret_record = (STORED(UserRecord) *)message;
+    return KS_RES(OK);
 }
 
 ks_result ks_certificate_read(ks_bytes value, struct ks_arena *arena,
@@ -102,7 +116,15 @@ ks_result ks_user_load(const struct ks_store_view *view, const char *account, co
                        struct ks_arena *arena, STORED(UserRecord) * *ret_record,
                        int64_t *ret_revision)
 {
-    LOAD(user_record, ks_user_key(account, name));
+    struct ks_record_key key = ks_user_key(account, name);
+    ProtobufCMessage *message = NULL;
+    int64_t revision = 0;
+    KS_TRY(ks_record_load(view, ks_record_key_bytes(&key), STORED_TYPE(user_record), arena,
+                          &message, &revision));
+    KS_TRY(check_user((const STORED(UserRecord) *)message));
+    *ret_record = (STORED(UserRecord) *)message;
+    *ret_revision = revision;
+    return KS_RES(OK);
 }
 
 ks_result ks_certificate_load(const struct ks_store_view *view, const char *serial_hex,

@@ -46,7 +46,7 @@ bool ks_serial_is_valid(const char *text);
  * ret_record, ret_revision  the record and the revision of its last change; unchanged on failure.
  *
  * Fails: NOT_FOUND (there is no such record), CORRUPT (its bytes have not its form, or one of a
- * newer program), LIMIT_EXCEEDED (the arena is full).
+ * newer program; a user's account or name is no name of one), LIMIT_EXCEEDED (the arena is full).
  */
 KS_MUST_USE ks_result ks_account_load(const struct ks_store_view *view, const char *account,
                                       struct ks_arena *arena, STORED(AccountRecord) * *ret_record,

@@ -98,6 +98,7 @@ static void pack_user(uint32_t format, struct ks_buffer *out)
 {
     user_record record = KEYSTEAD__STORAGE__V1__USER_RECORD__INIT;
     record.format = format;
+    record.account = (char[]){"111122223333"};
     record.name = (char[]){"alice"};
     pack(&record.base, out);
 }
@@ -173,6 +174,28 @@ static void what_is_no_record_is_refused(void **state)
     }
 }
 
+/* ARNs are made of both, and an ARN of anything else ends the process. */
+static void a_user_of_names_that_no_user_has_is_refused(void **state)
+{
+    (void)state;
+    static char *const names[][2] = {{"", "alice"},
+                                     {"11112222333", "alice"},
+                                     {"111122223333", ""},
+                                     {"111122223333", "al/ice"},
+                                     {"111122223333", ".."}};
+    for (size_t i = 0; i < KS_COUNT(names); i++) {
+        KS_BUFFER_AUTO value = {.len_max = VALUE_LEN_MAX};
+        KS_ARENA_AUTO arena = {.len_max = 4 * VALUE_LEN_MAX};
+        user_record record = KEYSTEAD__STORAGE__V1__USER_RECORD__INIT;
+        record.format = 1;
+        record.account = names[i][0];
+        record.name = names[i][1];
+        pack(&record.base, &value);
+
+        assert_int_equal(read_user(ks_buffer_bytes(&value), &arena), KS_CORRUPT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_serial_is_2_to_40_lower_case_hex_digits),
         cmocka_unit_test(a_newer_format_is_refused),
         cmocka_unit_test(what_is_no_record_is_refused),
+        cmocka_unit_test(a_user_of_names_that_no_user_has_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -11,9 +11,10 @@
 
 #include "pkg/store/store_fixture.h"
 
-#define CLUSTER   77U
-#define NONCE     "0123456789abcdef"
-#define EVENT_MAX 8U
+#define CLUSTER      77U
+#define NONCE        "0123456789abcdef"
+#define EVENT_MAX    8U
+#define LONG_KEY_LEN 600U /* beyond what LMDB takes */
 
 static struct ks_layout layout;
 static const struct ks_copy_source source = {.cluster_id = CLUSTER, .epoch = "e"};
@@ -319,6 +320,20 @@ static void keys_of_others_are_passed_over(void **state)
     assert_int_equal(position_of(bench).data_revision, 0);
 }
 
+/* LMDB takes no such key, also none to delete: the copy must not be given up for it. */
+static void a_key_that_is_too_long_for_a_record_is_passed_over(void **state)
+{
+    struct bench *bench = *state;
+    static char key[LONG_KEY_LEN + 1];
+    memset(key, 'x', LONG_KEY_LEN);
+    add_rev(bench, 101, 6);
+    add_put(bench, 101, key, NULL);
+    add_put(bench, 101, key, "x");
+    add_event(bench, 101, ks_layout_keystore_key(&layout, &bench->arena, key), NULL);
+
+    assert_int_equal(apply(bench), KS_APPLY_DONE);
+}
+
 /* ---- A load: pages and events in any order ---- */
 
 #define LOAD_KEYS  6U
@@ -456,6 +471,7 @@ int main(void)
         TEST(pages_and_events_in_any_order_make_the_same_copy),
         TEST(another_cluster_or_epoch_ends_it),
         TEST(keys_of_others_are_passed_over),
+        TEST(a_key_that_is_too_long_for_a_record_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

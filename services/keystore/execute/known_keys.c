@@ -69,7 +69,7 @@ ks_result ks_known_keys_read(struct ks_known_keys *known, const struct ks_arn_ho
     }
     struct entry *entry = &known->entries[known->count];
     STORED(KeyRecord) *read = NULL;
-    KS_TRY(ks_record_read_key(record->value, &known->arena, &read));
+    KS_TRY(ks_record_read_key_at(record->key, record->value, &known->arena, &read));
     KS_TRY(ks_about_new(record->key, record->value, &known->arena, &entry->key.about));
     entry->account = ks_arena_dup(&known->arena, ks_bytes_of(home->account));
     entry->key_id = ks_arena_dup(&known->arena, ks_bytes_of(key_id));

@@ -16,6 +16,7 @@
 #define ACCOUNT "111122223333"
 #define OTHER   "444455556666"
 #define KEY_ID  "0b4f9c9e-6f5d-4b8b-9b0e-000000000001"
+#define NAME    "key/" ACCOUNT "/" KEY_ID
 #define ARN     "arn:aws:kms:ap-seoul-1:" ACCOUNT ":key/" KEY_ID
 
 static const struct ks_arn_home home = {"aws", "ap-seoul-1", ACCOUNT};
@@ -26,6 +27,8 @@ static void write_record(struct ks_buffer *bytes)
     STORED(KeyMaterial) * materials[] = {&material};
     STORED(KeyRecord) record = STORED_NEW(KEY_RECORD);
     record.format = KS_RECORD_FORMAT;
+    record.account = ks_lend_text(ACCOUNT);
+    record.key_id = ks_lend_text(KEY_ID);
     record.description = ks_lend_text("of a test");
     record.materials = materials;
     record.n_materials = 1;
@@ -39,8 +42,7 @@ static void write_record(struct ks_buffer *bytes)
 static ks_result read_as(struct ks_known_keys *known, const char *key_id, ks_bytes value,
                          const struct ks_known_key **ret_key)
 {
-    const struct ks_store_record record = {
-        .key = KS_LITERAL("key/k"), .value = value, .revision = 7};
+    const struct ks_store_record record = {.key = KS_LITERAL(NAME), .value = value, .revision = 7};
     return ks_known_keys_read(known, &home, key_id, &record, ret_key);
 }
 
@@ -61,7 +63,7 @@ static void what_was_read_is_found_by_its_account_and_id_alone(void **state)
     assert_string_equal(key->arn.text, ARN);
     assert_string_equal(key->record->description, "of a test");
     assert_int_equal(key->revision, 7);
-    assert_true(ks_bytes_equal(key->about->name, KS_LITERAL("key/k")));
+    assert_true(ks_bytes_equal(key->about->name, KS_LITERAL(NAME)));
     assert_true(ks_bytes_equal(key->about->record, ks_buffer_bytes(&bytes)));
     ks_known_keys_unref(known);
 }

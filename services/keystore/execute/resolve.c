@@ -8,6 +8,7 @@
 #include "pkg/keystate/keystate.h"
 #include "services/keystore/execute/known_keys.h"
 #include "services/keystore/execute/trust.h"
+#include "services/keystore/records/alias.h"
 #include "services/keystore/records/key.h"
 #include "services/keystore/records/name.h"
 
@@ -28,31 +29,42 @@ static void take_known(struct ks_call *call, struct ks_target *target,
     ks_call_rest_on(call, known->revision);
 }
 
-/*
- * Reads a key's record, for the other items of the message, too, if the view is theirs and there is
- * room. Fails: CORRUPT.
- */
-static ks_result read_key(struct ks_call *call, struct ks_target *target,
+/* Reads a key's record for this call alone. Fails: CORRUPT, LIMIT_EXCEEDED. */
+static ks_result read_own(struct ks_call *call, struct ks_target *target,
                           const struct ks_store_record *record)
 {
-    struct ks_arn_home home = home_of(call, target->account);
-    const struct ks_known_key *known = NULL;
-    ks_result result = call->message
-                           ? ks_known_keys_read(call->known, &home, target->key_id, record, &known)
-                           : KS_RES(LIMIT_EXCEEDED);
-    if (result.code != KS_LIMIT_EXCEEDED) {
-        KS_TRY(result);
-        take_known(call, target, known);
-        return KS_RES(OK);
-    }
     STORED(KeyRecord) *key = NULL;
     struct ks_known_key own = {.revision = record->revision};
-    KS_TRY(ks_record_read_key(record->value, &call->arena, &key));
+    KS_TRY(ks_record_read_key_at(record->key, record->value, &call->arena, &key));
     KS_TRY(ks_about_new(record->key, record->value, &call->arena, &own.about));
+    const struct ks_arn_home home = home_of(call, target->account);
     ks_arn_of_key(&home, target->key_id, &own.arn);
     own.record = key;
     take_known(call, target, &own);
     return KS_RES(OK);
+}
+
+/*
+ * Reads a key's record, for the other items of the message, too, if the view is theirs and there is
+ * room. Fails: CORRUPT (with an alarm), LIMIT_EXCEEDED.
+ */
+static ks_result read_key(struct ks_call *call, struct ks_target *target,
+                          const struct ks_store_record *record)
+{
+    const struct ks_arn_home home = home_of(call, target->account);
+    const struct ks_known_key *known = NULL;
+    ks_result result = call->message
+                           ? ks_known_keys_read(call->known, &home, target->key_id, record, &known)
+                           : KS_RES(LIMIT_EXCEEDED);
+    if (known) {
+        take_known(call, target, known);
+    } else if (result.code == KS_LIMIT_EXCEEDED) {
+        result = read_own(call, target, record);
+    }
+    if (result.code == KS_CORRUPT) {
+        ks_trust_alarm(call->env->trust, record->key);
+    }
+    return result;
 }
 
 /*
@@ -108,9 +120,13 @@ static ks_result find_alias(struct ks_call *call, struct ks_target *target)
         return KS_RES(OK);
     }
     KS_TRY(result);
-    ProtobufCMessage *message = NULL;
-    KS_TRY(ks_record_read(STORED_TYPE(alias_record), record.value, &call->arena, &message));
-    target->key_id = ((const STORED(AliasRecord) *)message)->key_id;
+    STORED(AliasRecord) *alias = NULL;
+    result = ks_record_read_alias(record.key, record.value, &call->arena, &alias);
+    if (result.code == KS_CORRUPT) {
+        ks_trust_alarm(call->env->trust, ks_name_bytes(&name));
+    }
+    KS_TRY(result);
+    target->key_id = alias->key_id;
     target->alias_revision = record.revision;
     ks_call_rest_on(call, record.revision);
     KS_TRY(find_key(call, target));

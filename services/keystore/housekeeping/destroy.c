@@ -73,13 +73,16 @@ static ks_result read_grants(const struct ks_store_view *view, struct doomed *do
     return ks_store_scan(view, prefix, (ks_bytes){0}, take_first_grant, doomed);
 }
 
-/* With the compares of what it found. */
+/*
+ * With the compares of what it found. The key's record says what its aliases are; a record of one
+ * that is missing keeps no key from being destroyed, and must be missing still.
+ */
 static ks_result read_doomed(const struct ks_store_view *view, const struct ks_name *name,
                              struct doomed *doomed, struct ks_change *change)
 {
     struct ks_store_record record;
     KS_TRY(ks_store_get(view, ks_name_bytes(name), &record));
-    KS_TRY(ks_record_read_key(record.value, &doomed->arena, &doomed->key));
+    KS_TRY(ks_record_read_key_at(record.key, record.value, &doomed->arena, &doomed->key));
     KS_TRY(ks_about_new(record.key, record.value, &doomed->arena, &doomed->about));
     ks_change_compare(change, ks_name_bytes(name), record.revision);
     KS_TRY(read_current(view, doomed, change));
@@ -89,8 +92,12 @@ static ks_result read_doomed(const struct ks_store_view *view, const struct ks_n
     doomed->alias_count = count < ALIASES_A_STEP ? count : ALIASES_A_STEP;
     for (size_t i = 0; i < doomed->alias_count; i++) {
         struct ks_name alias = ks_name_alias(doomed->key->account, alias_of(doomed, i));
-        KS_TRY(ks_store_get(view, ks_name_bytes(&alias), &record));
-        ks_change_compare(change, ks_name_bytes(&alias), record.revision);
+        ks_result found = ks_store_get(view, ks_name_bytes(&alias), &record);
+        if (ks_failed(found) && found.code != KS_NOT_FOUND) {
+            return found;
+        }
+        int64_t revision = ks_failed(found) ? 0 : record.revision;
+        ks_change_compare(change, ks_name_bytes(&alias), revision);
     }
     return KS_RES(OK);
 }
@@ -199,6 +206,20 @@ static ks_result prepare(struct ks_store *store, const struct ks_name *name, int
     return due ? KS_RES(OK) : KS_RES(INVALID_STATE);
 }
 
+/*
+ * Nothing goes on the word of a record that no hsm has made: of its aliases and grants, either.
+ * Fails: CORRUPT (the record is not authentic), or as ks_sync_hsm.
+ */
+static ks_result check(struct ks_hsm_link *link, struct doomed *doomed)
+{
+    INTERNAL(HsmCheckRecords) wish = INTERNAL_NEW(HSM_CHECK_RECORDS);
+    INTERNAL(HsmRequest) request = INTERNAL_NEW(HSM_REQUEST);
+    request.operation_case = INTERNAL_ENUM(HSM_REQUEST__OPERATION_CHECK_RECORDS);
+    request.check_records = &wish;
+    const INTERNAL(HsmReply) *reply = NULL;
+    return ks_sync_hsm_about(link, &request, doomed->about, &doomed->arena, &reply);
+}
+
 /* Adds what the present step does. ret_done: it is the end of the key. Fails: as ks_destroy_key. */
 static ks_result take_next(struct ks_hsm_link *link, struct doomed *doomed,
                            const struct ks_name *name, struct ks_change *change, bool *ret_done)
@@ -222,6 +243,9 @@ static ks_result take_step(struct ks_store *store, struct ks_hsm_link *link,
     KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
     struct doomed doomed = {.arena = {.len_max = ARENA_LEN_MAX}};
     ks_result result = prepare(store, name, now_ms, &doomed, &change);
+    if (!ks_failed(result)) {
+        result = check(link, &doomed);
+    }
     if (!ks_failed(result)) {
         result = take_next(link, &doomed, name, &change, ret_done);
     }

@@ -8,13 +8,17 @@
 
 #include <cmocka.h>
 
+#include "pkg/authentic/authentic.h"
 #include "pkg/base/mem.h"
+#include "pkg/record/change.h"
+#include "pkg/record/record.h"
 #include "pkg/store/store_fixture.h"
 #include "services/keystore/fixture/cell_fixture.h"
 #include "services/keystore/housekeeping/destroy.h"
 #include "services/keystore/housekeeping/housekeeping.h"
 #include "services/keystore/records/due.h"
 #include "services/keystore/records/name.h"
+#include "services/keystore/worker/sync.h"
 #include "tests/harness/gauge.h"
 
 #define MS_PER_DAY (24LL * 3600 * 1000)
@@ -58,11 +62,19 @@ static int set_up(void **state)
     return 0;
 }
 
+/* Whatever is put comes into the copy, as while a copy is loaded. */
+static int set_up_open(void **state)
+{
+    cell.is_open = true;
+    return set_up(state);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
     ks_housekeeping_free(housekeeping);
     cell_stop(&cell);
+    cell.is_open = false;
     return 0;
 }
 
@@ -361,6 +373,90 @@ static void a_destroyed_key_takes_all_its_records_along(void **state)
     assert_int_equal(count("destroyed/"), 1);
 }
 
+/* An alias whose own record is gone: what the key's record says is done all the same. */
+static void a_missing_record_of_an_alias_keeps_no_key_from_being_destroyed(void **state)
+{
+    (void)state;
+    cell_create_alias(&cell, "alias/kept", key_id);
+    cell_create_alias(&cell, "alias/lost", key_id);
+    schedule_deletion();
+    struct ks_name lost = ks_name_alias(CELL_ACCOUNT, "alias/lost");
+    KS_STORE_VIEW_AUTO view = {0};
+    struct ks_store_record record;
+    assert_int_equal(ks_store_peek(cell.store, &view).code, KS_OK);
+    assert_int_equal(ks_store_get(&view, ks_name_bytes(&lost), &record).code, KS_OK);
+    assert_int_equal(fixture_put(cell.store, lost.text, NULL, record.revision).code, KS_OK);
+
+    cell.ahead_ms = 31 * MS_PER_DAY;
+    keep_house();
+
+    assert_int_equal(count("key/"), 0);
+    assert_int_equal(count("alias/"), 0);
+    assert_int_equal(count("keyalias/"), 0);
+    assert_int_equal(count("gone/key/"), 1);
+}
+
+/* A record that is due, as somebody who writes the store puts it: its MAC is no hsm's. */
+static void forge_due_key(const char *alias_name)
+{
+    static const uint8_t mac[KS_AUTHENTIC_MAC_LEN];
+    STORED(KeyAlias) alias = STORED_NEW(KEY_ALIAS);
+    STORED(KeyAlias) * aliases[] = {&alias};
+    STORED(KeyMaterial) material = STORED_NEW(KEY_MATERIAL);
+    STORED(KeyMaterial) * materials[] = {&material};
+    STORED(KeyRecord) key = STORED_NEW(KEY_RECORD);
+    KS_BUFFER_AUTO body = {.len_max = 4096};
+    KS_BUFFER_AUTO value = {.len_max = 4096};
+    alias.name = ks_lend_text(alias_name);
+    key.format = 1;
+    key.account = ks_lend_text(CELL_ACCOUNT);
+    key.key_id = key_id;
+    key.state = STORED_ENUM(KEY_STATE__KEY_STATE_PENDING_DELETION);
+    key.deletion_at_ms = 1;
+    key.materials = materials;
+    key.n_materials = 1;
+    key.aliases = aliases;
+    key.n_aliases = alias_name[0] != '\0' ? 1 : 0;
+    assert_int_equal(ks_record_write(&key.base, &body).code, KS_OK);
+    const struct ks_authentic forged = {ks_buffer_bytes(&body), UINT64_MAX, 1, mac};
+    assert_int_equal(ks_authentic_write(&forged, &value).code, KS_OK);
+    struct ks_name name = ks_name_key(CELL_ACCOUNT, key_id);
+    KS_CHANGE_AUTO change = {.result = KS_RES(OK)};
+    ks_change_put_bytes(&change, ks_name_bytes(&name), ks_buffer_bytes(&value));
+    assert_int_equal(ks_sync_commit(cell.store, &change, NULL).code, KS_OK);
+}
+
+/* Names would be made of it that no record has. The next keystore on duty would meet it, too. */
+static void a_forged_record_that_is_due_ends_no_keystore(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"x", "alias/", "alias/a b"};
+    for (size_t i = 0; i < KS_COUNT(names); i++) {
+        cell_create_key(&cell, key_id);
+        forge_due_key(names[i]);
+        struct ks_name name = ks_name_key(CELL_ACCOUNT, key_id);
+
+        keep_house();
+
+        assert_int_equal(ks_destroy_key(cell.store, cell.link, &name, wall_ms(NULL)).code,
+                         KS_CORRUPT);
+    }
+    assert_int_equal(count("gone/key/"), 0);
+}
+
+/* Grants go before the key does, and only on the word of a record that an hsm has made. */
+static void a_forged_record_that_is_due_takes_no_grant_along(void **state)
+{
+    (void)state;
+    put_grants(key_id, GRANTS);
+    forge_due_key("");
+
+    keep_house();
+
+    assert_int_equal(count("grant/"), GRANTS);
+    assert_int_equal(count("key/"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +471,10 @@ int main(void)
         cmocka_unit_test(a_failure_of_the_store_ends_the_step_and_one_of_a_key_does_not),
         TEST(a_key_whose_deletion_was_cancelled_stays),
         TEST(a_destroyed_key_takes_all_its_records_along),
+        cmocka_unit_test_setup_teardown(
+            a_missing_record_of_an_alias_keeps_no_key_from_being_destroyed, set_up_open, tear_down),
+        TEST(a_forged_record_that_is_due_ends_no_keystore),
+        TEST(a_forged_record_that_is_due_takes_no_grant_along),
         TEST(keys_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,13 +6,19 @@
 
 #define ARENA_LEN_MAX (1024U * 1024U)
 
+/* The sum; the last time there is, if that is later. A record may say any date. */
+static int64_t later(int64_t ms, int64_t by_ms)
+{
+    return ms > INT64_MAX - by_ms ? INT64_MAX : ms + by_ms;
+}
+
 static int64_t due_request(ks_bytes value, struct ks_arena *arena)
 {
     ProtobufCMessage *message = NULL;
     if (ks_failed(ks_record_read(STORED_TYPE(request_record), value, arena, &message))) {
         return 0;
     }
-    return ((const STORED(RequestRecord) *)message)->created_at_ms + KS_ATTEMPT_KEPT_MS + 1;
+    return later(((const STORED(RequestRecord) *)message)->created_at_ms, KS_ATTEMPT_KEPT_MS + 1);
 }
 
 static int64_t due_key(ks_bytes value, struct ks_arena *arena)
@@ -29,8 +35,8 @@ static int64_t due_destroyed(ks_bytes value, struct ks_arena *arena)
     if (ks_failed(ks_record_read(STORED_TYPE(destroyed_key_record), value, arena, &message))) {
         return 0;
     }
-    return ((const STORED(DestroyedKeyRecord) *)message)->destroyed_at_ms + KS_DESTROYED_KEPT_MS +
-           1;
+    return later(((const STORED(DestroyedKeyRecord) *)message)->destroyed_at_ms,
+                 KS_DESTROYED_KEPT_MS + 1);
 }
 
 /* A kind of records, and when one of it is due; not above 0: never. */
