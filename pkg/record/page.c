@@ -13,7 +13,7 @@ struct walk {
     ks_result result;
 };
 
-/* A record beyond the last one tells that a page follows. */
+/* A record beyond the last one, or one that finds no room, tells that a page follows. */
 static bool visit(void *user, const struct ks_store_record *record)
 {
     struct walk *walk = user;
@@ -22,9 +22,15 @@ static bool visit(void *user, const struct ks_store_record *record)
         return false;
     }
     size_t prefix_len = walk->page->prefix.len;
-    walk->last = (ks_bytes){record->key.ptr + prefix_len, record->key.len - prefix_len};
+    ks_bytes name = {record->key.ptr + prefix_len, record->key.len - prefix_len};
+    walk->result = walk->add(walk->user, name, record);
+    if (walk->result.code == KS_LIMIT_EXCEEDED && walk->count > 0) {
+        walk->result = KS_RES(OK);
+        walk->more = true;
+        return false;
+    }
+    walk->last = name;
     walk->count++;
-    walk->result = walk->add(walk->user, walk->last, record);
     return !ks_failed(walk->result);
 }
 

@@ -22,13 +22,16 @@ struct ks_page {
 
 /*
  * Calls add for each record of the page, in order, with its name, which lasts as long as the view.
- * A page that is cut short by a failure must not be answered with.
+ * A page ends by its count, or by what its owner has room for: before the first record for which add
+ * fails with LIMIT_EXCEEDED, as long as one record was added. What follows comes with the next page.
+ * A page that is cut short by another failure must not be answered with.
  *
  * ret_marker  at least KS_MARKER_LEN_MAX + 1 bytes; NUL-terminated, "" if no page follows. Written
  *             on success only.
  *
  * Fails: INVALID_MARKER (the marker is not one of this list), CORRUPT (the view can't be read),
- * INTERNAL (OpenSSL), or the first failure of add, after which add is not called again.
+ * INTERNAL (OpenSSL), LIMIT_EXCEEDED (add has no room for the first record), or the first other
+ * failure of add, after which add is not called again.
  */
 KS_MUST_USE ks_result ks_page_read(const struct ks_store_view *view, const struct ks_page *page,
                                    ks_result (*add)(void *user, ks_bytes name,

@@ -61,11 +61,13 @@ static int tear_down(void **state)
 
 /* ---- Pages ---- */
 
+static ks_code failure = KS_CORRUPT;
+
 /* Fails at the record named by user, if it is not NULL. */
 static ks_result add(void *user, ks_bytes name, const struct ks_store_record *record)
 {
     if (user && ks_bytes_equal(name, ks_bytes_of(user))) {
-        return KS_RES(LIMIT_EXCEEDED);
+        return (ks_result){failure};
     }
     assert_true(record->value.len > 0);
     size_t len = strlen(names);
@@ -125,10 +127,34 @@ static void a_failure_of_add_ends_the_page_and_leaves_the_marker(void **state)
     const struct ks_page page = page_of(NULL, RECORDS);
     char second[] = "1";
 
-    assert_int_equal(ks_page_read(&view, &page, add, second, marker).code, KS_LIMIT_EXCEEDED);
+    assert_int_equal(ks_page_read(&view, &page, add, second, marker).code, KS_CORRUPT);
 
     assert_string_equal(names, " 0");
     assert_string_equal(marker, "untouched");
+}
+
+/* A page that is full by bytes is whole: the next one begins with the record that found no room. */
+static void a_record_without_room_ends_the_page_and_begins_the_next(void **state)
+{
+    (void)state;
+    char marker[KS_MARKER_LEN_MAX + 1] = "";
+    char third[] = "2";
+    const struct ks_page first = page_of(NULL, RECORDS);
+    failure = KS_LIMIT_EXCEEDED;
+    ks_result ended = ks_page_read(&view, &first, add, third, marker);
+    assert_int_equal(ended.code, KS_OK);
+    assert_string_equal(names, " 0 1");
+    assert_true(marker[0] != '\0');
+
+    const struct ks_page second = page_of(marker, RECORDS);
+    char next[KS_MARKER_LEN_MAX + 1] = "untouched";
+    ks_result none = ks_page_read(&view, &second, add, third, next);
+    failure = KS_CORRUPT;
+    assert_int_equal(none.code, KS_LIMIT_EXCEEDED);
+    assert_string_equal(next, "untouched");
+    assert_int_equal(ks_page_read(&view, &second, add, NULL, next).code, KS_OK);
+    assert_string_equal(names, " 0 1 2 3 4");
+    assert_string_equal(next, "");
 }
 
 static void refuses_a_marker_of_another_list_and_one_that_is_too_long(void **state)
@@ -324,6 +350,7 @@ int main(void)
         TEST(pages_hold_each_record_of_the_prefix_once_and_in_order),
         TEST(a_page_begins_behind_a_record_that_is_gone),
         TEST(a_failure_of_add_ends_the_page_and_leaves_the_marker),
+        TEST(a_record_without_room_ends_the_page_and_begins_the_next),
         TEST(refuses_a_marker_of_another_list_and_one_that_is_too_long),
         TEST(a_record_is_loaded_with_the_revision_of_its_last_change),
         TEST(finds_what_is_due_under_its_prefix_with_its_revision),

@@ -10,12 +10,27 @@
 #include "services/keystore/execute/check_records.h"
 #include "services/keystore/execute/trust.h"
 
+#define ANSWER_ROOM (1024U * 1024U) /* bytes that stay for the end of a call: has_room */
+
+/* The records of a request are read into the arena alone: what comes from beyond has a bound. */
+static void *alloc_beyond(struct ks_call *call, size_t len)
+{
+    call->is_full = true;
+    void *place = ks_arena_alloc(&call->beyond, len);
+    assert(place);
+    return place;
+}
+
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size)
 {
     assert(size > 0 && count <= KS_CALL_ARENA_MAX / size);
     void *place = ks_arena_alloc(&call->arena, count * size);
-    assert(place);
-    return place;
+    return place ? place : alloc_beyond(call, count * size);
+}
+
+bool ks_call_has_room(const struct ks_call *call, size_t len)
+{
+    return !call->is_full && call->arena.len_max - call->arena.len >= ANSWER_ROOM + len;
 }
 
 void *ks_call_pointers(struct ks_call *call, size_t count)
@@ -25,8 +40,10 @@ void *ks_call_pointers(struct ks_call *call, size_t count)
 
 char *ks_call_dup(struct ks_call *call, ks_bytes bytes)
 {
-    char *copy = ks_arena_dup(&call->arena, bytes);
-    assert(copy);
+    char *copy = ks_call_alloc(call, bytes.len + 1, 1);
+    if (bytes.len > 0) {
+        memcpy(copy, bytes.ptr, bytes.len);
+    }
     return copy;
 }
 
@@ -52,6 +69,9 @@ void ks_call_rest_on_prefix(struct ks_call *call, ks_bytes prefix)
 void ks_call_rest_on_record(struct ks_call *call, const struct ks_store_record *record)
 {
     ks_call_rest_on(call, record->revision);
+    if (ks_trust_knows(call->env->trust, record->key, record->value)) {
+        return;
+    }
     if (call->other_count == call->other_room) {
         size_t room = 2 * call->other_room + 4;
         struct ks_about **others = ks_call_pointers(call, room);
@@ -63,7 +83,10 @@ void ks_call_rest_on_record(struct ks_call *call, const struct ks_store_record *
     }
     ks_result result =
         ks_about_new(record->key, record->value, &call->arena, &call->others[call->other_count]);
-    assert(!ks_failed(result));
+    if (ks_failed(result)) {
+        call->is_full = true;
+        return;
+    }
     call->other_count++;
 }
 
@@ -105,9 +128,18 @@ static bool shows_records(ks_code code)
     return shows;
 }
 
+static void refuse_as_full(struct ks_call *call)
+{
+    ks_log(ERROR, "a call needs more memory than it may have",
+           KS_TEXT("method", call->operation ? call->operation->name : ""));
+    ks_attempt_fail(&call->attempt, KS_INTERNAL, NULL);
+}
+
 static void finish(struct ks_call *call, ks_code code, const char *text)
 {
-    if (code == KS_OK) {
+    if (call->is_full) {
+        refuse_as_full(call);
+    } else if (code == KS_OK) {
         ks_attempt_reply(&call->attempt);
     } else {
         ks_attempt_fail(&call->attempt, code, text);
@@ -128,7 +160,7 @@ static void records_are_checked(struct ks_call *call, ks_result result)
 /* text is in the arena, or NULL. */
 static void answer(struct ks_call *call, ks_code code, const char *text)
 {
-    if (call->records_are_checked || !shows_records(code)) {
+    if (call->is_full || call->records_are_checked || !shows_records(code)) {
         finish(call, code, text);
         return;
     }
@@ -155,6 +187,10 @@ void ks_call_fail_text(struct ks_call *call, ks_code code, const char *format, .
 bool ks_call_pack(struct ks_call *call, const ProtobufCMessage *response)
 {
     ks_buffer_done(&call->attempt.response);
+    if (call->is_full) {
+        refuse_as_full(call);
+        return false;
+    }
     if (ks_failed(ks_codec_pack(response, &call->attempt.response))) {
         ks_call_fail(call, KS_INTERNAL);
         return false;
@@ -184,6 +220,10 @@ void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
 {
     struct ks_about *about[KS_OPERATION_KEYS_MAX];
     size_t count = 0;
+    if (call->is_full) {
+        refuse_as_full(call);
+        return;
+    }
     for (size_t i = 0; i < call->target_count; i++) {
         assert(call->targets[i].about);
         about[count++] = call->targets[i].about;
@@ -229,6 +269,10 @@ static const char *key_id_of(const struct ks_call *call)
 
 static void commit_now(struct ks_call *call, struct ks_change *change)
 {
+    if (call->is_full) {
+        refuse_as_full(call);
+        return;
+    }
     static const enum ks_store_room rooms[] = {
         [KS_ROOM_CHANGES] = KS_STORE_CHANGES,
         [KS_ROOM_GROWS] = KS_STORE_GROWS,

@@ -7,7 +7,9 @@
  *
  * The call is the owner of an attempt (pkg/attempt), which keeps the view, settles, replays,
  * commits and begins again. A call has one arena: everything that its answer is made of stands
- * there or in the attempt's response, and is wiped with it. The call itself stands in it, too.
+ * there or in the attempt's response, and is wiped with it. The call itself stands in it, too. What
+ * a legal request needs fits; a call that asks for more is refused when it answers, asks the hsm or
+ * commits next (ks_call_alloc).
  *
  * Threads: one at a time. A call moves between threads: it begins on a loop's thread and goes on
  * where the hsm's link or the store calls back. Nothing blocks.
@@ -30,9 +32,16 @@
 #include "services/keystore/hsmlink/link.h"
 #include "services/keystore/records/message.h"
 
-#define KS_CALL_TEXT_MAX     KS_REFUSAL_TEXT_MAX  /* bytes of a text for the client */
-#define KS_CALL_RESPONSE_MAX (512U * 1024U)       /* a list of 1000 keys takes 150 KiB */
-#define KS_CALL_ARENA_MAX    (4U * 1024U * 1024U) /* request, records of some tries, response */
+#define KS_CALL_TEXT_MAX     KS_REFUSAL_TEXT_MAX /* bytes of a text for the client */
+#define KS_CALL_RESPONSE_MAX (512U * 1024U)      /* a list of 1000 keys takes 150 KiB */
+/*
+ * Bytes. Request and response are below 1 MiB each; a try of an UpdateAlias of two keys with the
+ * longest tags and descriptions reads, carries and seals records of 700 KiB, and there are
+ * KS_ATTEMPT_TRIES_MAX tries.
+ */
+#define KS_CALL_ARENA_MAX (8U * 1024U * 1024U)
+/* Bytes that a step may ask for beyond that: what it makes is of what fits the arena. */
+#define KS_CALL_BEYOND_MAX (2U * KS_CALL_ARENA_MAX)
 
 struct ks_call;
 struct ks_checking;
@@ -81,6 +90,8 @@ struct ks_call {
     ks_execute_done_fn done;
     void *user;
     struct ks_arena arena;
+    struct ks_arena beyond; /* what a step asked for once the arena was full */
+    bool is_full;           /* the arena was: the call is refused when its step ends */
     const INTERNAL(Item) * item;
     const struct ks_operation *operation;
     struct ks_checked checked; /* what the request says; borrows from item */
@@ -128,7 +139,10 @@ void ks_call_rest_on(struct ks_call *call, int64_t revision);
  */
 void ks_call_rest_on_prefix(struct ks_call *call, ks_bytes prefix);
 
-/* Notes that the answer rests on a key's record that is no target's; it is copied. */
+/*
+ * Notes that the answer rests on a key's record that is no target's. It is copied for the hsm,
+ * unless the hsm has found the very bytes authentic before.
+ */
 void ks_call_rest_on_record(struct ks_call *call, const struct ks_store_record *record);
 
 /* Returns whether one of the call's targets is looked for in another account than the caller's. */
@@ -162,8 +176,9 @@ void ks_call_reply(struct ks_call *call, const ProtobufCMessage *response);
 
 /*
  * Closes the view and asks the hsm. The request rests on the records of the call's targets, which are
- * all there: that of target i has the place i + 1 in KeyUse and HsmChange. `then` is called exactly once, maybe before this returns; its
- * reply is NULL if result is a failure, and borrowed during the call.
+ * all there: that of target i has the place i + 1 in KeyUse and HsmChange. `then` is called exactly
+ * once, maybe before this returns; its reply is NULL if result is a failure, and borrowed during the
+ * call. It is never called if the arena was full: the call is answered then.
  */
 void ks_call_ask(struct ks_call *call, const INTERNAL(HsmRequest) * request,
                  void (*then)(struct ks_call *call, ks_result result,
@@ -197,11 +212,18 @@ void ks_call_commit_packed(struct ks_call *call);
 void ks_call_close_view(struct ks_call *call);
 
 /*
- * Returns zeroed memory in the arena; ks_call_dup a copy of bytes with a NUL behind it. Never NULL:
- * the arena's cap is above all limits together, so that filling it is a programmer's error.
+ * Returns zeroed memory that lasts as long as the call; ks_call_dup a copy of bytes with a NUL
+ * behind it. Never NULL: once the arena is full the memory comes from beyond it, so that no step
+ * has to look, and the call is answered INTERNAL in place of whatever it answers, asks or commits
+ * next. The hsm is not asked then and nothing is committed.
  */
 void *ks_call_alloc(struct ks_call *call, size_t count, size_t size);
 char *ks_call_dup(struct ks_call *call, ks_bytes bytes);
+/*
+ * Returns whether the arena has room for len bytes more and for what a call needs to answer. A list
+ * looks before each entry, and ends its page early if not.
+ */
+bool ks_call_has_room(const struct ks_call *call, size_t len);
 /* Returns room in the arena for count pointers, the form of protoc-c's repeated fields. */
 void *ks_call_pointers(struct ks_call *call, size_t count);
 

@@ -90,5 +90,9 @@ void ks_check_records(struct ks_call *call, void (*then)(struct ks_call *call, k
     }
     call->checking = checking;
     ks_call_close_view(call);
+    if (call->is_full) {
+        then(call, KS_RES(LIMIT_EXCEEDED));
+        return;
+    }
     ask_next(call);
 }

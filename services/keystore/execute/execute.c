@@ -22,12 +22,14 @@ static struct ks_call *new_call(void)
     struct ks_call *call = ks_arena_alloc(&arena, sizeof(*call));
     assert(call);
     call->arena = arena;
+    call->beyond.len_max = KS_CALL_BEYOND_MAX;
     return call;
 }
 
 static void free_call(struct ks_call *call)
 {
     struct ks_arena arena = call->arena;
+    ks_arena_done(&call->beyond);
     ks_arena_done(&arena);
 }
 

@@ -2,8 +2,11 @@
 #include "pkg/operation/bounds.h"
 #include "pkg/record/page.h"
 #include "services/keystore/execute/call.h"
+#include "services/keystore/execute/trust.h"
 #include "services/keystore/operations/handlers.h"
 #include "services/keystore/records/name.h"
+
+#define ENTRY_LEN 1024U /* bytes that an entry takes of the arena at most */
 
 /* A page while it is filled. */
 struct filled {
@@ -29,10 +32,17 @@ static KMS(KeyListEntry) * entry_of(struct ks_call *call, ks_bytes key_id)
     return entry;
 }
 
+/* A record under a name that no key has is none: somebody else has put it there. */
 static ks_result add_key(void *user, ks_bytes name, const struct ks_store_record *record)
 {
-    (void)record;
     struct filled *filled = user;
+    if (!ks_key_id_is_valid(name)) {
+        ks_trust_alarm(filled->call->env->trust, record->key);
+        return KS_RES(OK);
+    }
+    if (!ks_call_has_room(filled->call, ENTRY_LEN)) {
+        return KS_RES(LIMIT_EXCEEDED);
+    }
     filled->entries[filled->count++] = entry_of(filled->call, name);
     return KS_RES(OK);
 }

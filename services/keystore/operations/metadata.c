@@ -81,9 +81,9 @@ KMS(AliasListEntry) * ks_metadata_alias(struct ks_call *call, const STORED(KeyRe
 
     KMS(AliasListEntry) *entry = ks_call_alloc(call, 1, sizeof(*entry));
     *entry = (KMS(AliasListEntry))KMS_NEW(ALIAS_LIST_ENTRY);
-    entry->alias_name = alias->name;
+    entry->alias_name = ks_call_dup(call, ks_bytes_of(alias->name));
     entry->alias_arn = arn->text;
-    entry->target_key_id = key->key_id;
+    entry->target_key_id = ks_call_dup(call, ks_bytes_of(key->key_id));
     entry->creation_date = ks_metadata_time(call, alias->created_at_ms);
     entry->last_updated_date = ks_metadata_time(call, alias->updated_at_ms);
     return entry;

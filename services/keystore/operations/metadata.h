@@ -12,7 +12,7 @@
 KMS(KeyMetadata) * ks_metadata_of(struct ks_call *call, const STORED(KeyRecord) * record,
                                   const struct ks_arn *arn);
 
-/* Returns an alias of a key as ListAliases shows it; it is in the arena and borrows from both. */
+/* Returns an alias of a key as ListAliases shows it; it is in the arena, and borrows from neither. */
 KMS(AliasListEntry) * ks_metadata_alias(struct ks_call *call, const STORED(KeyRecord) * key,
                                         const STORED(KeyAlias) * alias);
 
