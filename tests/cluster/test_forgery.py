@@ -158,11 +158,14 @@ class Tenant:
             return info.reason if info else str(error.code())
 
 
-def never_ok(tenant, key, times=30):
-    """Through all lanes of a frontend, to all keystores: a use never succeeds."""
-    said = {tenant.use(key) for _ in range(times)}
+def uses(tenant, key, times=30):
+    """What a use says, through all lanes of a frontend, to all keystores."""
+    return {tenant.use(key) for _ in range(times)}
+
+
+def assert_none_ok(said):
+    """Outside of until, which takes an assertion for "not yet"."""
     assert not any(word.startswith("OK") for word in said), f"used: {said}"
-    return said
 
 
 def says_alarm(cluster, zone=None):
@@ -205,13 +208,14 @@ def refused_in_etcd(cluster, record, old, key):
     tenant, said = Tenant(cluster), set()
 
     def is_alarmed():
-        said.update(never_ok(tenant, key, 5))
+        said.update(uses(tenant, key, 5))
         return says_alarm(cluster)
 
     assert old
     Etcd(cluster).put(record, old)
     harness.until(is_alarmed, SECONDS, f"an alarm about {record}")
-    said.update(never_ok(tenant, key))
+    said.update(uses(tenant, key))
+    assert_none_ok(said)
     repair(cluster, "Put the right record back", record)
     restart(cluster)
     return sorted(said)
@@ -280,11 +284,12 @@ def refused_on_disk(cluster, zone, record, old, key):
     said = set()
 
     def is_alarmed():
-        said.update(never_ok(tenant, key, 5))
+        said.update(uses(tenant, key, 5))
         return says_alarm(cluster, zone)
 
     harness.until(is_alarmed, SECONDS, f"an alarm of keystore-{zone} about {record}")
-    said.update(never_ok(tenant, key))
+    said.update(uses(tenant, key))
+    assert_none_ok(said)
     return sorted(said)
 
 
@@ -318,7 +323,7 @@ def test_the_same_while_the_keystore_is_down(cluster):
     said = set()
 
     def is_found():
-        said.update(never_ok(tenant, key.key_id, 5))
+        said.update(uses(tenant, key.key_id, 5))
         return says_alarm(cluster, zone)
 
     harness.until(is_found, SECONDS, "the keystore that starts finds it")
@@ -326,7 +331,8 @@ def test_the_same_while_the_keystore_is_down(cluster):
     harness.until(
         lambda: Disk(cluster, zone).get(tenant.record(key)) == right, SECONDS, "loaded anew"
     )
-    said.update(never_ok(tenant, key.key_id))
+    said.update(uses(tenant, key.key_id))
+    assert_none_ok(said)
     restart(cluster, zone)
     return f"{sorted(said)}, then loaded anew"
 

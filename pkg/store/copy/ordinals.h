@@ -4,8 +4,8 @@
  *
  * A record is known by a hash of its key (pkg/base/hash.h), 64 bits. Two records of a million that
  * have the same one (one cell in 37 million) are taken for one: the one with the lower ordinal is
- * then refused. Nothing is forgotten but all of it. 24 bytes a record, and twice as much while the
- * table grows.
+ * then refused. Nothing is forgotten but all of it. 48 to 96 bytes a record: the table is a quarter to
+ * a half full.
  *
  * Threads: any; a mutex is held for a look-up, or while the table grows. A reader can't do without:
  * an ordinal and its revision belong together.

@@ -21,14 +21,15 @@
 
 /*
  * Appends a question (CompareRequest) about the buckets from `bucket` on.
- * Fails: UNAVAILABLE (the copy is being loaded), CORRUPT, INTERNAL, LIMIT_EXCEEDED (the buffer's cap).
+ * Fails: UNAVAILABLE (the copy is being loaded), CORRUPT, INTERNAL, LIMIT_EXCEEDED (the buffer's
+ * cap); request is unchanged then.
  */
 KS_MUST_USE ks_result ks_compare_ask(struct ks_store *store, uint32_t bucket,
                                      struct ks_buffer *request);
 
 /*
  * Appends the answer (CompareResponse) to a question.
- * Fails: as ks_compare_ask; VALIDATION (it is no question).
+ * Fails: as ks_compare_ask; VALIDATION (it is no question). response is unchanged then.
  */
 KS_MUST_USE ks_result ks_compare_answer(struct ks_store *store, ks_bytes request,
                                         struct ks_buffer *response);
