@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A backup of a real cell under load: of one revision, with all that was answered before it, sealed,
-whole; and no longer whole with one bit of it changed."""
+"""A backup of a real cell under load: of one revision, with all that was answered before it,
+sealed, whole; and no longer whole with one bit of it changed."""
 
 import json
 import pathlib
@@ -124,7 +124,7 @@ def test_a_file_that_is_there_stays(cluster):
 
 
 def test_no_secret_of_the_cell_stands_in_it(cluster):
-    """What is stored in the clear in etcd (names of aliases, descriptions) is sealed in a backup."""
+    """What is in the clear in etcd (names of aliases, descriptions) is sealed in a backup."""
     kms = cluster.kms()
     kms.CreateKey(ke.CreateKeyRequest(description="a-word-that-stands-nowhere-else"))
     path = fresh("sealed.backup")

@@ -21,15 +21,17 @@
 
 /*
  * Appends a question (CompareRequest) about the buckets from `bucket` on.
+ * request  unchanged on failure.
  * Fails: UNAVAILABLE (the copy is being loaded), CORRUPT, INTERNAL, LIMIT_EXCEEDED (the buffer's
- * cap); request is unchanged then.
+ * cap).
  */
 KS_MUST_USE ks_result ks_compare_ask(struct ks_store *store, uint32_t bucket,
                                      struct ks_buffer *request);
 
 /*
  * Appends the answer (CompareResponse) to a question.
- * Fails: as ks_compare_ask; VALIDATION (it is no question). response is unchanged then.
+ * response  unchanged on failure.
+ * Fails: as ks_compare_ask; VALIDATION (it is no question).
  */
 KS_MUST_USE ks_result ks_compare_answer(struct ks_store *store, ks_bytes request,
                                         struct ks_buffer *response);
@@ -37,9 +39,8 @@ KS_MUST_USE ks_result ks_compare_answer(struct ks_store *store, ks_bytes request
 /* What came of an answer. */
 struct ks_compare_outcome {
     uint32_t next_bucket; /* to be asked about next; KS_COMPARE_BUCKETS: all were */
-    size_t
-        ahead_count; /* records that the other one has in a later form: nothing is known of them */
-    size_t found_count; /* records that are older here */
+    size_t ahead_count;   /* records that it has in a later form: nothing is known of them here */
+    size_t found_count;   /* records that are older here */
 };
 
 /*

@@ -18,7 +18,11 @@
  */
 KS_MUST_USE ks_result ks_record_read_alias(ks_bytes name, ks_bytes value, struct ks_arena *arena,
                                            STORED(AliasRecord) * *ret_record);
-/* account, key_id  of the key whose list it is, by name. */
+/*
+ * account, key_id  of the key whose list it is, by name.
+ *
+ * Fails: as ks_record_read_alias.
+ */
 KS_MUST_USE ks_result ks_record_read_key_alias(ks_bytes name, ks_bytes value, const char *account,
                                                const char *key_id, struct ks_arena *arena,
                                                STORED(KeyAliasRecord) * *ret_record);
