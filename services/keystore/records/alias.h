@@ -20,6 +20,7 @@ KS_MUST_USE ks_result ks_record_read_alias(ks_bytes name, ks_bytes value, struct
                                            STORED(AliasRecord) * *ret_record);
 /*
  * account, key_id  of the key whose list it is, by name.
+ * ret_record       as of ks_record_read_alias; unchanged on failure
  *
  * Fails: as ks_record_read_alias.
  */
