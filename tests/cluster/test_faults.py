@@ -13,6 +13,7 @@ import schedule  # noqa: E402
 OWN = {"index": 5, "netns": True}
 SEEDS, SECONDS = range(1, 7), 12
 ROLLBACK_SECONDS = 9
+FROZEN_TRIES = 4
 REGIONS = {}  # each is prepared once
 
 
@@ -25,11 +26,13 @@ def region(cluster):
 
 
 def test_a_clock_that_stands_still_is_found(cluster):
-    """The checker sees the fault that the design excludes: a test that can't fail shows nothing."""
-    try:
-        schedule.run_frozen(region(cluster), "frozen")
-    except schedule.Failed as found:
-        return str(found).splitlines()[1].strip()
+    """The checker sees the fault that the design excludes: a test that can't fail shows nothing.
+    Whether a client meets it in a few seconds is a matter of luck, so there is more than one try."""
+    for attempt in range(FROZEN_TRIES):
+        try:
+            schedule.run_frozen(region(cluster), f"frozen{attempt}")
+        except schedule.Failed as found:
+            return f"try {attempt + 1}: {str(found).splitlines()[1].strip()}"
     raise AssertionError("stale answers were given, and nobody noticed")
 
 

@@ -225,24 +225,29 @@ static struct ks_identities *index_changes(struct ks_identity_draft *draft)
     return changes;
 }
 
+/* before: what the change takes the place of; NULL: nothing. */
+static ks_result sum_change(const struct ks_identity *before, const struct ks_identity *change,
+                            struct ks_crypto *crypto, struct ks_set_sum *sum)
+{
+    if (before) {
+        KS_TRY(ks_set_remove(crypto, sum, &before->leaf));
+    }
+    return change->deleted ? KS_RES(OK) : ks_set_add(crypto, sum, &change->leaf);
+}
+
 /* Brings the sum up to date. Fails: INTERNAL (OpenSSL); sum is then unspecified. */
 static ks_result sum_changes(const struct ks_identities *kept, const struct ks_identities *changes,
                              struct ks_crypto *crypto, struct ks_set_sum *sum)
 {
-    for (size_t i = 0; i < changes->slot_count; i++) {
+    ks_result r = KS_RES(OK);
+    for (size_t i = 0; i < changes->slot_count && !ks_failed(r); i++) {
         const struct ks_identity *change = changes->slots[i];
-        if (!change) {
-            continue;
-        }
-        const struct ks_identity *before = kept ? *slot_of(kept, change->key, change->hash) : NULL;
-        if (before) {
-            KS_TRY(ks_set_remove(crypto, sum, &before->leaf));
-        }
-        if (!change->deleted) {
-            KS_TRY(ks_set_add(crypto, sum, &change->leaf));
+        if (change) {
+            r = sum_change(kept ? *slot_of(kept, change->key, change->hash) : NULL, change, crypto,
+                           sum);
         }
     }
-    return KS_RES(OK);
+    return r;
 }
 
 struct ks_identities *ks_identities_next(struct ks_identities *old, struct ks_identity_draft *draft,

@@ -144,7 +144,8 @@ static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_r
            KS_TEXT("code", ks_code_name(error->code)));
     link->stream = NULL;
     uint64_t before = ks_upstream_counts(lane->upstream)->streams;
-    ks_upstream_closed(lane->upstream, link->index, now_of(lane));
+    ks_upstream_closed(lane->upstream, link->index, error->code == KS_UNAUTHENTICATED,
+                       now_of(lane));
     if (ks_upstream_counts(lane->upstream)->streams > before) {
         log_counts(lane);
     }

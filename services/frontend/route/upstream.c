@@ -607,7 +607,7 @@ ks_result ks_upstream_received(struct ks_upstream *upstream, size_t index, ks_by
 
 /* What a keystore had when its stream ended. */
 struct loss {
-    size_t written; /* items; 0: it never accepted the stream, and none is to blame */
+    size_t written; /* items; 0: it never accepted the stream or refused it, and none is to blame */
     size_t ghosts;
 };
 
@@ -673,12 +673,12 @@ static void lose(struct ks_upstream *upstream, size_t index, struct ks_upstream_
     }
 }
 
-void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_ns)
+void ks_upstream_closed(struct ks_upstream *upstream, size_t index, bool is_refused, int64_t now_ns)
 {
     assert(index < upstream->options.peer_count);
 
     struct peer *peer = &upstream->peers[index];
-    const struct loss loss = {peer->accepted ? peer->written : 0, peer->ghosts};
+    const struct loss loss = {peer->accepted && !is_refused ? peer->written : 0, peer->ghosts};
     upstream->counts.streams += loss.written > 0 ? 1 : 0;
     hold(upstream);
     peer->usable = false;

@@ -182,7 +182,12 @@ void ks_upstream_writable(struct ks_upstream *upstream, size_t index, int64_t no
  */
 KS_MUST_USE ks_result ks_upstream_received(struct ks_upstream *upstream, size_t peer,
                                            ks_bytes message, int64_t now_ns);
-/* Tells that the peer's stream has ended. The items that it had go to other keystores. */
-void ks_upstream_closed(struct ks_upstream *upstream, size_t index, int64_t now_ns);
+/*
+ * Tells that the peer's stream has ended. The items that it had go to other keystores.
+ * is_refused  the peer has ended it for what the stream is, such as that of a certificate which has
+ *             ended meanwhile: it lives, and no item is to blame.
+ */
+void ks_upstream_closed(struct ks_upstream *upstream, size_t index, bool is_refused,
+                        int64_t now_ns);
 /* Tells the time: looks after items whose patience, pause or deadline is over. */
 void ks_upstream_tick(struct ks_upstream *upstream, int64_t now_ns);

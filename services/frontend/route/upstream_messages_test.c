@@ -141,8 +141,8 @@ static void mutations_that_fill_a_message_keep_nothing_else_waiting(void **state
     (void)state;
     static struct probe mutations[KS_EXECUTE_ITEMS_MAX];
     struct probe other;
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
+    ks_upstream_closed(upstream, 2, false, now_ns());
     ks_upstream_cork(upstream);
     for (size_t i = 0; i < KS_COUNT(mutations); i++) {
         send_kind(true, &mutations[i]);
@@ -159,8 +159,8 @@ static void puts_no_more_than_256_items_into_a_message(void **state)
 {
     (void)state;
     static struct probe probes[300];
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
+    ks_upstream_closed(upstream, 2, false, now_ns());
     ks_upstream_cork(upstream);
     for (size_t i = 0; i < KS_COUNT(probes); i++) {
         send_probe(&probes[i]);

@@ -36,17 +36,22 @@ static int64_t wait_for_trial(const struct probe *probe)
 }
 
 /* The stream to a keystore that has the item ends, and a new one is opened. */
-static void break_stream_of(const struct probe *probe)
+static void end_stream_of(const struct probe *probe, bool is_refused)
 {
     (void)wait_for_trial(probe);
     for (size_t i = 0; i < PEERS && !probe->done; i++) {
         if (probe->item.awaiting & (1U << i)) {
-            ks_upstream_closed(upstream, i, now_ns());
+            ks_upstream_closed(upstream, i, is_refused, now_ns());
             ks_upstream_opened(upstream, i, now_ns());
             ks_upstream_accepted(upstream, i);
             return;
         }
     }
+}
+
+static void break_stream_of(const struct probe *probe)
+{
+    end_stream_of(probe, false);
 }
 
 /* The most items of one message since they were last counted. */
@@ -62,7 +67,7 @@ static size_t largest_message(void)
 
 static void close_and_open(size_t peer)
 {
-    ks_upstream_closed(upstream, peer, now_ns());
+    ks_upstream_closed(upstream, peer, false, now_ns());
     answered[peer] = 0;
     peers[peer].tag_count = 0;
     ks_upstream_opened(upstream, peer, now_ns());
@@ -212,8 +217,8 @@ static void an_item_that_was_answered_is_no_ghost(void **state)
 {
     (void)state;
     struct probe first, bad;
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
+    ks_upstream_closed(upstream, 2, false, now_ns());
     send_probe(&first);
     answer(1, last_tag(1), KS_UNAVAILABLE);
     (void)wait_for_trial(&first);
@@ -293,8 +298,8 @@ static void suspects_have_a_stream_to_themselves_for_a_while(void **state)
     (void)state;
     struct probe suspects[4];
     struct probe mutation, late;
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
+    ks_upstream_closed(upstream, 2, false, now_ns());
     send_together(suspects, KS_COUNT(suspects));
     close_and_open(1);
     assert_int_equal(peers[1].tag_count, 2);
@@ -325,8 +330,8 @@ static void who_stands_beside_a_forgotten_item_is_not_blamed(void **state)
 {
     (void)state;
     struct probe probe, killer, after;
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
+    ks_upstream_closed(upstream, 2, false, now_ns());
     send_probe(&probe);
     for (unsigned i = 0; i < KS_UPSTREAM_DEATHS_MAX; i++) {
         assert_int_equal(probe.done, 0);
@@ -357,14 +362,14 @@ static void an_item_that_never_was_alone_is_refused_for_now(void **state)
 {
     (void)state;
     struct probe probe, slow;
-    ks_upstream_closed(upstream, 0, now_ns());
-    ks_upstream_closed(upstream, 2, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
+    ks_upstream_closed(upstream, 2, false, now_ns());
     send_probe(&probe);
     for (unsigned i = 0; i < KS_UPSTREAM_DEATHS_MAX; i++) {
         assert_int_equal(probe.done, 0);
         send_kind(true, &slow);
         pass(2 * KS_UPSTREAM_TICK_MS); /* it is on its way beside the other one */
-        ks_upstream_closed(upstream, 1, now_ns());
+        ks_upstream_closed(upstream, 1, false, now_ns());
         slow.item.deadline_ns = 0;
         pass(KS_UPSTREAM_TICK_MS);
         assert_int_equal(slow.done, 1);
@@ -377,19 +382,39 @@ static void an_item_that_never_was_alone_is_refused_for_now(void **state)
     assert_in_range(ks_upstream_counts(upstream)->unanswered, 1, 1 + KS_UPSTREAM_DEATHS_MAX);
 }
 
+/* All streams stand on a certificate that ends, and each is refused with the item that meets it. */
+static void an_item_is_not_to_blame_for_a_stream_that_is_refused(void **state)
+{
+    (void)state;
+    struct probe probe;
+    send_probe(&probe);
+    for (unsigned i = 0; i < 2 * KS_UPSTREAM_DEATHS_MAX; i++) {
+        assert_true(probe.item.awaiting != 0);
+        end_stream_of(&probe, true);
+    }
+    assert_int_equal(probe.done, 0);
+    for (size_t i = 0; i < PEERS && !probe.done; i++) {
+        if (probe.item.awaiting & (1U << i)) {
+            answer(i, probe.item.tag, KS_OK);
+        }
+    }
+    assert_int_equal(probe.code, KS_OK);
+    assert_int_equal(ks_upstream_counts(upstream)->suspects, 0);
+}
+
 /* It never reached anybody: it waits, as it did, until one can be reached. */
 static void an_item_is_not_to_blame_for_a_keystore_that_is_down(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PEERS; i++) {
-        ks_upstream_closed(upstream, i, now_ns());
+        ks_upstream_closed(upstream, i, false, now_ns());
         ks_upstream_opened(upstream, i, now_ns());
     }
     struct probe probe;
     send_probe(&probe);
     for (unsigned round = 0; round < KS_UPSTREAM_DEATHS_MAX; round++) {
         for (size_t i = 0; i < PEERS; i++) {
-            ks_upstream_closed(upstream, i, now_ns());
+            ks_upstream_closed(upstream, i, false, now_ns());
             ks_upstream_opened(upstream, i, now_ns());
         }
     }
@@ -419,6 +444,7 @@ int main(void)
         TEST(suspects_have_a_stream_to_themselves_for_a_while),
         TEST(who_stands_beside_a_forgotten_item_is_not_blamed),
         TEST(an_item_that_never_was_alone_is_refused_for_now),
+        TEST(an_item_is_not_to_blame_for_a_stream_that_is_refused),
         TEST(an_item_is_not_to_blame_for_a_keystore_that_is_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

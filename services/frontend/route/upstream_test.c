@@ -141,7 +141,7 @@ static void moves_what_a_broken_stream_had(void **state)
     ks_upstream_uncork(upstream, now_ns());
     assert_int_equal(peers[1].tag_count, 4);
 
-    ks_upstream_closed(upstream, 1, now_ns());
+    ks_upstream_closed(upstream, 1, false, now_ns());
 
     assert_int_equal(peers[0].tag_count + peers[2].tag_count, 4);
     for (size_t p = 0; p < PEERS; p += 2) {
@@ -158,7 +158,7 @@ static void waits_for_a_stream_when_there_is_none(void **state)
 {
     (void)state;
     for (size_t p = 0; p < PEERS; p++) {
-        ks_upstream_closed(upstream, p, now_ns());
+        ks_upstream_closed(upstream, p, false, now_ns());
     }
     struct probe probe;
     send_probe(&probe);
@@ -272,7 +272,7 @@ static void a_mutation_goes_on_to_the_next_in_rank_when_one_fails(void **state)
     pass(200);
     send_kind(true, &lost);
     assert_int_equal(last_tag(0), lost.item.tag);
-    ks_upstream_closed(upstream, 0, now_ns());
+    ks_upstream_closed(upstream, 0, false, now_ns());
     assert_int_equal(last_tag(1), lost.item.tag);
     answer(1, lost.item.tag, KS_OK);
     assert_int_equal(lost.done, 1);
@@ -313,7 +313,7 @@ static void a_refusal_is_no_answer_while_another_keystore_may_carry_it_out(void 
 
     send_kind(true, &probe);
     size_t first = peers[2].tag_count > 0 ? 2 : 0;
-    ks_upstream_closed(upstream, first, now_ns());
+    ks_upstream_closed(upstream, first, false, now_ns());
     size_t second = first == 2 ? 0 : 2;
     answer(second, last_tag(second), KS_ALREADY_EXISTS);
     assert_int_equal(probe.code, KS_UNAVAILABLE);
@@ -433,7 +433,7 @@ static void survives_a_stream_that_takes_nothing(void **state)
     send_probe(&probe);
     assert_int_equal(probe.done, 0);
 
-    ks_upstream_closed(upstream, 1, now_ns());
+    ks_upstream_closed(upstream, 1, false, now_ns());
 
     assert_int_equal(peers[0].tag_count + peers[2].tag_count, 1);
     size_t other = peers[0].tag_count > 0 ? 0 : 2;
@@ -447,7 +447,7 @@ static void refuses_more_than_its_bound(void **state)
     struct probe *probes = ks_alloc(KS_UPSTREAM_ITEMS_MAX, sizeof(*probes));
     struct probe extra;
     for (size_t p = 0; p < PEERS; p++) {
-        ks_upstream_closed(upstream, p, now_ns());
+        ks_upstream_closed(upstream, p, false, now_ns());
     }
     for (size_t i = 0; i < KS_UPSTREAM_ITEMS_MAX; i++) {
         assert_int_equal(send_until(&probes[i], now_ms + 100), KS_OK);
@@ -475,7 +475,7 @@ static void one_account_leaves_room_for_others(void **state)
     struct probe extra;
     struct probe other;
     for (size_t p = 0; p < PEERS; p++) {
-        ks_upstream_closed(upstream, p, now_ns());
+        ks_upstream_closed(upstream, p, false, now_ns());
     }
     for (size_t i = 0; i < KS_UPSTREAM_SHARE_MAX; i++) {
         assert_int_equal(send_of(greedy, &probes[i], now_ms + 100), KS_OK);
