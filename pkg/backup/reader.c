@@ -69,31 +69,32 @@ const struct ks_backup_tally *ks_backup_reader_tally(const struct ks_backup_read
     return &reader->tally;
 }
 
+static ks_result hand_out_one(struct ks_backup_reader *reader,
+                              const struct ks_backup_record *record)
+{
+    if (ks_failed(ks_backup_tally_add(&reader->tally, record))) {
+        return KS_RES(INVALID_CIPHERTEXT);
+    }
+    return reader->each ? reader->each(reader->user, record) : KS_RES(OK);
+}
+
 /* Hands out the records that are whole, and keeps the rest of the content. */
 static ks_result hand_out(struct ks_backup_reader *reader)
 {
+    enum ks_backup_found found = KS_BACKUP_FOUND_RECORD;
     size_t at = 0;
-    for (;;) {
+    while (found == KS_BACKUP_FOUND_RECORD) {
         struct ks_backup_record record;
         size_t len = 0;
         const ks_bytes rest = {reader->content.ptr + at, reader->content.len - at};
-        enum ks_backup_found found = ks_backup_entry_find(rest, &record, &len);
-        if (found == KS_BACKUP_FOUND_DAMAGE) {
-            return KS_RES(INVALID_CIPHERTEXT);
+        found = ks_backup_entry_find(rest, &record, &len);
+        if (found == KS_BACKUP_FOUND_RECORD) {
+            KS_TRY(hand_out_one(reader, &record));
+            at += len;
         }
-        if (found != KS_BACKUP_FOUND_RECORD) {
-            break;
-        }
-        if (ks_failed(ks_backup_tally_add(&reader->tally, &record))) {
-            return KS_RES(INVALID_CIPHERTEXT);
-        }
-        if (reader->each) {
-            KS_TRY(reader->each(reader->user, &record));
-        }
-        at += len;
     }
     ks_buffer_consume(&reader->content, at);
-    return KS_RES(OK);
+    return found == KS_BACKUP_FOUND_DAMAGE ? KS_RES(INVALID_CIPHERTEXT) : KS_RES(OK);
 }
 
 /* The last entry says what came before it; nothing stands behind it. */

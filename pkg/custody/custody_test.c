@@ -293,29 +293,40 @@ static void opens_the_golden_block(void **state)
     assert_memory_equal(keys.keys[1].key.bytes, last.ptr + 4, KS_BLOCK_DOMAIN_KEY_LEN);
 }
 
+static void assert_opens(const struct ks_block *block, uint8_t subset, uint8_t needed,
+                         const struct ks_secret *key)
+{
+    unsigned order[KS_CUSTODIANS_MAX];
+    KS_SECRET_AUTO got = {.len = 0};
+    for (uint8_t p = 1; p <= needed; p++) {
+        order[p - 1] = ks_custody_member(subset, p);
+    }
+    assert_int_equal(open_in_order(block, subset, order, needed, &got), KS_OK);
+    assert_true(ks_secret_equal(ks_secret_bytes(&got), ks_secret_bytes(key)));
+}
+
+static void assert_each_choice_opens(uint8_t needed, uint8_t count)
+{
+    const struct ks_kit kit = signed_kit(needed, count);
+    KS_SECRET_AUTO key = new_key();
+    KS_BUFFER_AUTO bytes = {.len_max = KS_BLOCK_LEN_MAX};
+    struct ks_block block;
+    uint8_t subsets[KS_CUSTODY_SUBSETS_MAX];
+    seal(&kit, &key, &bytes);
+    assert_int_equal(ks_block_read(ks_buffer_bytes(&bytes), &block).code, KS_OK);
+    size_t choices = ks_custody_subsets(needed, count, subsets);
+    for (size_t i = 0; i < choices; i++) {
+        assert_opens(&block, subsets[i], needed, &key);
+    }
+}
+
 /* Every size of kit: each choice of m opens the block, in its order. */
 static void every_m_custodians_open_a_block(void **state)
 {
     (void)state;
     for (uint8_t count = 1; count <= KS_CUSTODIANS_MAX; count++) {
         for (uint8_t needed = 1; needed <= count; needed++) {
-            const struct ks_kit kit = signed_kit(needed, count);
-            KS_SECRET_AUTO key = new_key();
-            KS_BUFFER_AUTO bytes = {.len_max = KS_BLOCK_LEN_MAX};
-            struct ks_block block;
-            uint8_t subsets[KS_CUSTODY_SUBSETS_MAX];
-            seal(&kit, &key, &bytes);
-            assert_int_equal(ks_block_read(ks_buffer_bytes(&bytes), &block).code, KS_OK);
-            size_t choices = ks_custody_subsets(needed, count, subsets);
-            for (size_t i = 0; i < choices; i++) {
-                unsigned order[KS_CUSTODIANS_MAX];
-                KS_SECRET_AUTO got = {.len = 0};
-                for (uint8_t p = 1; p <= needed; p++) {
-                    order[p - 1] = ks_custody_member(subsets[i], p);
-                }
-                assert_int_equal(open_in_order(&block, subsets[i], order, needed, &got), KS_OK);
-                assert_true(ks_secret_equal(ks_secret_bytes(&got), ks_secret_bytes(&key)));
-            }
+            assert_each_choice_opens(needed, count);
         }
     }
 }

@@ -647,7 +647,7 @@ ks_result ks_etcd_wire_watch_rest(ks_bytes message, int64_t revision, struct ks_
     struct reader from = {.rest = message};
     while (next(&from)) {
         if (is_element(&from, WATCH_ANSWER_EVENTS)) {
-            KS_TRY(keep_event(from.field.bytes, revision, buffer));
+            from.result = keep_event(from.field.bytes, revision, buffer);
         }
     }
     return from.result;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -137,10 +138,13 @@ struct copy {
 
 static void apply(struct copy *copy, const struct ks_follow_record *record)
 {
-    int at = 0;
+    static const char prefix[] = "account/";
     char key[32] = "";
+    char *end;
     memcpy(key, record->key.ptr, record->key.len < 31 ? record->key.len : 31);
-    assert_int_equal(sscanf(key, "account/%d", &at), 1);
+    assert_memory_equal(key, prefix, strlen(prefix));
+    long at = strtol(key + strlen(prefix), &end, 10);
+    assert_true(*end == '\0' && at >= 0 && at < RECORDS_MAX);
     if (copy->present[at]) {
         assert_int_equal(ks_set_remove(copy->crypto, &copy->sum, &copy->leaves[at]).code, KS_OK);
     }

@@ -175,9 +175,9 @@ static void private_keys_are_for_their_owner_only(void **state)
     assert_int_equal(run("custodians --region " REGION " --period 1 --threshold 1 --count 5 "
                          "--hsm-root root --out kit"),
                      0);
-    for (char number = '1'; number <= '5'; number++) {
-        char name[] = "kit/custodian-?.key";
-        name[strlen("kit/custodian-")] = number;
+    for (unsigned number = 1; number <= 5; number++) {
+        char name[32];
+        snprintf(name, sizeof(name), "kit/custodian-%u.key", number);
         assert_int_equal(mode_of(name), 0600);
     }
     assert_int_equal(mode_of("kit"), 0700);

@@ -178,7 +178,7 @@ static ks_result look_at(struct ks_cli *cli, int file, const char *name, struct 
 {
     struct stat about;
     struct ks_backup_front front;
-    size_t len;
+    size_t len = 0;
     KS_AUTO_FREE uint8_t *bytes = ks_alloc(1, KS_BACKUP_FRONT_LEN_MAX);
     if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) {
         return KS_RES(OK);
@@ -202,15 +202,19 @@ static ks_result look_at(struct ks_cli *cli, int file, const char *name, struct 
     return KS_RES(OK);
 }
 
+/* One that can't be opened is passed over. O_NONBLOCK: a pipe without a writer is not waited for. */
+static ks_result look_for(struct ks_cli *cli, DIR *folder, const char *name,
+                          struct listing *listing)
+{
+    KS_CLEANUP(close_file)
+    int file = openat(dirfd(folder), name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return file >= 0 ? look_at(cli, file, name, listing) : KS_RES(OK);
+}
+
 static ks_result look_into(struct ks_cli *cli, DIR *folder, struct listing *listing)
 {
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
-        /* O_NONBLOCK: a pipe without a writer is not waited for. */
-        KS_CLEANUP(close_file)
-        int file = openat(dirfd(folder), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (file >= 0) {
-            KS_TRY(look_at(cli, file, entry->d_name, listing));
-        }
+        KS_TRY(look_for(cli, folder, entry->d_name, listing));
     }
     qsort(listing->items, listing->count, sizeof(listing->items[0]), by_time);
     return KS_RES(OK);

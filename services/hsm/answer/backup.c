@@ -134,7 +134,7 @@ static ks_result take_key(struct ks_hsm_call *call, const struct ks_block *block
 /* Nothing is held yet: what fails here leaves the hsm as it was. */
 static ks_result wrap_all(struct ks_hsm_call *call, const struct ks_block_keys *keys)
 {
-    HsmRestoredKey **restored = ks_arena_alloc(call->arena, keys->count * sizeof(*restored));
+    HsmRestoredKey **restored = ks_arena_alloc(call->arena, keys->count * sizeof(void *));
     if (!restored) {
         return KS_RES(LIMIT_EXCEEDED);
     }

@@ -445,7 +445,7 @@ static void a_backup_leaves_a_record_that_the_next_one_holds(void **state)
 {
     (void)state;
     struct caller caller;
-    struct found found;
+    struct found found = {.firsts = 0};
     char id[KS_BACKUP_ID_TEXT_LEN + 1];
     STORED(BackupRecord) record;
     put_keys(1);
@@ -544,7 +544,7 @@ static void a_caller_who_reads_nothing_is_cut_off(void **state)
 {
     (void)state;
     struct caller deaf;
-    struct caller next;
+    struct caller next = {.code = KS_OK};
     start(4000, 0);
     put_large();
     caller_init(&deaf);

@@ -98,7 +98,7 @@ static ks_result fill(const struct ks_store_view *view, const INTERNAL(CompareRe
     KS_TRY(ks_compare_digests_of(view, own));
     message.next_bucket = choose(own, request->digests.data, request->from_bucket, &answering);
     if (answering.count_max > 0) {
-        answering.records = ks_arena_alloc(arena, answering.count_max * sizeof(*answering.records));
+        answering.records = ks_arena_alloc(arena, answering.count_max * sizeof(void *));
         if (!answering.records) {
             return KS_RES(LIMIT_EXCEEDED);
         }

@@ -93,13 +93,16 @@ static ks_result stage(struct ks_identities *mirror, const struct ks_follow_part
     return result;
 }
 
+static ks_result begin(struct ks_identities *mirror, const struct ks_follow_part *part)
+{
+    batch_done(&mirror->changes);
+    return part->snapshot ? ks_mirror_db_stage_begin(mirror->db) : KS_RES(OK);
+}
+
 static ks_result receive(struct ks_identities *mirror, const struct ks_follow_part *part)
 {
     if (part->begin) {
-        batch_done(&mirror->changes);
-        if (part->snapshot) {
-            KS_TRY(ks_mirror_db_stage_begin(mirror->db));
-        }
+        KS_TRY(begin(mirror, part));
     }
     if (part->snapshot) {
         return stage(mirror, part);
