@@ -82,19 +82,20 @@ static ks_result hand_out_one(struct ks_backup_reader *reader,
 static ks_result hand_out(struct ks_backup_reader *reader)
 {
     enum ks_backup_found found = KS_BACKUP_FOUND_RECORD;
+    ks_result r = KS_RES(OK);
     size_t at = 0;
-    while (found == KS_BACKUP_FOUND_RECORD) {
+    while (found == KS_BACKUP_FOUND_RECORD && !ks_failed(r)) {
         struct ks_backup_record record;
         size_t len = 0;
         const ks_bytes rest = {reader->content.ptr + at, reader->content.len - at};
         found = ks_backup_entry_find(rest, &record, &len);
         if (found == KS_BACKUP_FOUND_RECORD) {
-            KS_TRY(hand_out_one(reader, &record));
+            r = hand_out_one(reader, &record);
             at += len;
         }
     }
     ks_buffer_consume(&reader->content, at);
-    return found == KS_BACKUP_FOUND_DAMAGE ? KS_RES(INVALID_CIPHERTEXT) : KS_RES(OK);
+    return found == KS_BACKUP_FOUND_DAMAGE ? KS_RES(INVALID_CIPHERTEXT) : r;
 }
 
 /* The last entry says what came before it; nothing stands behind it. */

@@ -27,7 +27,7 @@ def region(cluster):
 
 def test_a_clock_that_stands_still_is_found(cluster):
     """The checker sees the fault that the design excludes: a test that can't fail shows nothing.
-    Whether a client meets it in a few seconds is a matter of luck, so there is more than one try."""
+    A client meets it by luck within a few seconds, so there is more than one try."""
     for attempt in range(FROZEN_TRIES):
         try:
             schedule.run_frozen(region(cluster), f"frozen{attempt}")

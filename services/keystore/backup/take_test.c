@@ -447,7 +447,7 @@ static void a_backup_leaves_a_record_that_the_next_one_holds(void **state)
     struct caller caller;
     struct found found = {.firsts = 0};
     char id[KS_BACKUP_ID_TEXT_LEN + 1];
-    STORED(BackupRecord) record;
+    STORED(BackupRecord) record = {.revision = 0};
     put_keys(1);
 
     assert_int_equal(take_backup(&caller), KS_OK);
