@@ -450,11 +450,11 @@ static const struct ks_rpc_stream_callbacks unfinished = {.on_message = nothing_
 static void counts_requests_whose_end_has_not_come(void **state)
 {
     (void)state;
-    const struct ks_rpc_stream_options options = {.method = "/test.Service/Echo",
-                                                  .callbacks = &unfinished};
     struct ks_rpc_stream *streams[3];
     for (size_t i = 0; i < KS_COUNT(streams); i++) {
-        streams[i] = ks_rpc_stream_ref(ks_rpc_stream_open(channel, &options));
+        const struct ks_rpc_stream_options options = {
+            .method = "/test.Service/Echo", .callbacks = &unfinished, .ret_ref = &streams[i]};
+        (void)ks_rpc_stream_open(channel, &options);
         assert_int_equal(ks_rpc_stream_send(streams[i], KS_LITERAL("hello")).code, KS_OK);
     }
 

@@ -244,8 +244,11 @@ void world_stream_closed(void *user, struct ks_rpc_stream *stream, const struct 
 struct ks_rpc_stream *world_open_stream(struct ks_rpc_channel *channel, const char *method,
                                         const struct ks_rpc_stream_callbacks *callbacks)
 {
-    const struct ks_rpc_stream_options options = {.method = method, .callbacks = callbacks};
-    return ks_rpc_stream_ref(ks_rpc_stream_open(channel, &options));
+    struct ks_rpc_stream *stream = NULL;
+    const struct ks_rpc_stream_options options = {
+        .method = method, .callbacks = callbacks, .ret_ref = &stream};
+    (void)ks_rpc_stream_open(channel, &options); /* it may have ended by now: the ref is ours */
+    return stream;
 }
 
 struct ks_rpc_stream *world_stream_of_keystore(void)

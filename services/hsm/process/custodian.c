@@ -40,7 +40,7 @@ static uint8_t read_subset(const char *text, const struct ks_custody_head *head)
         if (i % 2 == 1 ? text[i] != ',' : !is_digit) {
             return 0;
         }
-        uint8_t bit = i % 2 == 1 ? 0 : (uint8_t)(1U << (unsigned)(text[i] - '1'));
+        uint8_t bit = (uint8_t)(i % 2 == 1 ? 0U : 1U << (unsigned)(text[i] - '1'));
         if (subset & bit) {
             return 0;
         }
