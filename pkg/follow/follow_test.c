@@ -129,6 +129,7 @@ struct copy {
     bool present[RECORDS_MAX];
     struct ks_follow_position position;
     bool snapshot;        /* the last transfer was one */
+    pthread_mutex_t lock; /* guards all above while a stream stands */
     struct gauge records; /* that have come, tombstones too */
     struct gauge transfers;
     struct gauge messages;
@@ -166,6 +167,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     KS_ARENA_AUTO arena = {.len_max = 1U << 24};
     struct ks_follow_part part;
     struct ks_head head;
+    pthread_mutex_lock(&copy->lock);
     assert_int_equal(ks_following_read(&copy->following, message, &arena, &part).code, KS_OK);
     if (part.begin && part.snapshot) {
         memset(copy->present, 0, sizeof(copy->present));
@@ -188,6 +190,7 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
         copy->snapshot = part.snapshot;
         gauge_raise(&copy->transfers);
     }
+    pthread_mutex_unlock(&copy->lock);
     gauge_raise(&copy->messages);
 }
 
@@ -204,6 +207,7 @@ static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_messag
 static struct copy *copy_new(void)
 {
     struct copy *copy = ks_alloc(1, sizeof(*copy));
+    pthread_mutex_init(&copy->lock, NULL);
     copy->crypto = ks_crypto_new();
     assert_int_equal(ks_head_verifier_new(fixture_signer_root(signer), &copy->verifier).code,
                      KS_OK);
@@ -232,9 +236,42 @@ static void leave(struct copy *copy)
 
 static void copy_free(struct copy *copy)
 {
+    pthread_mutex_destroy(&copy->lock);
     ks_crypto_free(copy->crypto);
     ks_head_verifier_free(copy->verifier);
     ks_free(copy);
+}
+
+static struct ks_follow_position position_of(struct copy *copy)
+{
+    pthread_mutex_lock(&copy->lock);
+    struct ks_follow_position position = copy->position;
+    pthread_mutex_unlock(&copy->lock);
+    return position;
+}
+
+static bool was_snapshot(struct copy *copy)
+{
+    pthread_mutex_lock(&copy->lock);
+    bool snapshot = copy->snapshot;
+    pthread_mutex_unlock(&copy->lock);
+    return snapshot;
+}
+
+static bool has(struct copy *copy, size_t at)
+{
+    pthread_mutex_lock(&copy->lock);
+    bool present = copy->present[at];
+    pthread_mutex_unlock(&copy->lock);
+    return present;
+}
+
+static uint64_t count_of(struct copy *copy)
+{
+    pthread_mutex_lock(&copy->lock);
+    uint64_t count = copy->sum.count;
+    pthread_mutex_unlock(&copy->lock);
+    return count;
 }
 
 static void a_copy_gets_everything_and_then_what_changes(void **state)
@@ -244,17 +281,17 @@ static void a_copy_gets_everything_and_then_what_changes(void **state)
     change(0, 3, "one", 5);
     follow(copy);
     gauge_await(&copy->transfers, 1);
-    assert_true(copy->snapshot);
+    assert_true(was_snapshot(copy));
     assert_int_equal(gauge_read(&copy->records), 3);
 
     change(1, 1, "two", 6);
     gauge_await(&copy->transfers, 2);
-    assert_false(copy->snapshot);
+    assert_false(was_snapshot(copy));
     assert_int_equal(gauge_read(&copy->records), 4);
     change(2, 1, NULL, 7);
     gauge_await(&copy->transfers, 3);
-    assert_false(copy->present[2]);
-    assert_int_equal(copy->position.revision, 7);
+    assert_false(has(copy, 2));
+    assert_int_equal(position_of(copy).revision, 7);
 
     /* Control says that nothing has changed. */
     change(0, 0, NULL, 7);
@@ -277,7 +314,7 @@ static void an_empty_mirror_says_nothing_yet(void **state)
     change(0, 0, NULL, 1);
 
     gauge_await(&copy->transfers, 1);
-    assert_true(copy->snapshot);
+    assert_true(was_snapshot(copy));
     leave(copy);
     copy_free(copy);
 }
@@ -308,10 +345,10 @@ static void a_change_missed_in_a_blip_costs_the_difference_only(void **state)
 
     for (int i = 0; i < FRONTENDS; i++) {
         gauge_await(&copies[i]->transfers, 1);
-        assert_false(copies[i]->snapshot);
+        assert_false(was_snapshot(copies[i]));
         assert_int_equal(gauge_read(&copies[i]->records), 2);
         assert_int_equal(gauge_read(&copies[i]->messages), 1);
-        assert_int_equal(copies[i]->position.revision, 7);
+        assert_int_equal(position_of(copies[i]).revision, 7);
         leave(copies[i]);
         copy_free(copies[i]);
     }
@@ -332,7 +369,7 @@ static void one_of_another_history_gets_everything(void **state)
     follow(copy);
 
     gauge_await(&copy->transfers, 1);
-    assert_true(copy->snapshot);
+    assert_true(was_snapshot(copy));
     assert_int_equal(gauge_read(&copy->records), 3);
     leave(copy);
     copy_free(copy);
@@ -379,7 +416,7 @@ static void one_that_reads_slowly_falls_behind_and_catches_up(void **state)
         gauge_await(&fast->transfers, 2 + i);
     }
     ks_rpc_loop_post(fixture_client_loop, resume, slow->stream);
-    await_true(slow->position.revision == 5 + SLOW_CHANGES);
+    await_true(position_of(slow).revision == 5 + SLOW_CHANGES);
 
     /* Of what it missed in the end it got the last state only. */
     assert_true(gauge_read(&slow->records) < SLOW_CHANGES);
@@ -406,8 +443,8 @@ static void what_changes_while_a_snapshot_goes_out_comes_right(void **state)
     change(MANY, 2, "new", 9);
     ks_rpc_loop_post(fixture_client_loop, resume, copy->stream);
 
-    await_true(copy->position.revision == 9);
-    assert_int_equal(copy->sum.count, MANY - 1);
+    await_true(position_of(copy).revision == 9);
+    assert_int_equal(count_of(copy), MANY - 1);
     leave(copy);
     copy_free(copy);
 }
@@ -427,8 +464,8 @@ static void a_transfer_that_was_overtaken_begins_anew(void **state)
     }
     ks_rpc_loop_post(fixture_client_loop, resume, copy->stream);
 
-    await_true(copy->position.revision == 5 + 2 * (int)TOMBSTONES_MAX);
-    assert_int_equal(copy->sum.count, MANY - 2 * (int)TOMBSTONES_MAX);
+    await_true(position_of(copy).revision == 5 + 2 * (int)TOMBSTONES_MAX);
+    assert_int_equal(count_of(copy), MANY - 2 * (int)TOMBSTONES_MAX);
     leave(copy);
     copy_free(copy);
 }
@@ -448,8 +485,8 @@ static void one_that_tombstones_do_not_reach_gets_a_snapshot(void **state)
     follow(copy);
 
     gauge_await(&copy->transfers, 1);
-    assert_true(copy->snapshot);
-    assert_int_equal(copy->sum.count, 12);
+    assert_true(was_snapshot(copy));
+    assert_int_equal(count_of(copy), 12);
     leave(copy);
     copy_free(copy);
 }
@@ -473,9 +510,9 @@ static void another_epoch_replaces_the_copy(void **state)
     ks_rpc_loop_post(feed_loop, tell, feed);
 
     gauge_await(&copy->transfers, 2);
-    assert_true(copy->snapshot);
-    assert_string_equal(copy->position.epoch, "f");
-    assert_int_equal(copy->position.revision, 2);
+    assert_true(was_snapshot(copy));
+    assert_string_equal(position_of(copy).epoch, "f");
+    assert_int_equal(position_of(copy).revision, 2);
     leave(copy);
     copy_free(copy);
 }
@@ -498,8 +535,8 @@ static void one_that_is_ahead_is_told_what_comes_after(void **state)
     change(1, 1, "three", 7);
     change(1, 1, "four", 8);
 
-    await_true(copy->position.revision == 8);
-    assert_false(copy->snapshot);
+    await_true(position_of(copy).revision == 8);
+    assert_false(was_snapshot(copy));
     leave(copy);
     copy_free(copy);
 }

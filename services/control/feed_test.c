@@ -1,4 +1,5 @@
 /* What regions are told, from the store to a stream; how streams go is pkg/follow's to test. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -135,16 +136,31 @@ static int64_t change(const char *key, const char *value)
 
 /* ---- A keystore, which remembers what it was told ---- */
 
-struct keystore {
-    struct ks_rpc_stream *stream;
-    struct ks_following following;
+struct heard {
     struct ks_head head; /* of the last transfer */
     bool snapshot;
-    struct gauge transfers;
-    struct gauge closed;
     size_t record_count;
     char text[TEXT_MAX]; /* "key=value " or "key- " since the stream began */
 };
+
+struct keystore {
+    struct ks_rpc_stream *stream;
+    struct ks_following following;
+    struct gauge transfers;
+    struct gauge closed;
+    struct heard heard; /* guarded by heard_lock */
+};
+
+static pthread_mutex_t heard_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* What it has been told by now: control says how it is also when nothing changes. */
+static struct heard now_of(const struct keystore *keystore)
+{
+    pthread_mutex_lock(&heard_lock);
+    struct heard heard = keystore->heard;
+    pthread_mutex_unlock(&heard_lock);
+    return heard;
+}
 
 static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes message)
 {
@@ -152,25 +168,28 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
     struct keystore *keystore = user;
     KS_ARENA_AUTO arena = {.len_max = 1U << 25};
     struct ks_follow_part part;
+    pthread_mutex_lock(&heard_lock);
     assert_int_equal(ks_following_read(&keystore->following, message, &arena, &part).code, KS_OK);
     for (size_t i = 0; i < part.record_count; i++) {
         const struct ks_follow_record *record = &part.records[i];
-        size_t len = strlen(keystore->text);
-        (void)snprintf(keystore->text + len, TEXT_MAX - len, "%.*s%s%.*s ", (int)record->key.len,
-                       (const char *)record->key.ptr, record->value.ptr ? "=" : "-",
+        size_t len = strlen(keystore->heard.text);
+        (void)snprintf(keystore->heard.text + len, TEXT_MAX - len, "%.*s%s%.*s ",
+                       (int)record->key.len, (const char *)record->key.ptr,
+                       record->value.ptr ? "=" : "-",
                        record->value.len < 20 ? (int)record->value.len : 20,
                        record->value.ptr ? (const char *)record->value.ptr : "");
-        keystore->record_count++;
+        keystore->heard.record_count++;
     }
     if (part.whole) {
         struct ks_head head;
         assert_int_equal(ks_head_open(verifier, part.head, &head).code, KS_OK);
-        assert_true(head.number > keystore->head.number);
-        assert_true(ks_head_follows(&keystore->head, &head));
-        keystore->head = head;
-        keystore->snapshot = part.snapshot;
+        assert_true(head.number > keystore->heard.head.number);
+        assert_true(ks_head_follows(&keystore->heard.head, &head));
+        keystore->heard.head = head;
+        keystore->heard.snapshot = part.snapshot;
         gauge_raise(&keystore->transfers);
     }
+    pthread_mutex_unlock(&heard_lock);
 }
 
 static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
@@ -187,13 +206,13 @@ static const struct ks_rpc_stream_callbacks callbacks = {.on_message = on_messag
 static void follow(struct keystore *keystore)
 {
     KS_BUFFER_AUTO request = {.len_max = KS_FOLLOWING_REQUEST_MAX};
-    struct ks_follow_position had = {.revision = keystore->head.revision,
-                                     .number = keystore->head.number};
-    memcpy(had.epoch, keystore->head.epoch, sizeof(keystore->head.epoch));
-    memcpy(had.history, keystore->head.history, sizeof(keystore->head.history));
+    struct ks_follow_position had = {.revision = keystore->heard.head.revision,
+                                     .number = keystore->heard.head.number};
+    memcpy(had.epoch, keystore->heard.head.epoch, sizeof(keystore->heard.head.epoch));
+    memcpy(had.history, keystore->heard.head.history, sizeof(keystore->heard.head.history));
     keystore->transfers = keystore->closed = (struct gauge)GAUGE_INIT;
-    keystore->text[0] = '\0';
-    keystore->record_count = 0;
+    keystore->heard.text[0] = '\0';
+    keystore->heard.record_count = 0;
     ks_following_open(&keystore->following, &had, &request);
     const struct ks_rpc_stream_options options = {.method = KS_CONTROL_FEED_METHOD,
                                                   .callbacks = &callbacks,
@@ -213,30 +232,30 @@ static void leave(struct keystore *keystore)
 
 static void await_revision(const struct keystore *keystore, int64_t revision)
 {
-    await_true(keystore->head.revision >= revision);
+    await_true(now_of(keystore).head.revision >= revision);
 }
 
 static void a_new_keystore_gets_everything_then_what_changes(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     change("account/1", "one");
     change("request/1", "not for regions");
     change("user/1/alice", "alice");
     int64_t last = change("certificate/a0", "good");
     follow(&keystore);
     await_revision(&keystore, last);
-    await_true(keystore.record_count == 3);
-    assert_int_equal(keystore.head.count, 3);
+    await_true(now_of(&keystore).record_count == 3);
+    assert_int_equal(now_of(&keystore).head.count, 3);
 
     int64_t revoked = change("certificate/a0", "revoked");
     await_revision(&keystore, revoked);
-    assert_non_null(strstr(keystore.text, "certificate/a0=revoked "));
+    assert_non_null(strstr(now_of(&keystore).text, "certificate/a0=revoked "));
     int64_t deleted = change("user/1/alice", NULL);
     await_revision(&keystore, deleted);
-    assert_non_null(strstr(keystore.text, "user/1/alice- "));
-    assert_int_equal(keystore.head.count, 2);
-    assert_false(keystore.snapshot);
+    assert_non_null(strstr(now_of(&keystore).text, "user/1/alice- "));
+    assert_int_equal(now_of(&keystore).head.count, 2);
+    assert_false(now_of(&keystore).snapshot);
     leave(&keystore);
 }
 
@@ -244,13 +263,13 @@ static void a_new_keystore_gets_everything_then_what_changes(void **state)
 static void an_empty_control_plane_says_so(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
 
     follow(&keystore);
 
     gauge_await(&keystore.transfers, 1);
-    assert_int_equal(keystore.head.count, 0);
-    assert_string_not_equal(keystore.head.epoch, "");
+    assert_int_equal(now_of(&keystore).head.count, 0);
+    assert_string_not_equal(now_of(&keystore).head.epoch, "");
     leave(&keystore);
 }
 
@@ -258,7 +277,7 @@ static void an_empty_control_plane_says_so(void **state)
 static void what_was_missed_is_told_and_no_more(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     int64_t before = 0;
     for (int i = 0; i < 20; i++) {
         char key[32];
@@ -275,9 +294,9 @@ static void what_was_missed_is_told_and_no_more(void **state)
     follow(&keystore);
 
     await_revision(&keystore, last);
-    assert_false(keystore.snapshot);
-    assert_string_equal(keystore.text, "account/7- user/3/bob=bob ");
-    assert_int_equal(keystore.head.count, 20);
+    assert_false(now_of(&keystore).snapshot);
+    assert_string_equal(now_of(&keystore).text, "account/7- user/3/bob=bob ");
+    assert_int_equal(now_of(&keystore).head.count, 20);
     leave(&keystore);
 }
 
@@ -285,7 +304,7 @@ static void what_was_missed_is_told_and_no_more(void **state)
 static void a_restart_of_control_costs_no_snapshot(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     change("account/1", "one");
     change("account/2", "two");
     int64_t before = change("account/3", "three");
@@ -294,8 +313,8 @@ static void a_restart_of_control_costs_no_snapshot(void **state)
     leave(&keystore);
     struct ks_store_status status;
     ks_store_get_status(store, &status);
-    assert_string_equal(keystore.head.history, status.keystore_id);
-    int64_t since = keystore.head.since;
+    assert_string_equal(now_of(&keystore).head.history, status.keystore_id);
+    int64_t since = now_of(&keystore).head.since;
     change("account/2", NULL);
     stop();
     /* What changes while the feed does not listen, as after a crash between store and mirror. */
@@ -308,20 +327,20 @@ static void a_restart_of_control_costs_no_snapshot(void **state)
     follow(&keystore);
 
     await_revision(&keystore, last);
-    assert_false(keystore.snapshot);
-    assert_string_equal(keystore.head.history, status.keystore_id);
-    assert_int_equal(keystore.head.since, since);
-    assert_non_null(strstr(keystore.text, "account/1- "));
-    assert_non_null(strstr(keystore.text, "account/2- "));
-    assert_non_null(strstr(keystore.text, "account/4=four "));
-    assert_int_equal(keystore.record_count, 3);
+    assert_false(now_of(&keystore).snapshot);
+    assert_string_equal(now_of(&keystore).head.history, status.keystore_id);
+    assert_int_equal(now_of(&keystore).head.since, since);
+    assert_non_null(strstr(now_of(&keystore).text, "account/1- "));
+    assert_non_null(strstr(now_of(&keystore).text, "account/2- "));
+    assert_non_null(strstr(now_of(&keystore).text, "account/4=four "));
+    assert_int_equal(now_of(&keystore).record_count, 3);
     leave(&keystore);
 }
 
 static void one_that_was_away_for_too_many_deletions_gets_a_snapshot(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     int64_t last = 0;
     for (unsigned i = 0; i < 3 * TOMBSTONES_MAX; i++) {
         char key[32];
@@ -337,7 +356,7 @@ static void one_that_was_away_for_too_many_deletions_gets_a_snapshot(void **stat
         last = change(key, NULL);
     }
     /* The mirror may be behind the store by a moment. */
-    struct keystore other = {.snapshot = false};
+    struct keystore other = {.stream = NULL};
     follow(&other);
     await_revision(&other, last);
     leave(&other);
@@ -345,8 +364,8 @@ static void one_that_was_away_for_too_many_deletions_gets_a_snapshot(void **stat
     follow(&keystore);
 
     await_revision(&keystore, last);
-    assert_true(keystore.snapshot);
-    assert_int_equal(keystore.head.count, TOMBSTONES_MAX);
+    assert_true(now_of(&keystore).snapshot);
+    assert_int_equal(now_of(&keystore).head.count, TOMBSTONES_MAX);
     leave(&keystore);
 }
 
@@ -354,17 +373,17 @@ static void one_that_was_away_for_too_many_deletions_gets_a_snapshot(void **stat
 static void control_says_that_nothing_has_changed(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     int64_t revision = change("account/1", "one");
     follow(&keystore);
     await_revision(&keystore, revision);
     int before = gauge_read(&keystore.transfers);
-    uint64_t number = keystore.head.number;
+    uint64_t number = now_of(&keystore).head.number;
 
     gauge_await(&keystore.transfers, before + 1); /* KS_CONTROL_HEAD_PERIOD_MS */
 
-    assert_true(keystore.head.number > number);
-    assert_int_equal(keystore.head.revision, revision);
+    assert_true(now_of(&keystore).head.number > number);
+    assert_int_equal(now_of(&keystore).head.revision, revision);
     leave(&keystore);
 }
 
@@ -372,7 +391,7 @@ static void control_says_that_nothing_has_changed(void **state)
 static void a_clock_that_goes_back_does_not_silence_control(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     int64_t revision = change("account/1", "one");
     follow(&keystore);
     await_revision(&keystore, revision);
@@ -394,7 +413,7 @@ static void a_clock_that_goes_back_does_not_silence_control(void **state)
 static void heads_of_all_times_verify(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     follow(&keystore);
     for (int i = 0; i < 4; i++) {
         int64_t revision = change("account/1", "x");
@@ -408,7 +427,7 @@ static void large_values_come_in_parts(void **state)
 {
     (void)state;
     static char value[LARGE_LEN + 1];
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     int64_t last = 0;
     memset(value, 'v', LARGE_LEN);
     for (int i = 0; i < 6; i++) {
@@ -420,25 +439,25 @@ static void large_values_come_in_parts(void **state)
     follow(&keystore);
 
     await_revision(&keystore, last);
-    await_true(keystore.record_count == 6);
+    await_true(now_of(&keystore).record_count == 6);
     leave(&keystore);
 }
 
 static void a_reload_of_the_store_tells_what_differs(void **state)
 {
     (void)state;
-    struct keystore keystore = {.snapshot = false};
+    struct keystore keystore = {.stream = NULL};
     change("account/1", "one");
     int64_t last = change("account/2", "two");
     follow(&keystore);
     await_revision(&keystore, last);
     int before = gauge_read(&keystore.transfers);
-    size_t records = keystore.record_count;
+    size_t records = now_of(&keystore).record_count;
 
     ks_control_feed_reloaded(feed);
 
     gauge_await(&keystore.transfers, before + 1);
-    assert_int_equal(keystore.record_count, records);
+    assert_int_equal(now_of(&keystore).record_count, records);
     assert_int_equal(gauge_read(&keystore.closed), 0);
     leave(&keystore);
 }

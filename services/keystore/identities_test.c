@@ -68,13 +68,36 @@ static struct ks_rpc_stream *follow(struct ks_rpc_channel *channel, int64_t revi
     return NULL;
 }
 
+static int64_t seen_revision(void)
+{
+    pthread_mutex_lock(&world.lock);
+    int64_t revision = world.seen_revision;
+    pthread_mutex_unlock(&world.lock);
+    return revision;
+}
+
+/* The record that came last. */
+static void assert_seen(const char *key)
+{
+    pthread_mutex_lock(&world.lock);
+    assert_string_equal(world.seen_key, key);
+    pthread_mutex_unlock(&world.lock);
+}
+
+static void assert_asked_history(const char *history)
+{
+    pthread_mutex_lock(&world.lock);
+    assert_string_equal(world.asked_history, history);
+    pthread_mutex_unlock(&world.lock);
+}
+
 /* Promise 8. */
 static void identities_reach_frontends_also_without_control_and_after_a_restart(void **state)
 {
     (void)state;
     struct ks_rpc_channel *channel = world_channel_of("frontend");
     struct ks_rpc_stream *stream = follow(channel, 5);
-    assert_string_equal(world.seen_key, "account/111122223333");
+    assert_seen("account/111122223333");
 
     pthread_mutex_lock(&world.lock);
     struct ks_rpc_stream *keystores = ks_rpc_stream_ref(world.follower);
@@ -84,8 +107,8 @@ static void identities_reach_frontends_also_without_control_and_after_a_restart(
     world_send_identities(keystores, "user/111122223333/alice", 6, false, &world.plane);
     ks_rpc_stream_unref(keystores);
     await_true(world_count(&world.message_count) >= before + 1);
-    assert_string_equal(world.seen_key, "user/111122223333/alice");
-    assert_int_equal(world.seen_revision, 6);
+    assert_seen("user/111122223333/alice");
+    assert_int_equal(seen_revision(), 6);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 
@@ -96,7 +119,7 @@ static void identities_reach_frontends_also_without_control_and_after_a_restart(
     world.seen_revision = 0;
     channel = world_channel_of("frontend");
     stream = follow(channel, 6);
-    assert_string_equal(world.seen_key, "user/111122223333/alice");
+    assert_seen("user/111122223333/alice");
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }
@@ -119,15 +142,15 @@ static void a_state_that_control_has_not_signed_is_never_told(void **state)
     await_true(world_count(&world.asked_count) > asked);
     pthread_mutex_lock(&world.lock);
     assert_string_equal(world.asked_epoch, "");
-    assert_string_equal(world.seen_key, "account/111122223333");
     pthread_mutex_unlock(&world.lock);
+    assert_seen("account/111122223333");
     unsigned before = world_count(&world.message_count);
     await_true((keystores = world_stream_of_keystore()) != NULL);
     fixture_set_put(&world.plane, "user/111122223333/bob", KS_LITERAL("value"), 7);
     world_send_identities(keystores, "user/111122223333/bob", 7, false, &world.plane);
     ks_rpc_stream_unref(keystores);
-    await_true(world_count(&world.message_count) > before && world.seen_revision == 7);
-    assert_string_equal(world.seen_key, "user/111122223333/bob");
+    await_true(world_count(&world.message_count) > before && seen_revision() == 7);
+    assert_seen("user/111122223333/bob");
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }
@@ -145,7 +168,7 @@ static void a_control_that_went_back_is_refused_also_after_a_restart(void **stat
     fixture_set_put(&world.plane, "user/111122223333/alice", KS_LITERAL("value"), 7);
     world_send_identities(keystores, "user/111122223333/alice", 7, false, &world.plane);
     ks_rpc_stream_unref(keystores);
-    await_true(world_count(&world.message_count) > 0 && world.seen_revision == 7);
+    await_true(world_count(&world.message_count) > 0 && seen_revision() == 7);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 
@@ -157,15 +180,15 @@ static void a_control_that_went_back_is_refused_also_after_a_restart(void **stat
         world_send_identities(keystores, "user/111122223333/bob", 9, true, &back);
         ks_rpc_stream_unref(keystores);
         await_true(world_count(&world.asked_count) > asked);
-        assert_string_equal(world.asked_history, "history-1");
-        assert_int_equal(world.seen_revision, 7);
+        assert_asked_history("history-1");
+        assert_int_equal(seen_revision(), 7);
         world_stop();
         world_start();
     }
     fixture_set_done(&back);
     channel = world_channel_of("frontend");
     stream = follow(channel, 7);
-    assert_int_equal(world.seen_revision, 7);
+    assert_int_equal(seen_revision(), 7);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);
 }
@@ -191,7 +214,7 @@ static void a_blip_costs_the_difference_only(void **state)
     world_send_identities(keystores, "user/111122223333/alice", 6, false, &world.plane);
     ks_rpc_stream_unref(keystores);
 
-    await_true(world_count(&world.seen_count) > records && world.seen_revision == 6);
+    await_true(world_count(&world.seen_count) > records && seen_revision() == 6);
     assert_int_equal(world_count(&world.seen_count), records + 1);
     ks_rpc_stream_unref(stream);
     ks_rpc_channel_free(channel);

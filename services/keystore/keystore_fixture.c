@@ -79,17 +79,18 @@ static void control_message(void *user, struct ks_rpc_stream *stream, ks_bytes m
         KS_OK);
     const INTERNAL(WatchIdentitiesRequest) *request =
         (const INTERNAL(WatchIdentitiesRequest) *)unpacked;
+    if (request->epoch[0] == '\0') {
+        fixture_set_done(&world.plane);
+        fixture_set_put(&world.plane, "account/111122223333", KS_LITERAL("value"), 5);
+        world_send_identities(stream, "account/111122223333", 5, true, &world.plane);
+    }
+    /* From here on the plane is the test's. */
     pthread_mutex_lock(&world.lock);
     world.follower = ks_rpc_stream_ref(stream);
     world.asked_count++;
     snprintf(world.asked_epoch, sizeof(world.asked_epoch), "%s", request->epoch);
     snprintf(world.asked_history, sizeof(world.asked_history), "%s", request->history);
     pthread_mutex_unlock(&world.lock);
-    if (request->epoch[0] == '\0') {
-        fixture_set_done(&world.plane);
-        fixture_set_put(&world.plane, "account/111122223333", KS_LITERAL("value"), 5);
-        world_send_identities(stream, "account/111122223333", 5, true, &world.plane);
-    }
 }
 
 static void control_closed(void *user, struct ks_rpc_stream *stream,
