@@ -188,10 +188,12 @@ static void on_message(void *user, struct ks_rpc_stream *stream, ks_bytes messag
         memcpy(copy->position.epoch, head.epoch, sizeof(head.epoch));
         memcpy(copy->position.history, head.history, sizeof(head.history));
         copy->snapshot = part.snapshot;
-        gauge_raise(&copy->transfers);
     }
     pthread_mutex_unlock(&copy->lock);
-    gauge_raise(&copy->messages);
+    gauge_raise(&copy->messages); /* first: who waits for a transfer counts its messages */
+    if (part.whole) {
+        gauge_raise(&copy->transfers);
+    }
 }
 
 static void on_close(void *user, struct ks_rpc_stream *stream, const struct ks_rpc_error *error)
